@@ -1,0 +1,186 @@
+"""The layers of the package, read from its imports; and what `import xdvarnet` may load."""
+
+import ast
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "xdvarnet"
+
+# Lowest first. A module imports from its own part and from lower layers, never from a neighbour.
+LAYERS = [
+    {"errors"},
+    {"_random"},
+    {"grids"},
+    {"tracks"},
+    {"observing", "patches", "metrics", "dynamics", "spde"},
+    {"solver"},
+    {"models"},
+    {"methods"},
+    {"zoo"},
+    {"mapping"},
+    {"evaluate", "datasets", "plot"},
+    {"accessor", "cli"},
+    {"__init__", "__main__"},
+]
+LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
+
+TENSOR_PARTS = {"dynamics", "spde", "solver"}
+LABEL_PARTS = {"grids", "tracks", "observing", "patches", "metrics"}
+LABEL_LIBRARIES = {"xarray", "cf_xarray", "xbatcher", "dask", "pandas"}
+PLOT_LIBRARIES = {"matplotlib", "cartopy", "cmocean"}
+
+
+def imports(tree: ast.AST, *, place: str = "module") -> Iterator[tuple[ast.stmt, str]]:
+    """Yield every import below `tree` and its place: ``module``, ``function`` or ``typing``."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            yield node, place
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield from imports(node, place="function")
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            yield from imports(node, place="typing")
+        else:
+            yield from imports(node, place=place)
+
+
+def own_targets(node: ast.stmt) -> list[str]:
+    """Return the modules of xdvarnet that one import names."""
+    if isinstance(node, ast.Import):
+        return [a.name for a in node.names if a.name.split(".")[0] == "xdvarnet"]
+    if node.level or not node.module or node.module.split(".")[0] != "xdvarnet":
+        return []
+    return [node.module]
+
+
+def other_targets(node: ast.stmt) -> set[str]:
+    """Return the third-party libraries that one import names."""
+    names = [a.name for a in node.names] if isinstance(node, ast.Import) else [node.module or ""]
+    return {name.split(".")[0] for name in names} - {"xdvarnet", ""}
+
+
+def breaches(path: str, source: str, modules: set[str]) -> list[str]:
+    """Return what is wrong with the imports of one file.
+
+    `path` is relative to the package, such as ``grids/coords.py``; `modules` are the dotted names
+    of the files that exist.
+    """
+    part = Path(path).parts[0].removesuffix(".py")
+    if part not in LEVEL:
+        return [f"{path}: the part {part!r} stands in no layer; add it to LAYERS"]
+    found = []
+    for node, place in imports(ast.parse(source)):
+        where = f"{path}:{node.lineno}"
+        if isinstance(node, ast.ImportFrom) and node.level:
+            found.append(f"{where}: relative import")
+        for target in own_targets(node):
+            other = target.split(".")[1] if "." in target else "__init__"
+            if other != part and LEVEL.get(other, len(LAYERS)) >= LEVEL[part]:
+                found.append(f"{where}: {part} imports {other}, which is no lower layer")
+            elif part in TENSOR_PARTS and other in LABEL_PARTS:
+                found.append(f"{where}: {part} sees tensors only and imports {other}")
+            if part != "__init__" and (isinstance(node, ast.Import) or target not in modules):
+                found.append(f"{where}: write `from xdvarnet.<part>.<module> import name`")
+        libraries = other_targets(node)
+        if part in TENSOR_PARTS and libraries & LABEL_LIBRARIES:
+            found.append(f"{where}: {part} imports {sorted(libraries & LABEL_LIBRARIES)}")
+        if part in LABEL_PARTS and "torch" in libraries:
+            found.append(f"{where}: {part} imports torch")
+        drawn = part == "plot" and place == "function"
+        if libraries & PLOT_LIBRARIES and not drawn and place != "typing":
+            found.append(f"{where}: only functions of plot import {sorted(libraries)}")
+    return found
+
+
+def source_files() -> dict[str, Path]:
+    """Return the files of the package by their path relative to it."""
+    return {p.relative_to(PACKAGE).as_posix(): p for p in sorted(PACKAGE.rglob("*.py"))}
+
+
+def dotted_modules(paths: list[str]) -> set[str]:
+    """Return the dotted names of those files that are modules and no packages."""
+    names = {"xdvarnet." + p.removesuffix(".py").replace("/", ".") for p in paths}
+    return {name for name in names if not name.endswith(".__init__")}
+
+
+def test_imports_respect_the_layers():
+    """Every import of the package goes down."""
+    files = source_files()
+    assert len(files) > 1
+    modules = dotted_modules(list(files))
+    found = [b for p, f in files.items() for b in breaches(p, f.read_text("utf-8"), modules)]
+    assert not found, "\n" + "\n".join(found)
+
+
+EXISTING = dotted_modules(["errors.py", "grids/__init__.py", "grids/coords.py", "models/base.py"])
+
+
+@pytest.mark.parametrize(
+    ("path", "source", "complaint"),
+    [
+        ("grids/coords.py", "from xdvarnet.models.base import X", "no lower layer"),
+        ("grids/coords.py", "def f():\n    from xdvarnet.models.base import X", "no lower layer"),
+        ("metrics/scores.py", "from xdvarnet.patches.blend import blend", "no lower layer"),
+        ("plot/maps.py", "import xdvarnet", "no lower layer"),
+        ("solver/losses.py", "from xdvarnet.grids.coords import X", "tensors only"),
+        ("models/base.py", "from xdvarnet.grids import coords", "<module>"),
+        ("models/base.py", "import xdvarnet.errors", "<module>"),
+        ("models/base.py", "from .normalize import X", "relative"),
+        ("models/base.py", "from xdvarnet.helpers.things import X", "no lower layer"),
+        ("spde/operator.py", "import xarray as xr", "xarray"),
+        ("grids/coords.py", "def f():\n    import torch.nn as nn", "torch"),
+        ("plot/maps.py", "import cartopy.crs as ccrs", "cartopy"),
+        ("grids/coords.py", "if TYPE_CHECKING:\n    import torch", "torch"),
+        ("mapping/lazy.py", "def f():\n    from matplotlib import pyplot", "matplotlib"),
+        ("helpers.py", "", "stands in no layer"),
+    ],
+)
+def test_a_breach_is_found(path, source, complaint):
+    """The reader of imports sees each kind of breach."""
+    found = breaches(path, source, EXISTING)
+    assert any(complaint in line for line in found), found
+
+
+@pytest.mark.parametrize(
+    ("path", "source"),
+    [
+        ("grids/coords.py", "from xdvarnet.errors import X\nimport xarray as xr"),
+        ("mapping/lazy.py", "from xdvarnet.models.base import X\nimport torch"),
+        ("solver/losses.py", "import torch\nfrom xdvarnet.errors import X"),
+        ("plot/maps.py", "def f():\n    import cartopy.crs as ccrs"),
+        ("accessor.py", "if TYPE_CHECKING:\n    from cartopy.mpl.geoaxes import GeoAxes"),
+        ("__init__.py", "from xdvarnet import grids\nfrom xdvarnet.models.base import X"),
+    ],
+)
+def test_a_good_import_passes(path, source):
+    """Downward imports of names raise no complaint."""
+    assert breaches(path, source, EXISTING) == []
+
+
+def run_python(code: str) -> str:
+    """Run `code` in a fresh interpreter and return what it printed."""
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert run.returncode == 0, run.stderr
+    return run.stdout
+
+
+def test_import_is_light():
+    """`import xdvarnet` loads neither torch nor the plotting libraries."""
+    loaded = json.loads(
+        run_python("import json, sys, xdvarnet; print(json.dumps(sorted(sys.modules)))")
+    )
+    assert "xdvarnet" in loaded
+    assert sorted({"torch", "matplotlib", "cartopy"} & set(loaded)) == []
+
+
+def test_import_leaves_the_global_generator_alone():
+    """`import xdvarnet` draws no number and sets no seed."""
+    code = (
+        "import numpy as np; np.random.seed(7); before = np.random.get_state()[1].tolist()\n"
+        "import xdvarnet; print(before == np.random.get_state()[1].tolist())"
+    )
+    assert run_python(code).strip() == "True"

@@ -1,0 +1,194 @@
+"""The package as its users get it: the wheel, the public names, the accessor's signatures."""
+
+import inspect
+import os
+import pprint
+import shutil
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import pytest
+import xarray as xr
+
+import xdvarnet
+
+MAX_WHEEL_MEGABYTES = 10
+MAX_PUBLIC_NAMES = 40
+
+# A change of these two is a change for users: say so in CHANGELOG.md.
+PUBLIC_NAMES = [
+    "BilinearAutoencoder",
+    "CNNStep",
+    "ConvLSTMStep",
+    "DVarNet",
+    "GradientStep",
+    "MaskedObservation",
+    "MeanMapBackground",
+    "MeanMapOffset",
+    "Normalizer",
+    "ObservedBackground",
+    "ObservingSystem",
+    "OptimalInterpolation",
+    "Persistence",
+    "UNetPrior",
+    "VariationalSolver",
+    "Window",
+    "XdvarnetError",
+    "XdvarnetWarning",
+    "datasets",
+    "load_model",
+    "observe",
+    "plot_map",
+    "plot_tracks",
+    "reconstruct",
+    "score",
+]
+ACCESSOR_SIGNATURES = {
+    "observe": "(self, missions, *, noise, rng=None)",
+    "plot_map": (
+        "(self, variable, *, time=None, ax=None, cmap=None, vmin=None, vmax=None, "
+        "title=None, colorbar=True)"
+    ),
+    "plot_tracks": (
+        "(self, variable, *, time=None, ax=None, cmap=None, vmin=None, vmax=None, "
+        "title=None, colorbar=True)"
+    ),
+    "reconstruct": "(self, model, *, members=None, return_members=False, rng=None, progress=False)",
+    "score": "(self, reference, *, variable=None)",
+}
+
+# The accessor is closed: everything else is a plain function.
+ACCESSOR_NAMES = {
+    "harmonise",
+    "observe",
+    "reconstruct",
+    "score",
+    "regrid",
+    "sample_tracks",
+    "bin_tracks",
+    "geostrophic",
+    "to_duacs",
+    "plot_map",
+    "plot_tracks",
+}
+
+
+def signature(function) -> inspect.Signature:
+    """Return the names, kinds and defaults of the parameters, without annotations."""
+    full = inspect.signature(function)
+    bare = [p.replace(annotation=p.empty) for p in full.parameters.values()]
+    return full.replace(parameters=bare, return_annotation=full.empty)
+
+
+def accessor_methods() -> dict[str, object]:
+    """Return the public methods of the accessor."""
+    accessor = type(xr.Dataset().dvarnet)
+    return {name: f for name, f in vars(accessor).items() if not name.startswith("_")}
+
+
+def test_public_names():
+    """The public names are few, there, and those that were agreed."""
+    assert len(xdvarnet.__all__) < MAX_PUBLIC_NAMES
+    assert [n for n in xdvarnet.__all__ if not hasattr(xdvarnet, n)] == []
+    assert set(xdvarnet.__all__) <= set(dir(xdvarnet))
+    assert sorted(xdvarnet.__all__) == PUBLIC_NAMES, pprint.pformat(sorted(xdvarnet.__all__))
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    """The lazy names do not hide a misspelt one."""
+    with pytest.raises(AttributeError, match="OptimalExtrapolation"):
+        _ = xdvarnet.OptimalExtrapolation
+
+
+def test_accessor_signatures():
+    """The accessor has the agreed methods, with the agreed parameters and defaults."""
+    given = {name: str(signature(f)) for name, f in sorted(accessor_methods().items())}
+    assert set(given) <= ACCESSOR_NAMES
+    assert given == ACCESSOR_SIGNATURES, pprint.pformat(given, width=100)
+
+
+@pytest.mark.parametrize("name", sorted(ACCESSOR_NAMES & set(xdvarnet.__all__)))
+def test_accessor_method_is_the_function(name):
+    """An accessor's method has the parameters of the public function of its name."""
+    method = list(signature(accessor_methods()[name]).parameters.values())[1:]
+    function = list(signature(getattr(xdvarnet, name)).parameters.values())[1:]
+    assert method == function
+
+
+@pytest.mark.parametrize("name", [n for n in xdvarnet.__all__ if n != "datasets"])
+def test_public_name_is_documented_and_typed(name):
+    """A public class or function has a docstring, and annotations on all its parameters."""
+    public = getattr(xdvarnet, name)
+    assert (public.__doc__ or "").strip()
+    if inspect.isclass(public) and issubclass(public, Exception | Warning):
+        return
+    untyped = [
+        p.name for p in inspect.signature(public).parameters.values() if p.annotation is p.empty
+    ]
+    assert untyped == []
+
+
+def run(arguments: list[str], folder: Path, **environment: str) -> str:
+    """Run a command in `folder` and return what it printed."""
+    done = subprocess.run(
+        arguments,
+        cwd=folder,
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(repository, tmp_path_factory) -> Path:
+    """Build the wheel from a copy, so that neither old build folders nor new ones matter."""
+    source = tmp_path_factory.mktemp("source")
+    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(repository / name, source)
+    unwanted = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(repository / "xdvarnet", source / "xdvarnet", ignore=unwanted)
+    run([sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", "."], source)
+    (built,) = source.glob("*.whl")
+    return built
+
+
+def test_wheel_is_small_and_complete(wheel):
+    """The wheel has the data, the weights, the types and both licences, and nothing else."""
+    assert wheel.stat().st_size < MAX_WHEEL_MEGABYTES * 1e6
+    names = zipfile.ZipFile(wheel).namelist()
+    for suffix in (
+        "xdvarnet/py.typed",
+        "xdvarnet/zoo/weights/med-ssh.safetensors",
+        "xdvarnet/datasets/DATA_LICENSE.md",
+        "licenses/LICENSE",
+        "licenses/xdvarnet/datasets/DATA_LICENSE.md",
+    ):
+        assert any(name.endswith(suffix) for name in names), suffix
+    assert any(n.startswith("xdvarnet/datasets/") and n.endswith(".nc") for n in names)
+    assert {name.split("/")[0] for name in names} == {
+        "xdvarnet",
+        f"xdvarnet-{xdvarnet.__version__}.dist-info",
+    }
+
+
+def test_installed_wheel_has_data_and_weights(wheel, tmp_path):
+    """Installed elsewhere, the wheel loads its data and its trained model."""
+    site, elsewhere = tmp_path / "site", tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    pip = [sys.executable, "-m", "pip", "install", "--no-deps", "--no-index", "--no-compile"]
+    run([*pip, "--target", str(site), str(wheel)], elsewhere)
+    code = (
+        "import xdvarnet\n"
+        "print(xdvarnet.__file__)\n"
+        "print(dict(xdvarnet.datasets.mediterranean()['ssh'].sizes))\n"
+        "print(type(xdvarnet.load_model('med-ssh')).__name__)\n"
+    )
+    printed = run([sys.executable, "-c", code], elsewhere, PYTHONPATH=str(site)).splitlines()
+    assert Path(printed[0]).is_relative_to(site)
+    assert "91" in printed[1] and "128" in printed[1] and "344" in printed[1]
+    assert printed[2] == "DVarNet"

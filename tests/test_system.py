@@ -1,0 +1,472 @@
+import numpy as np
+import pytest
+import xarray as xr
+
+from xdvarnet._random import default_rng
+from xdvarnet.datasets import mediterranean
+from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError, XdvarnetWarning
+from xdvarnet.observing.missions import MISSIONS
+from xdvarnet.observing.orbits import ground_track
+from xdvarnet.observing.system import ObservingSystem, observe
+
+FOUR = ["jason1", "envisat", "gfo", "topex_interleaved"]
+DAYS, ROWS, COLUMNS = 13, 22, 31
+SPACING = {"lat": 0.25, "lon": 0.4}
+
+
+def field(values, **attrs):
+    """Put `values`, which broadcast to (time, lat, lon), on a grid with three different steps."""
+    return xr.Dataset(
+        {
+            "ssh": (
+                ("time", "lat", "lon"),
+                np.broadcast_to(values, (DAYS, ROWS, COLUMNS)).astype("float64"),
+                {"units": "m", "long_name": "height"},
+            )
+        },
+        {
+            "time": np.datetime64("2005-04-01", "ns") + np.arange(DAYS) * np.timedelta64(1, "D"),
+            "lat": ("lat", 33 + SPACING["lat"] * np.arange(ROWS), {"units": "degrees_north"}),
+            "lon": ("lon", -5 + SPACING["lon"] * np.arange(COLUMNS), {"units": "degrees_east"}),
+        },
+        {"title": "test", **attrs},
+    )
+
+
+@pytest.fixture
+def smooth():
+    dataset = field(0.0)
+    wave = np.sin(dataset["lat"] / 2) * np.cos(dataset["lon"] / 3) + 0.01 * np.arange(DAYS)[
+        :, None, None
+    ] * xr.ones_like(dataset["ssh"])
+    dataset["ssh"] = wave.transpose("time", "lat", "lon").assign_attrs(dataset["ssh"].attrs)
+    return dataset
+
+
+def points_of(dataset, mission, seed):
+    """Points of one mission in the domain, with the phase that `seed` gives, found another way."""
+    phase = default_rng(seed).random(1)[0]
+    first = int(
+        (dataset["time"].values[0] - np.datetime64("1950-01-01", "ns")) / np.timedelta64(1, "D")
+    )
+    days, longitude, latitude = ground_track(
+        MISSIONS[mission], first, first + dataset.sizes["time"], phase=phase, region=(-7, 9, 31, 40)
+    )
+    edges = [first + np.arange(dataset.sizes["time"] + 1)]
+    for name in ("lat", "lon"):
+        centres, half = dataset[name].values, SPACING[name] / 2
+        edges.append(np.append(centres - half, centres[-1] + half))
+    return np.stack([days, latitude, longitude], axis=1), edges
+
+
+# what is measured, and where
+
+
+@pytest.mark.parametrize("mission", MISSIONS)
+def test_observed_cells_are_those_below_the_track(mission):
+    dataset = field(1.0)
+    points, edges = points_of(dataset, mission, seed=5)
+    counts, _ = np.histogramdd(points, edges)
+    observed = observe(dataset, [mission], noise=0.0, rng=5)
+    assert (counts > 0).sum() > 100
+    np.testing.assert_array_equal(observed["ssh"].notnull(), counts > 0)
+
+
+def test_cells_hold_the_mean_of_their_points():
+    # a linear field and its bilinear values agree; away from the border no point is clamped
+    dataset = field(0.0)
+    dataset["ssh"] = (0 * dataset["ssh"] + 2 * dataset["lat"] - 3 * dataset["lon"]).transpose(
+        "time", "lat", "lon"
+    )
+    points, edges = points_of(dataset, "jason1", seed=1)
+    counts, _ = np.histogramdd(points, edges)
+    sums, _ = np.histogramdd(points, edges, weights=2 * points[:, 1] - 3 * points[:, 2])
+    with np.errstate(invalid="ignore"):
+        expected = (sums / counts)[:, 1:-1, 1:-1]
+    observed = observe(dataset, ["jason1"], noise=0.0, rng=1)["ssh"].values[:, 1:-1, 1:-1]
+    np.testing.assert_allclose(observed, expected, rtol=0, atol=1e-9)
+
+
+def test_each_day_sees_its_own_map():
+    days = np.arange(DAYS)[:, None, None] * 10.0
+    observed = observe(field(days), FOUR, noise=0.0, rng=2)["ssh"]
+    for position in range(DAYS):
+        values = observed[position].values
+        assert np.isfinite(values).any()
+        np.testing.assert_allclose(values[np.isfinite(values)], 10.0 * position, rtol=1e-12)
+
+
+def test_constant_field_without_noise_is_reproduced():
+    dataset = field(-0.37)
+    dataset["ssh"][:, :9, :4] = np.nan
+    dataset["ssh"][:, 15, 15:] = np.nan
+    observed = observe(dataset, FOUR, noise=0.0, rng=3)["ssh"].values
+    np.testing.assert_allclose(observed[np.isfinite(observed)], -0.37, rtol=1e-14)
+
+
+def test_land_is_never_observed_and_does_not_reach_the_coast(smooth):
+    everywhere = observe(smooth, FOUR, noise=0.0, rng=4)["ssh"]
+    land = np.zeros((ROWS, COLUMNS), bool)
+    land[5:9, 7:20] = True
+    with_land = observe(
+        smooth.where(~xr.DataArray(land, dims=("lat", "lon"))), FOUR, noise=0, rng=4
+    )
+    assert with_land["ssh"].where(xr.DataArray(land, dims=("lat", "lon"))).isnull().all()
+    # the sea is observed where it was before, also in the cells beside the land
+    assert (with_land["ssh"].notnull() == (everywhere.notnull() & ~land)).all()
+    np.testing.assert_allclose(with_land["ssh"], everywhere.where(~land), atol=0.15)
+
+
+def test_missing_day_of_a_cell_is_unobserved_on_that_day_only(smooth):
+    smooth["ssh"][4] = np.nan
+    observed = observe(smooth, FOUR, noise=0.01, rng=4)
+    count = observed["ssh"].notnull().sum(("lat", "lon"))
+    assert count[4] == 0
+    assert (count.drop_isel(time=4) > 0).all()
+    assert observed["sea"].all()
+
+
+# noise and randomness
+
+
+def test_errors_have_the_variance_of_the_mean():
+    dataset, noise = field(0.0), 0.3
+    errors, counts = [], []
+    for seed in range(20):
+        points, edges = points_of(dataset, "envisat", seed)
+        count, _ = np.histogramdd(points, edges)
+        observed = observe(dataset, ["envisat"], noise=noise, rng=seed)["ssh"].values
+        errors.append(observed[count > 0])
+        counts.append(count[count > 0])
+    errors, counts = np.concatenate(errors), np.concatenate(counts)
+    assert counts.size > 5000 and set(counts) >= {1, 2, 3, 4}
+    for several in (1, 2, 3, 4):
+        chosen = errors[counts == several]
+        expected = noise / np.sqrt(several)
+        assert abs(chosen.mean()) < 4 * expected / np.sqrt(chosen.size)
+        assert chosen.std() == pytest.approx(expected, rel=4 / np.sqrt(2 * chosen.size))
+
+
+def test_one_seed_one_result(smooth):
+    first = observe(smooth, FOUR, noise=0.1, rng=7)
+    xr.testing.assert_identical(first, observe(smooth, FOUR, noise=0.1, rng=7))
+    xr.testing.assert_identical(
+        first, observe(smooth, FOUR, noise=0.1, rng=np.random.default_rng(7))
+    )
+    other = observe(smooth, FOUR, noise=0.1, rng=8)
+    assert (first["ssh"].notnull() != other["ssh"].notnull()).any()
+
+
+def test_successive_draws_of_a_generator_differ(smooth):
+    generator = np.random.default_rng(7)
+    first, second = (observe(smooth, FOUR, noise=0.1, rng=generator) for _ in range(2))
+    assert not first["ssh"].equals(second["ssh"])
+
+
+def test_noise_does_not_move_the_tracks(smooth):
+    without = observe(smooth, FOUR, noise=0.0, rng=9)["ssh"]
+    noisy = observe(smooth, FOUR, noise=0.5, rng=9)["ssh"]
+    np.testing.assert_array_equal(without.notnull(), noisy.notnull())
+    twice = observe(smooth, FOUR, noise=1.0, rng=9)["ssh"]
+    np.testing.assert_allclose(twice - without, 2 * (noisy - without), atol=1e-12)
+
+
+def test_variables_share_tracks_and_not_errors(smooth):
+    smooth["sla"] = smooth["ssh"]
+    observed = observe(smooth, FOUR, noise=0.1, rng=9)
+    np.testing.assert_array_equal(observed["ssh"].notnull(), observed["sla"].notnull())
+    assert float(abs(observed["ssh"] - observed["sla"]).mean()) > 0.01
+
+
+def test_interleaved_missions_do_not_fly_the_same_tracks():
+    # on each day topex is 1.42 degrees from jason1: the same cells, three and a half columns on
+    dataset = field(0.0)
+    both = observe(dataset, ["jason1", "topex_interleaved"], noise=0, rng=11)["ssh"].notnull()
+    jason = observe(dataset, ["jason1"], noise=0, rng=11)["ssh"].notnull()
+    assert (both | ~jason).all()  # jason1 keeps its tracks
+    topex = both & ~jason
+    days = jason.any(("lat", "lon")) & topex.any(("lat", "lon"))
+    assert days.any()
+    phases = np.random.default_rng(11).random(2)
+    spacing = MISSIONS["jason1"].track_spacing
+    first = int(
+        (dataset["time"].values[0] - np.datetime64("1950-01-01", "ns")) / np.timedelta64(1, "D")
+    )
+    region = (-5.2, 7.2, 32.875, 38.375)
+    expected = np.zeros((DAYS, ROWS, COLUMNS), bool)
+    for mission, phase in (("jason1", phases[0]), ("topex_interleaved", phases[0] + spacing / 720)):
+        days, longitude, latitude = ground_track(
+            MISSIONS[mission], first, first + DAYS, phase=phase, region=region
+        )
+        expected[
+            (days - first).astype(int),
+            np.round((latitude - 33) / 0.25).astype(int),
+            np.round((longitude + 5) / 0.4).astype(int),
+        ] = True
+    np.testing.assert_array_equal(both, expected)
+
+
+# conventions of the data
+
+
+def test_convention_of_longitude_does_not_matter(smooth):
+    reference = observe(smooth, FOUR, noise=0.1, rng=12)
+    east = smooth.assign_coords(lon=smooth["lon"] % 360)  # 355 ... 359.8, 0.2 ... 7
+    observed = observe(east, FOUR, noise=0.1, rng=12)
+    np.testing.assert_array_equal(observed["lon"], east["lon"])
+    np.testing.assert_allclose(observed["ssh"], reference["ssh"], atol=1e-9)
+    ordered = observe(east.sortby("lon"), FOUR, noise=0.1, rng=12)  # the basin in two pieces
+    np.testing.assert_allclose(ordered["ssh"].sel(lon=east["lon"]), reference["ssh"], atol=1e-9)
+
+
+def test_order_of_latitude_does_not_matter(smooth):
+    reference = observe(smooth, FOUR, noise=0.1, rng=12)
+    descending = smooth.isel(lat=slice(None, None, -1))
+    observed = observe(descending, FOUR, noise=0.1, rng=12)
+    assert observed["lat"].values[0] > observed["lat"].values[-1]
+    xr.testing.assert_identical(observed.sortby("lat"), reference)
+
+
+def test_order_and_names_of_dimensions_are_kept(smooth):
+    reference = observe(smooth, FOUR, noise=0.1, rng=12)
+    turned = smooth.transpose("lon", "time", "lat").rename(
+        lon="Longitude", lat="Y_axis", time="day"
+    )
+    turned["day"].attrs["standard_name"] = "time"
+    observed = observe(turned, FOUR, noise=0.1, rng=12)
+    assert observed["ssh"].dims == ("Longitude", "day", "Y_axis")
+    assert observed["sea"].dims == ("Longitude", "Y_axis")
+    np.testing.assert_array_equal(
+        observed["ssh"].transpose("day", "Y_axis", "Longitude"), reference["ssh"]
+    )
+
+
+def test_attributes_dtype_and_other_variables_are_kept(smooth):
+    smooth = smooth.astype("float32").assign(
+        depth=(("lat", "lon"), np.ones((ROWS, COLUMNS)), {"units": "m"})
+    )
+    smooth = smooth.assign_coords(cycle=("time", np.arange(DAYS)), version=3)
+    observed = observe(smooth, FOUR, noise=0.1, rng=12)
+    assert observed["ssh"].dtype == np.float32
+    assert observed["ssh"].attrs == {"units": "m", "long_name": "height"}
+    assert observed["lat"].attrs == {"units": "degrees_north"}
+    xr.testing.assert_identical(observed["depth"].drop_vars("sea"), smooth["depth"])
+    assert set(observed.coords) == {*smooth.coords, "sea"}
+    assert observed.attrs == {
+        "title": "test",
+        "observing_missions": "jason1 envisat gfo topex_interleaved",
+        "observing_noise": 0.1,
+    }
+
+
+def test_argument_is_untouched(smooth):
+    before = smooth.copy(deep=True)
+    observe(smooth, FOUR, noise=0.1, rng=12)
+    xr.testing.assert_identical(smooth, before)
+
+
+def test_result_can_be_written(smooth, tmp_path):
+    observed = observe(smooth, FOUR, noise=0.1, rng=12)
+    observed.to_netcdf(tmp_path / "observations.nc", engine="h5netcdf")
+    with xr.open_dataset(tmp_path / "observations.nc", engine="h5netcdf") as stored:
+        xr.testing.assert_equal(stored.load(), observed)
+
+
+def test_sea_is_where_there_are_values_on_any_day(smooth):
+    smooth["ssh"][:, :3, :5] = np.nan
+    smooth["ssh"][2:, 3, 5] = np.nan
+    sea = observe(smooth, ["gfo"], noise=0.1, rng=12)["sea"]
+    expected = np.ones((ROWS, COLUMNS), bool)
+    expected[:3, :5] = False
+    assert sea.dtype == bool
+    np.testing.assert_array_equal(sea, expected)
+
+
+def test_sea_of_two_variables_is_that_of_either(smooth):
+    smooth["sst"] = smooth["ssh"].copy()
+    smooth["ssh"][:, :3, :5] = np.nan
+    smooth["sst"][:, 2:6, :9] = np.nan
+    sea = observe(smooth, ["gfo"], noise=0.1, rng=12)["sea"]
+    assert int((~sea).sum()) == 5
+    assert not sea[2, :5].any()
+
+
+def test_given_sea_is_kept(smooth):
+    given = np.arange(ROWS * COLUMNS).reshape(ROWS, COLUMNS) % 3 == 0
+    smooth = smooth.assign_coords(sea=(("lat", "lon"), given, {"long_name": "mine"}))
+    observed = observe(smooth, ["gfo"], noise=0.1, rng=12)
+    xr.testing.assert_identical(observed["sea"], smooth["sea"])
+
+
+def test_maps_at_noon_and_gaps_in_the_days(smooth):
+    reference = observe(smooth, FOUR, noise=0.0, rng=12)["ssh"]
+    kept = [0, 1, 5, 12]
+    noon = smooth.isel(time=kept)
+    noon["time"] = noon["time"] + np.timedelta64(12, "h")
+    np.testing.assert_array_equal(
+        observe(noon, FOUR, noise=0.0, rng=12)["ssh"], reference.isel(time=kept)
+    )
+
+
+@pytest.mark.parametrize("calendar", ["standard", "noleap"])
+def test_cftime_days(smooth, calendar):
+    dates = xr.date_range("2004-02-20", periods=DAYS, calendar=calendar, use_cftime=True)
+    observed = observe(smooth.assign_coords(time=dates), FOUR, noise=0.1, rng=12)
+    assert observed.indexes["time"].equals(dates)
+    assert (observed["ssh"].notnull().sum(("lat", "lon")) > 0).all()
+
+
+def test_microsecond_days_are_the_same_days(smooth):
+    reference = observe(smooth, FOUR, noise=0.1, rng=12)
+    observed = observe(
+        smooth.assign_coords(time=smooth["time"].astype("datetime64[us]")), FOUR, noise=0.1, rng=12
+    )
+    np.testing.assert_array_equal(observed["ssh"], reference["ssh"])
+
+
+def test_cells_of_different_sizes(smooth):
+    uneven = smooth.isel(lat=[0, 1, 2, 5, 9, 15, 21], lon=[0, 4, 5, 6, 12, 30])
+    linear = (0 * uneven["ssh"] + uneven["lat"]).transpose("time", "lat", "lon")
+    observed = observe(linear.to_dataset(name="ssh"), FOUR, noise=0.0, rng=1)["ssh"]
+    latitude = uneven["lat"].values
+    edges = (latitude[1:] + latitude[:-1]) / 2
+    for row, low, high in zip(range(7), [latitude[0], *edges], [*edges, latitude[-1]], strict=True):
+        values = observed.isel(lat=row).values
+        values = values[np.isfinite(values)]
+        assert values.size and values.min() >= low - 1e-9 and values.max() <= high + 1e-9
+
+
+def test_whole_globe():
+    dataset = xr.Dataset(
+        {"ssh": (("time", "lat", "lon"), np.ones((2, 60, 90)))},
+        {
+            "time": np.array(["2005-04-01", "2005-04-02"], "datetime64[ns]"),
+            "lat": np.arange(-88.5, 90, 3),
+            "lon": np.arange(0.0, 360, 4),
+        },
+    )
+    observed = observe(dataset, ["jason1"], noise=0.0, rng=0)["ssh"]
+    assert observed.sel(lat=slice(-66, 66)).notnull().any(("time", "lat")).all()
+    assert observed.where(abs(observed["lat"]) > 67.6).isnull().all()
+
+
+# dask
+
+
+def test_dask_stays_lazy_and_equals_eager(smooth):
+    pytest.importorskip("dask")
+    smooth["ssh"][:, :3, :5] = np.nan
+    eager = observe(smooth, FOUR, noise=0.1, rng=12)
+    lazy = observe(smooth.chunk(time=4, lat=7, lon=10), FOUR, noise=0.1, rng=12)
+    assert lazy["ssh"].chunksizes == smooth.chunk(time=4, lat=7, lon=10)["ssh"].chunksizes
+    assert lazy["sea"].chunks is not None
+    xr.testing.assert_identical(lazy.compute(), eager)
+
+
+def test_dask_in_another_order(smooth):
+    pytest.importorskip("dask")
+    turned = smooth.isel(lat=slice(None, None, -1)).transpose("lat", "lon", "time")
+    eager = observe(turned, FOUR, noise=0.1, rng=12)
+    lazy = observe(turned.chunk(time=5), FOUR, noise=0.1, rng=12)
+    xr.testing.assert_identical(lazy.compute(), eager)
+
+
+def test_dask_checks_values_when_computed(smooth):
+    pytest.importorskip("dask")
+    smooth["ssh"][3, 2, 1] = np.inf
+    lazy = observe(smooth.chunk(time=4), FOUR, noise=0.1, rng=12)
+    with pytest.raises(InvalidInputError, match="infinite"):
+        lazy.compute()
+
+
+# real maps
+
+
+def test_mediterranean_coverage_and_errors():
+    truth = mediterranean().isel(time=slice(40, 60))
+    observed = observe(truth, FOUR, noise=0.02, rng=0)
+    share = observed["ssh"].notnull().sum(("lat", "lon")) / int(truth["sea"].sum())
+    assert (share > 0.03).all() and (share < 0.08).all()
+    error = observed["ssh"] - truth["ssh"]
+    assert abs(float(error.mean())) < 1e-3
+    assert 0.012 < float(error.std()) < 0.02  # the mean of one to three measurements
+    assert observed["ssh"].where(~truth["sea"] & truth["ssh"].isnull()).isnull().all()
+    xr.testing.assert_identical(observed["sea"], truth["sea"])
+
+
+# the object
+
+
+def test_system_is_what_the_function_does(smooth):
+    system = ObservingSystem(FOUR, noise=0.1)
+    xr.testing.assert_identical(
+        system.observe(smooth, rng=3), observe(smooth, FOUR, noise=0.1, rng=3)
+    )
+    assert (
+        repr(ObservingSystem(["gfo"], noise=0)) == "ObservingSystem(missions=('gfo',), noise=0.0)"
+    )
+    assert ObservingSystem("gfo", noise=0.1) == ObservingSystem(["gfo"], noise=0.1)
+    assert system == eval(repr(system))
+
+
+# bad input
+
+
+@pytest.mark.parametrize(
+    ("missions", "noise", "error", "message"),
+    [
+        (
+            ["jason9"],
+            0.1,
+            UnknownNameError,
+            "unknown mission 'jason9'; known are envisat, gfo",
+        ),
+        ([], 0.1, InvalidInputError, "no missions given; choose from envisat"),
+        (["gfo", "gfo"], 0.1, InvalidInputError, "repeat a name"),
+        (["gfo"], -0.1, InvalidInputError, "noise=-0.1 is not accepted; give zero or more"),
+        (["gfo"], np.nan, InvalidInputError, "noise=nan is not accepted"),
+        (["gfo"], "much", InvalidInputError, "noise='much' is no number"),
+    ],
+)
+def test_bad_system(smooth, missions, noise, error, message):
+    with pytest.raises(error, match=message):
+        ObservingSystem(missions, noise=noise)
+    with pytest.raises(error, match=message):
+        observe(smooth, missions, noise=noise)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (lambda data: data["ssh"], InvalidTypeError, "expected an xarray Dataset, got DataArray"),
+        (lambda data: data["ssh"].values, InvalidTypeError, "expected an xarray Dataset"),
+        (lambda data: data.drop_vars("lon"), InvalidInputError, "no longitude coordinate"),
+        (lambda data: data.isel(time=0), InvalidInputError, "no dimension of the dataset"),
+        (lambda data: data.isel(time=slice(0)), InvalidInputError, "'time' is empty"),
+        (lambda data: data.isel(time=[0, 2, 1]), InvalidInputError, "not in increasing order"),
+        (lambda data: data.isel(time=[0, 1, 1]), InvalidInputError, "duplicate times"),
+        (lambda data: data.expand_dims(depth=[1.0]), InvalidInputError, r"dimensions \['depth'\]"),
+        (lambda data: data.astype(int), InvalidInputError, "int64 values, which have no NaN"),
+        (lambda data: data.drop_vars("ssh"), InvalidInputError, "no variable has the dimensions"),
+        (lambda data: data.where(data["lat"] > 34, np.inf), InvalidInputError, "infinite value"),
+    ],
+)
+def test_bad_dataset(smooth, change, error, message):
+    with pytest.raises(error, match=message):
+        observe(change(smooth), FOUR, noise=0.1, rng=0)
+
+
+def test_several_maps_of_one_day(smooth):
+    hourly = smooth.assign_coords(
+        time=smooth["time"].values[0] + np.arange(DAYS) * np.timedelta64(7, "h")
+    )
+    with pytest.raises(InvalidInputError, match="several times in one day.*resample"):
+        observe(hourly, FOUR, noise=0.1)
+
+
+def test_no_track_in_the_domain(smooth):
+    polar = smooth.assign_coords(lat=smooth["lat"] + 50)
+    with pytest.warns(XdvarnetWarning, match="no track of jason1 crosses the domain"):
+        observed = observe(polar, ["jason1"], noise=0.1, rng=0)
+    assert observed["ssh"].isnull().all()
+    assert observed["sea"].all()

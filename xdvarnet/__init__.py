@@ -1,0 +1,56 @@
+"""Complete maps from gappy satellite observations, in xarray: 4DVarNet and optimal interpolation.
+
+Importing the package registers the accessor ``.dvarnet`` of Datasets. What needs torch or
+matplotlib is imported when it is first used.
+"""
+
+import importlib
+import importlib.metadata
+import logging
+from typing import Any
+
+import xdvarnet.accessor  # noqa: F401  registers .dvarnet
+from xdvarnet.errors import XdvarnetError, XdvarnetWarning
+
+_HOMES = {
+    "BilinearAutoencoder": "xdvarnet.solver.priors.bilinear",
+    "CNNStep": "xdvarnet.solver.steps",
+    "ConvLSTMStep": "xdvarnet.solver.steps",
+    "DVarNet": "xdvarnet.models.dvarnet",
+    "GradientStep": "xdvarnet.solver.steps",
+    "MaskedObservation": "xdvarnet.solver.observation",
+    "MeanMapBackground": "xdvarnet.models.background",
+    "MeanMapOffset": "xdvarnet.methods.trivial",
+    "Normalizer": "xdvarnet.models.normalize",
+    "ObservedBackground": "xdvarnet.models.background",
+    "ObservingSystem": "xdvarnet.observing.system",
+    "OptimalInterpolation": "xdvarnet.methods.optimal_interpolation",
+    "Persistence": "xdvarnet.methods.trivial",
+    "UNetPrior": "xdvarnet.solver.priors.unet",
+    "VariationalSolver": "xdvarnet.solver.variational",
+    "Window": "xdvarnet.patches.cover",
+    "load_model": "xdvarnet.zoo.registry",
+    "observe": "xdvarnet.observing.system",
+    "plot_map": "xdvarnet.plot.maps",
+    "plot_tracks": "xdvarnet.plot.tracks",
+    "reconstruct": "xdvarnet.mapping.reconstruct",
+    "score": "xdvarnet.metrics.scores",
+}
+
+__all__ = ["XdvarnetError", "XdvarnetWarning", "datasets", *_HOMES]
+
+logging.getLogger("xdvarnet").addHandler(logging.NullHandler())
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return importlib.metadata.version("xdvarnet")
+    if name == "datasets":
+        return importlib.import_module("xdvarnet.datasets")
+    if name not in _HOMES:
+        raise AttributeError(f"module 'xdvarnet' has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, "__version__"})

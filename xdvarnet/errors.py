@@ -1,0 +1,51 @@
+"""Errors and warnings of xdvarnet.
+
+Every error that a user meets is an `XdvarnetError` and also the built-in error of its kind, so that
+``except ValueError`` keeps working.
+"""
+
+__all__ = [
+    "InvalidInputError",
+    "InvalidTypeError",
+    "MissingDependencyError",
+    "MissingFileError",
+    "ModelFileError",
+    "UnknownNameError",
+    "XdvarnetError",
+    "XdvarnetWarning",
+]
+
+
+class XdvarnetError(Exception):
+    """Base of all errors raised by xdvarnet."""
+
+
+class InvalidInputError(XdvarnetError, ValueError):
+    """A value, a coordinate or a parameter that cannot be used."""
+
+
+class UnknownNameError(XdvarnetError, KeyError):
+    """A name (variable, mission, model) that does not exist."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])  # KeyError would show the repr of the message
+
+
+class InvalidTypeError(XdvarnetError, TypeError):
+    """An object of a kind that is not accepted."""
+
+
+class MissingFileError(XdvarnetError, FileNotFoundError):
+    """A file that does not exist."""
+
+
+class MissingDependencyError(XdvarnetError, ImportError):
+    """An optional package that is not installed."""
+
+
+class ModelFileError(XdvarnetError, ValueError):
+    """A model file that is truncated, empty, of another format version, or no model."""
+
+
+class XdvarnetWarning(UserWarning):
+    """Base of all warnings raised by xdvarnet."""

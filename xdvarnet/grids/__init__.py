@@ -1,0 +1,1 @@
+"""Gridded data: coordinates and checks."""

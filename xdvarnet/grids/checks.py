@@ -1,0 +1,180 @@
+"""Checks of what a user gives: each raises an error that says what is wrong and what to do."""
+
+import re
+from collections.abc import Iterable
+
+import numpy as np
+import xarray as xr
+from pint import LazyRegistry
+from pint.errors import PintError
+
+from xdvarnet.errors import InvalidInputError, UnknownNameError
+
+DAY_TOLERANCE = 1e-3
+"""Departure from daily steps that still counts as daily, in days."""
+
+
+def _mark_exponents(units: str) -> str:
+    """Write the CF units ``m s-1`` as ``m s**-1``, but leave the number ``1e3`` alone."""
+    return re.sub(r"(?<=[A-Za-z])(?<!\d[eE])(?=-?\d)", "**", units)
+
+
+_registry = LazyRegistry(kwargs={"preprocessors": [_mark_exponents]})
+
+
+def check_times(days: np.ndarray, name: str, *, daily: bool) -> None:
+    """Require increasing times, and one a day where a method has a time window.
+
+    Parameters
+    ----------
+    days : numpy.ndarray
+        Days since the epoch, shape (nt,).
+    name : str
+        The coordinate's name, for the message.
+    daily : bool
+        Whether gaps and other steps than one day are refused.
+
+    Raises
+    ------
+    InvalidInputError
+        If times repeat, go backwards, or are not daily where they must be.
+    """
+    steps = np.diff(days)
+    if (steps == 0).any():
+        raise InvalidInputError(
+            f"coordinate {name!r} has duplicate times (first at position {np.argmin(steps != 0)}); "
+            f"drop them with dataset.drop_duplicates({name!r})."
+        )
+    if (steps < 0).any():
+        raise InvalidInputError(
+            f"coordinate {name!r} is not in increasing order; sort with dataset.sortby({name!r})."
+        )
+    irregular = np.flatnonzero(np.abs(steps - 1) > DAY_TOLERANCE)
+    if daily and irregular.size:
+        first = int(irregular[0])
+        raise InvalidInputError(
+            f"coordinate {name!r} steps by {steps[first]:g} days after position {first}; this "
+            "method has a time window and needs one field a day without gaps. Fill the days with "
+            f"unobserved fields: dataset.resample({name}='1D').asfreq()."
+        )
+
+
+def check_variable(dataset: xr.Dataset, name: str) -> xr.DataArray:
+    """Return the variable `name` of `dataset`.
+
+    Raises
+    ------
+    UnknownNameError
+        If it does not exist; the message lists those that do.
+    """
+    if name not in dataset.data_vars:
+        raise UnknownNameError(
+            f"variable {name!r} is missing; the dataset has {sorted(map(str, dataset.data_vars))}. "
+            f"Rename yours with dataset.rename({{...: {name!r}}})."
+        )
+    return dataset[name]
+
+
+def units_factor(array: xr.DataArray, target: str) -> float:
+    """Return the factor that converts the values of `array` to the units `target`.
+
+    Parameters
+    ----------
+    array : xarray.DataArray
+        With an attribute ``units``; without one, `target` is assumed.
+    target : str
+        Units such as ``"m"``.
+
+    Raises
+    ------
+    InvalidInputError
+        If the units are unknown, measure something else, or differ by an offset (as °C and K do).
+    """
+    given = array.attrs.get("units", target)
+    try:
+        zero, one = _registry.Quantity(np.array([0.0, 1.0]), given).to(target).magnitude
+        if zero != 0:
+            raise ValueError("the units differ by an offset and not only by a factor")
+        return float(one)
+    except (PintError, ValueError, TypeError, AttributeError) as error:
+        raise InvalidInputError(
+            f"variable {array.name!r} has units {given!r}, which do not convert to {target!r}; "
+            f"accepted are units of the same kind, such as {target!r} or 'c{target}'. Correct "
+            "the attribute 'units' or convert the values."
+        ) from error
+
+
+def check_not_infinite(values: np.ndarray, name: str) -> None:
+    """Refuse infinities; NaN means unobserved.
+
+    Raises
+    ------
+    InvalidInputError
+        If a value of the array is infinite.
+    """
+    if np.isinf(values).any():
+        raise InvalidInputError(
+            f"variable {name!r} has {int(np.isinf(values).sum())} infinite value(s); mark "
+            "unobserved cells with NaN."
+        )
+
+
+def check_positive(value: float, name: str, units: str, *, zero: bool = False) -> float:
+    """Return `value` as a float if it is finite and positive (or zero, if `zero`).
+
+    Raises
+    ------
+    InvalidInputError
+        If it is not.
+    """
+    accepted = "zero or more" if zero else "more than zero"
+    try:
+        number = float(value)
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(
+            f"{name}={value!r} is no number; give {accepted}, in {units}."
+        ) from error
+    if not np.isfinite(number) or number < 0 or (number == 0 and not zero):
+        raise InvalidInputError(f"{name}={value!r} is not accepted; give {accepted}, in {units}.")
+    return number
+
+
+def quantity(value: str | float, units: str, name: str) -> float:
+    """Read a length or a time such as ``"60 km"`` or ``"20 days"``; a number is in `units`.
+
+    Parameters
+    ----------
+    value : str or float
+        With units if a string.
+    units : str
+        Units of the result.
+    name : str
+        The parameter's name, for the message.
+
+    Raises
+    ------
+    InvalidInputError
+        If `value` cannot be read, has other units, or is not positive.
+    """
+    if isinstance(value, str):
+        try:
+            value = float(_registry.Quantity(value).to(units).magnitude)
+        except (PintError, ValueError, TypeError, AttributeError) as error:
+            raise InvalidInputError(
+                f"{name}={value!r} is not understood; give a number and units that convert to "
+                f"{units}, such as '10 {units}'."
+            ) from error
+    return check_positive(value, name, units)
+
+
+def check_known(name: str, known: Iterable[str], kind: str) -> None:
+    """Refuse a name that is not in `known`.
+
+    Raises
+    ------
+    UnknownNameError
+        With the known names.
+    """
+    known = sorted(known)
+    if name not in known:
+        raise UnknownNameError(f"unknown {kind} {name!r}; known are {', '.join(known)}.")

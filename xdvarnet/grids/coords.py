@@ -1,0 +1,272 @@
+"""Find the axes of a gridded Dataset, and bring them to one order and back.
+
+Axes are found by CF attributes, then by name (`cf_xarray`). Inside the package a grid is
+``(time, latitude, longitude)`` with latitude and longitude increasing and a basin across the
+0/360 meridian in one piece; what the user sees keeps the order of the input.
+"""
+
+import warnings
+from dataclasses import dataclass
+
+import cf_xarray  # noqa: F401  registers .cf
+import numpy as np
+import xarray as xr
+
+from xdvarnet.errors import InvalidInputError, InvalidTypeError
+
+EARTH_RADIUS = 6371.0
+"""Mean radius of the Earth in km."""
+
+EPOCH = np.datetime64("1950-01-01", "D")
+"""Origin of the day numbers used inside (the origin of altimetry products)."""
+
+_SAME_POSITION = 1e-6
+"""Difference in degrees that is only rounding."""
+
+_NAMES = {
+    "longitude": ("longitude", "lon", "nav_lon", "x"),
+    "latitude": ("latitude", "lat", "nav_lat", "y"),
+    "time": ("time", "time_counter", "ocean_time"),
+}
+
+
+@dataclass(frozen=True)
+class Axes:
+    """Names of the coordinates of a Dataset; `time` is None where there is none."""
+
+    time: str | None
+    latitude: str
+    longitude: str
+
+    @property
+    def dims(self) -> tuple[str, ...]:
+        """The names that exist, in the order time, latitude, longitude."""
+        names = (self.time, self.latitude, self.longitude)
+        return tuple(name for name in names if name is not None)
+
+
+def find_axes(dataset: xr.Dataset | xr.DataArray, *, time: bool = True) -> Axes:
+    """Find the time, latitude and longitude coordinates of `dataset`.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset or xarray.DataArray
+        Any order of dimensions; coordinates are recognised by their CF attributes
+        (``standard_name``, ``units``, ``axis``), then by name.
+    time : bool
+        Whether a time coordinate is required.
+
+    Raises
+    ------
+    InvalidTypeError
+        If `dataset` is no xarray object.
+    InvalidInputError
+        If a required coordinate is not found, or more than one could be meant.
+    """
+    if not isinstance(dataset, xr.Dataset | xr.DataArray):
+        raise InvalidTypeError(
+            f"expected an xarray Dataset or DataArray, got {type(dataset).__name__}."
+        )
+    return Axes(
+        time=_find(dataset, "time", required=time),
+        latitude=_find(dataset, "latitude", required=True),
+        longitude=_find(dataset, "longitude", required=True),
+    )
+
+
+def _find(dataset: xr.Dataset | xr.DataArray, kind: str, *, required: bool) -> str | None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        found = sorted(set(dataset.cf.coordinates.get(kind, [])) & set(map(str, dataset.coords)))
+    on_axis = [name for name in found if name in dataset.dims]
+    if len(found) > 1 and len(on_axis) == 1:
+        found = on_axis
+    if not found:
+        lower = {str(name).lower(): str(name) for name in dataset.coords}
+        found = [lower[name] for name in _NAMES[kind] if name in lower][:1]
+    if len(found) == 1:
+        return found[0]
+    if not found and not required:
+        return None
+    problem = f"{len(found)} {kind} coordinates {found}" if found else f"no {kind} coordinate"
+    example = {
+        "longitude": "units 'degrees_east'",
+        "latitude": "units 'degrees_north'",
+        "time": "standard_name 'time'",
+    }[kind]
+    raise InvalidInputError(
+        f"{problem} found among the coordinates {sorted(map(str, dataset.coords))}; name it "
+        f"{' or '.join(repr(name) for name in _NAMES[kind])}, or give it the CF attribute "
+        f"{example}."
+    )
+
+
+def days_since_epoch(time: xr.DataArray) -> np.ndarray:
+    """Convert times to days since 1950-01-01 as float64.
+
+    Interpolating a ``datetime64[us]`` axis at ``datetime64[ns]`` times gives silently wrong
+    results; day numbers for all exclude it. cftime dates of any calendar are counted in their
+    own calendar.
+
+    Parameters
+    ----------
+    time : xarray.DataArray
+        Dates, of any shape.
+
+    Raises
+    ------
+    InvalidInputError
+        If the values are no dates.
+    """
+    values = time.values
+    if np.issubdtype(values.dtype, np.datetime64):
+        if np.isnat(values).any():
+            raise InvalidInputError(f"coordinate {time.name!r} has missing times (NaT); drop them.")
+        whole = values.astype("datetime64[D]")  # with the rest apart, no year is out of range
+        return (whole - EPOCH).astype(float) + (values - whole) / np.timedelta64(1, "D")
+    first = values.flat[0] if values.size else None
+    if values.dtype == object and hasattr(first, "calendar"):
+        import cftime
+
+        return np.asarray(
+            cftime.date2num(values, "days since 1950-01-01", calendar=first.calendar), dtype=float
+        )
+    raise InvalidInputError(
+        f"coordinate {time.name!r} holds {values.dtype} values and no dates; accepted are "
+        "datetime64 and cftime dates. Open the file with decode_times=True, or apply "
+        "xarray.decode_cf."
+    )
+
+
+def continuous_longitude(longitude: np.ndarray) -> np.ndarray:
+    """Write the longitudes of one basin without a jump at 0/360 or -180/180.
+
+    The cut is put in the widest gap; a grid around the whole globe keeps the start of its input.
+
+    Parameters
+    ----------
+    longitude : numpy.ndarray
+        Degrees east, in any convention and order, shape (nx,).
+
+    Returns
+    -------
+    numpy.ndarray
+        The same positions, in the same order, within 360 degrees of each other.
+    """
+    longitude = np.asarray(longitude, dtype=float)
+    if longitude.size < 2:
+        return longitude
+    wrapped = np.sort(longitude % 360)
+    gaps = np.diff(wrapped, append=wrapped[0] + 360)
+    widest = int(np.argmax(gaps))
+    around_the_globe = gaps[widest] < 1.5 * np.median(gaps)
+    start = longitude[0] if around_the_globe else wrapped[(widest + 1) % wrapped.size]
+    # a step back of rounding size must not throw the first point once around
+    unwrapped = start + (longitude - start + _SAME_POSITION) % 360 - _SAME_POSITION
+    return unwrapped + 360 * round((longitude.min() - unwrapped.min()) / 360)
+
+
+@dataclass(frozen=True)
+class Grid:
+    """The horizontal grid and the days of a Dataset, and how to reach the internal order.
+
+    Attributes
+    ----------
+    axes : Axes
+        Names in the Dataset.
+    days : numpy.ndarray or None
+        Days since 1950-01-01, shape (nt,).
+    latitude, longitude : numpy.ndarray
+        Degrees, increasing and without a jump, shapes (ny,) and (nx,).
+    latitude_order, longitude_order : numpy.ndarray
+        Integer positions in the Dataset of these increasing values.
+    """
+
+    axes: Axes
+    days: np.ndarray | None
+    latitude: np.ndarray
+    longitude: np.ndarray
+    latitude_order: np.ndarray
+    longitude_order: np.ndarray
+
+    @property
+    def spacing(self) -> tuple[float, float]:
+        """Median spacing in degrees, (latitude, longitude)."""
+        return float(np.median(np.diff(self.latitude))), float(np.median(np.diff(self.longitude)))
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Number of latitudes and longitudes."""
+        return self.latitude.size, self.longitude.size
+
+    def arrange(self, array: xr.DataArray) -> xr.DataArray:
+        """Bring `array` to the internal order: (time,) latitude, longitude, both increasing."""
+        dims = [name for name in self.axes.dims if name in array.dims]
+        order = {
+            self.axes.latitude: self.latitude_order,
+            self.axes.longitude: self.longitude_order,
+        }
+        return array.transpose(*dims).isel({d: i for d, i in order.items() if d in array.dims})
+
+    def restore(self, array: xr.DataArray, like: xr.DataArray) -> xr.DataArray:
+        """Bring `array` back to the order of dimensions and the coordinates of `like`."""
+        order = {
+            self.axes.latitude: np.argsort(self.latitude_order),
+            self.axes.longitude: np.argsort(self.longitude_order),
+        }
+        return array.isel(order).transpose(..., *like.dims).assign_coords(like.coords)
+
+
+def find_grid(dataset: xr.Dataset | xr.DataArray, *, time: bool = True) -> Grid:
+    """Describe the grid of `dataset`.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset or xarray.DataArray
+        With one-dimensional longitude and latitude that are dimensions.
+    time : bool
+        Whether a time coordinate is required; it is read where it is a dimension.
+
+    Raises
+    ------
+    InvalidInputError
+        If a coordinate is missing, curvilinear, not finite or has repeated values.
+    """
+    axes = find_axes(dataset, time=time)
+    for name in axes.dims:
+        if name not in dataset.dims and name != axes.time:
+            raise InvalidInputError(
+                f"coordinate {name!r} has dimensions {dataset[name].dims} and is no grid axis; "
+                "one-dimensional longitude and latitude are accepted. Regrid the data first."
+            )
+    for name in (axes.latitude, axes.longitude):
+        if not np.isfinite(dataset[name].values.astype(float)).all():
+            raise InvalidInputError(
+                f"coordinate {name!r} has missing values; each row and column of the grid needs a "
+                "finite position."
+            )
+    latitude = dataset[axes.latitude].values.astype(float)
+    longitude = continuous_longitude(dataset[axes.longitude].values)
+    orders = []
+    for name, values in ((axes.latitude, latitude), (axes.longitude, longitude)):
+        order = np.argsort(values, kind="stable")
+        if (np.diff(values[order]) <= _SAME_POSITION).any():
+            raise InvalidInputError(
+                f"coordinate {name!r} has repeated values; each row and column of the grid needs "
+                f"its own position: dataset.drop_duplicates({name!r}), or leave out the longitude "
+                "that comes again after 360 degrees."
+            )
+        if values.size < 2:
+            raise InvalidInputError(
+                f"coordinate {name!r} has {values.size} value(s); a grid needs at least two."
+            )
+        orders.append(order)
+    days = None
+    if axes.time is not None and axes.time in dataset.dims:
+        days = days_since_epoch(dataset[axes.time])
+    elif time:
+        raise InvalidInputError(
+            f"coordinate {axes.time!r} is no dimension of the dataset (dimensions "
+            f"{tuple(dataset.dims)}); add it with dataset.expand_dims({axes.time!r})."
+        )
+    return Grid(axes, days, latitude[orders[0]], longitude[orders[1]], *orders)

@@ -1,0 +1,69 @@
+"""The form in which Datasets travel inside the package."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import xarray as xr
+
+from xdvarnet.errors import InvalidInputError
+from xdvarnet.grids.checks import check_not_infinite, check_variable, units_factor
+from xdvarnet.grids.coords import find_grid
+
+DIMS = ("time", "latitude", "longitude")
+"""Names and order of the dimensions inside the package."""
+
+
+def to_internal(dataset: xr.Dataset, variables: Mapping[str, str]) -> xr.Dataset:
+    """Bring the variables to the internal order, names and units.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        With time, latitude and longitude in any order.
+    variables : mapping of str to str
+        Names and the units of the result.
+
+    Returns
+    -------
+    xarray.Dataset
+        The variables as float32 and the mask ``sea``, with the dimensions time (in days since
+        1950-01-01), latitude and longitude, both increasing; lazy if the input is lazy, and then
+        values are checked when they are computed. Without a mask in the input all cells are sea.
+
+    Raises
+    ------
+    InvalidInputError, UnknownNameError
+        If axes, variables, units or values are not as they must be.
+    """
+    grid = find_grid(dataset)
+    names = dict(zip(grid.axes.dims, DIMS, strict=True))
+    coords = dict(zip(DIMS, (grid.days, grid.latitude, grid.longitude), strict=True))
+
+    def arrange(array: xr.DataArray) -> xr.DataArray:
+        arranged = grid.arrange(array).reset_coords(drop=True)
+        arranged = arranged.drop_vars([name for name in names if name in arranged.coords])
+        renamed = arranged.rename({old: names[old] for old in map(str, arranged.dims)})
+        return renamed.assign_coords({dim: coords[str(dim)] for dim in renamed.dims})
+
+    arrays = {}
+    for name, units in variables.items():
+        array = check_variable(dataset, name)
+        if set(array.dims) != set(names):
+            raise InvalidInputError(
+                f"variable {name!r} has dimensions {array.dims}; it must have {grid.axes.dims}, in "
+                "any order."
+            )
+        arrays[name] = _convert(arrange(array), units_factor(array, units))
+    if "sea" in dataset.coords:
+        sea = arrange(dataset["sea"]).astype(bool)
+    else:
+        sea = xr.DataArray(np.ones(grid.shape, bool), dims=DIMS[1:])
+    return xr.Dataset({**arrays, "sea": sea})
+
+
+def _convert(array: xr.DataArray, factor: float) -> xr.DataArray:
+    def convert(values: np.ndarray) -> np.ndarray:
+        check_not_infinite(values, str(array.name))
+        return (values * factor).astype(np.float32)
+
+    return xr.apply_ufunc(convert, array, dask="parallelized", output_dtypes=[np.float32])

@@ -1,0 +1,107 @@
+"""Analyse dask-backed observations: one task for each chunk of days."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import xarray as xr
+
+from xdvarnet.errors import InvalidInputError
+from xdvarnet.grids.internal import DIMS
+from xdvarnet.models.base import Analysis, Observations, Reconstructor
+from xdvarnet.models.domain import analyse_days, days_needed
+
+
+def check_observed(observed: bool, names: Mapping[str, str]) -> None:
+    """Refuse a dataset without any observation.
+
+    Raises
+    ------
+    InvalidInputError
+        If `observed` is False.
+    """
+    if not observed:
+        raise InvalidInputError(
+            f"there is no observation at all of {', '.join(names)}: all values are NaN. Check the "
+            "period, the region and the mask of the observations."
+        )
+
+
+def analyse_lazily(model: Reconstructor, anomalies: xr.Dataset) -> Analysis:
+    """Analyse anomalies chunk by chunk of days, with the numbers of an analysis in memory.
+
+    Parameters
+    ----------
+    model : Reconstructor
+        A model without a window takes all days in one task.
+    anomalies : xarray.Dataset
+        dask-backed variables (time, latitude, longitude) and the mask ``sea``.
+
+    Returns
+    -------
+    Analysis
+        Of dask arrays, with the time chunks of the anomalies (one chunk without a window).
+    """
+    import dask
+    import dask.array as da
+
+    shape = tuple(anomalies.sizes[dim] for dim in DIMS)
+    guess = None if model.first_guess is None else analyse_lazily(model.first_guess, anomalies)
+    chunks = anomalies.chunksizes["time"] if model.window is not None else (shape[0],)
+    kinds = ("mean", "std") if model.gives_std else ("mean",)
+    observed = da.any(
+        da.stack([anomalies[name].notnull().data.any() for name in model.variables])
+    )
+    handle = dask.delayed(model, pure=False, traverse=False)
+    pieces: dict[tuple[str, str], list[da.Array]] = {
+        (kind, name): [] for kind in kinds for name in model.variables
+    }
+    stops = np.cumsum(chunks)
+    for start, stop in zip(stops - chunks, stops, strict=True):
+        wanted = slice(int(start), int(stop))
+        days = days_needed(model, shape, wanted)
+        task = dask.delayed(_analyse_chunk, pure=False)(
+            handle,
+            {name: anomalies[name].data[days] for name in model.variables},
+            None if guess is None else [_cut(guess.mean, days), _cut(guess.std, days)],
+            anomalies["sea"].data,
+            anomalies["time"].values[days],
+            anomalies["latitude"].values,
+            anomalies["longitude"].values,
+            observed,
+            wanted,
+            shape[0],
+        )
+        size = (wanted.stop - wanted.start, *shape[1:])
+        for (kind, name), arrays in pieces.items():
+            arrays.append(da.from_delayed(task[kind, name], size, np.float32))
+    fields = {key: da.concatenate(arrays) for key, arrays in pieces.items()}
+    return Analysis(
+        *({name: fields[kind, name] for name in model.variables if kind in kinds} for kind in ("mean", "std"))
+    )
+
+
+def _cut(arrays: Mapping, days: slice) -> dict:
+    return {name: array[days] for name, array in arrays.items()}
+
+
+def _analyse_chunk(
+    model: Reconstructor,
+    values: Mapping[str, np.ndarray],
+    guess: list[Mapping[str, np.ndarray]] | None,
+    sea: np.ndarray,
+    days: np.ndarray,
+    latitude: np.ndarray,
+    longitude: np.ndarray,
+    observed: bool,
+    wanted: slice,
+    length: int,
+) -> dict[tuple[str, str], np.ndarray]:
+    check_observed(bool(observed), model.variables)
+    first_guess = None if guess is None else Analysis(*guess)
+    observations = Observations(values, days, latitude, longitude, sea, first_guess)
+    analysis = analyse_days(model, observations, wanted, length)
+    return {
+        (kind, name): array
+        for kind in ("mean", "std")
+        for name, array in getattr(analysis, kind).items()
+    }

@@ -1,0 +1,223 @@
+"""From a Dataset of gappy observations and a model to complete, labelled maps."""
+
+import importlib.metadata
+import warnings
+
+import numpy as np
+import xarray as xr
+
+from xdvarnet._random import RandomState, default_rng
+from xdvarnet.errors import InvalidInputError, InvalidTypeError, XdvarnetWarning
+from xdvarnet.grids.checks import check_times, check_variable, units_factor
+from xdvarnet.grids.coords import Grid, find_grid
+from xdvarnet.grids.internal import DIMS, to_internal
+from xdvarnet.mapping.lazy import analyse_lazily, check_observed
+from xdvarnet.models.base import Analysis, Observations, Reconstructor
+from xdvarnet.models.domain import analyse
+from xdvarnet.patches.cover import cover
+
+SPACING_TOLERANCE = 0.1
+"""Relative departure from the spacing of a model's training grid that is accepted."""
+
+LATITUDE_MARGIN = 10.0
+"""Degrees beyond the trained latitudes at which a warning begins."""
+
+
+def reconstruct(
+    dataset: xr.Dataset,
+    model: Reconstructor,
+    *,
+    members: int | None = None,
+    return_members: bool = False,
+    rng: RandomState = None,
+    progress: bool = False,
+) -> xr.Dataset:
+    """Reconstruct complete maps from gappy observations.
+
+    The background of the model is removed from the observations and added to its analysis. A model
+    with a window is applied to overlapping windows, which are blended.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        The model's variables on a (time, latitude, longitude) grid, in any order and any units that
+        convert, NaN where unobserved. A boolean coordinate ``sea`` (latitude, longitude) tells land
+        from unobserved sea; without it all cells are mapped. dask arrays stay lazy: one task for
+        each chunk of days, values being checked when they are computed.
+    model : Reconstructor
+        Such as ``load_model("med-ssh")`` or ``OptimalInterpolation(...)``.
+    members : int, optional
+        Number of members of the ensemble, for a model that has one.
+    return_members : bool
+        Whether to return the members.
+    rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
+        Source of the members.
+    progress : bool
+        Whether to show a bar over the windows (not for lazy data).
+
+    Returns
+    -------
+    xarray.Dataset
+        On the grid, in the units, order and dtype of `dataset`: each variable (posterior mean),
+        ``<variable>_std`` where the model has one, and ``<variable>_members`` if asked for, with the
+        dimension ``member`` first. Land is NaN. The attributes name the model and the version.
+
+    Raises
+    ------
+    InvalidTypeError
+        If `model` is no reconstructor.
+    InvalidInputError
+        If the grid, the times, the units or the values are not accepted; if there is no
+        observation; if the region is smaller than the model's window.
+    UnknownNameError
+        If a variable is missing.
+
+    Warns
+    -----
+    XdvarnetWarning
+        If the region lies far from the trained latitudes, or windows have no observation.
+
+    Examples
+    --------
+    >>> import xdvarnet
+    >>> truth = xdvarnet.datasets.mediterranean()
+    >>> obs = xdvarnet.observe(truth, ["jason1", "envisat"], noise=0.02, rng=0)
+    >>> maps = xdvarnet.reconstruct(obs, xdvarnet.load_model("med-ssh"))
+    """
+    _check_model(model)
+    _check_members(members, return_members)
+    for name in model.variables:
+        check_variable(dataset, name)
+    grid = find_grid(dataset)
+    assert grid.days is not None and grid.axes.time is not None
+    check_times(grid.days, grid.axes.time, daily=model.window is not None)
+    _check_training_grid(grid, model)
+    if model.window is not None:
+        cover((grid.days.size, *grid.shape), model.window)
+    observed = to_internal(dataset, model.variables)
+    anomalies, backgrounds = observed[["sea"]], {}
+    for name in model.variables:
+        backgrounds[name] = model.background.estimate(observed[name])
+        anomalies[name] = observed[name] - backgrounds[name]
+    if any(anomalies[name].chunks for name in model.variables):
+        if members is not None:
+            raise InvalidInputError(
+                "members of dask-backed observations are not available; load them first with "
+                "dataset.load()."
+            )
+        analysis = analyse_lazily(model, anomalies)
+    else:
+        analysis = _analyse_now(model, anomalies, members, rng, progress)
+    return _label(dataset, grid, model, observed["sea"], backgrounds, analysis, return_members)
+
+
+def _analyse_now(
+    model: Reconstructor,
+    anomalies: xr.Dataset,
+    members: int | None,
+    rng: RandomState,
+    progress: bool,
+) -> Analysis:
+    values = {name: anomalies[name].values for name in model.variables}
+    check_observed(any(np.isfinite(array).any() for array in values.values()), model.variables)
+    observations = Observations(
+        values, *(anomalies[dim].values for dim in DIMS), sea=anomalies["sea"].values
+    )
+    return analyse(model, observations, members=members, rng=default_rng(rng), progress=progress)
+
+
+def _label(
+    dataset: xr.Dataset,
+    grid: Grid,
+    model: Reconstructor,
+    sea: xr.DataArray,
+    backgrounds: dict[str, xr.DataArray],
+    analysis: Analysis,
+    return_members: bool,
+) -> xr.Dataset:
+    """Add the background, and give the fields the names, order, units and dtype of the input."""
+    fields = {}
+    kinds = ("mean", "std", "members") if return_members else ("mean", "std")
+    for name, units in model.variables.items():
+        like = dataset[name]
+        dims = dict(zip(DIMS, grid.axes.dims, strict=True))
+        for kind in kinds:
+            if name not in getattr(analysis, kind):
+                continue
+            values = getattr(analysis, kind)[name]
+            field = xr.DataArray(values, dims=("member", *DIMS)[-values.ndim :])
+            if kind != "std":
+                field = field + backgrounds[name].reset_coords(drop=True).drop_vars(DIMS)
+            field = field.where(sea.drop_vars(DIMS[1:], errors="ignore"))
+            field = (field / units_factor(like, units)).astype(like.dtype)
+            field = grid.restore(field.rename(dims), like)
+            label = name if kind == "mean" else f"{name}_{kind}"
+            fields[label] = field.assign_attrs(_attributes(like, name, kind, units))
+        if name in analysis.std:
+            fields[name].attrs["ancillary_variables"] = f"{name}_std"
+    masked = "coordinate sea" if "sea" in dataset.coords else "none given; land was mapped as sea"
+    return xr.Dataset(
+        fields,
+        attrs={
+            **dataset.attrs,
+            "xdvarnet_version": importlib.metadata.version("xdvarnet"),
+            "xdvarnet_model": repr(model),
+            "xdvarnet_land_mask": masked,
+        },
+    )
+
+
+def _attributes(like: xr.DataArray, name: str, kind: str, units: str) -> dict:
+    long_name = like.attrs.get("long_name", name)
+    if kind == "mean":
+        return {"units": units, **like.attrs}
+    named = {"std": "standard deviation of {}", "members": "members of {}"}[kind]
+    attributes = {
+        "units": like.attrs.get("units", units),
+        "long_name": named.format(long_name),
+    }
+    if "standard_name" in like.attrs:
+        modifier = " standard_error" if kind == "std" else ""
+        attributes["standard_name"] = like.attrs["standard_name"] + modifier
+    return attributes
+
+
+def _check_model(model: object) -> None:
+    if isinstance(model, type) or not isinstance(model, Reconstructor):
+        given = model.__name__ if isinstance(model, type) else type(model).__name__
+        raise InvalidTypeError(
+            f"{given!r} is no reconstructor; give a model such as load_model('med-ssh') or "
+            "OptimalInterpolation(...), or an object with variables, window, background, "
+            "first_guess, training_grid, gives_std and solve."
+        )
+
+
+def _check_members(members: int | None, return_members: bool) -> None:
+    if members is None and return_members:
+        raise InvalidInputError("return_members=True needs a number of members, such as members=20.")
+    if members is not None and (not isinstance(members, int) or members < 2):
+        raise InvalidInputError(f"members={members!r} is not accepted; give at least 2, or None.")
+
+
+def _check_training_grid(grid: Grid, model: Reconstructor) -> None:
+    trained = model.training_grid
+    if trained is None:
+        return
+    for axis, given, known in zip(
+        ("latitude", "longitude"), grid.spacing, trained.spacing, strict=True
+    ):
+        if abs(given / known - 1) > SPACING_TOLERANCE:
+            raise InvalidInputError(
+                f"the grid's spacing in {axis} is {given:g} degrees and the model was trained at "
+                f"{known:g}; at most {SPACING_TOLERANCE:.0%} difference is accepted. Bin or "
+                f"interpolate the observations to {known:g} degrees, or train a model for this grid."
+            )
+    south, north = trained.latitudes
+    if grid.latitude[0] < south - LATITUDE_MARGIN or grid.latitude[-1] > north + LATITUDE_MARGIN:
+        warnings.warn(
+            f"latitudes {grid.latitude[0]:g} to {grid.latitude[-1]:g} reach more than "
+            f"{LATITUDE_MARGIN:g} degrees beyond those of the training ({south:g} to {north:g}); "
+            "scales of motion differ there, and so will the error.",
+            XdvarnetWarning,
+            stacklevel=3,
+        )

@@ -1,0 +1,84 @@
+"""Trivial references: what a method must beat to have a use.
+
+Both are a known map plus the running basin mean of the observations; they use no observation
+otherwise.
+"""
+
+from collections.abc import Mapping
+
+import numpy as np
+import xarray as xr
+
+from xdvarnet.errors import InvalidInputError
+from xdvarnet.grids.coords import find_axes
+from xdvarnet.models.background import Background, MeanMapBackground
+from xdvarnet.models.base import Analysis, Observations
+
+
+class MeanMapOffset:
+    """The mean of earlier maps, plus an offset.
+
+    Parameters
+    ----------
+    maps : xarray.Dataset
+        Earlier complete maps; its variables are those of the method.
+    days : int
+        Length of the running basin mean of the observations, which gives the offset.
+
+    Raises
+    ------
+    InvalidInputError
+        If a variable has no attribute ``units``.
+
+    Examples
+    --------
+    >>> import xdvarnet
+    >>> truth = xdvarnet.datasets.mediterranean()
+    >>> method = xdvarnet.MeanMapOffset(truth.sel(time=slice("2005-04-01", "2005-05-31")))
+    """
+
+    window = None
+    first_guess = None
+    training_grid = None
+    gives_std = False
+
+    def __init__(self, maps: xr.Dataset, *, days: int = 31) -> None:
+        self.variables: Mapping[str, str] = {}
+        for name, array in maps.data_vars.items():
+            if "units" not in array.attrs:
+                raise InvalidInputError(f"variable {name!r} has no attribute 'units'; set it.")
+            self.variables[str(name)] = array.attrs["units"]
+        self.background: Background = MeanMapBackground(self._known_map(maps), days=days)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(self.variables)})"
+
+    def _known_map(self, maps: xr.Dataset) -> xr.Dataset:
+        return maps.mean(find_axes(maps).time)
+
+    def solve(
+        self,
+        observations: Observations,
+        *,
+        members: int | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> Analysis:
+        """Return the background as it is: an anomaly of zero.
+
+        Raises
+        ------
+        InvalidInputError
+            If members are asked for.
+        """
+        if members is not None:
+            raise InvalidInputError(f"{self!r} has no ensemble; leave members=None.")
+        return Analysis(
+            {name: np.zeros(observations.shape, np.float32) for name in self.variables}
+        )
+
+
+class Persistence(MeanMapOffset):
+    """The last of earlier maps held in time, plus an offset; parameters as in `MeanMapOffset`."""
+
+    def _known_map(self, maps: xr.Dataset) -> xr.Dataset:
+        return maps.isel({find_axes(maps).time: -1})

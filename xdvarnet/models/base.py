@@ -1,0 +1,115 @@
+"""What a model is: the reconstructor protocol and the plain arrays that pass through it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+
+from xdvarnet.models.background import Background
+from xdvarnet.patches.cover import Window
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """The fields of one window, as anomalies from the background.
+
+    Attributes
+    ----------
+    mean : mapping of str to numpy.ndarray
+        Posterior mean of each variable, shape (time, latitude, longitude).
+    std : mapping of str to numpy.ndarray
+        Posterior standard deviation, where the model has one.
+    members : mapping of str to numpy.ndarray
+        Members, shape (member, time, latitude, longitude), where they were asked for.
+    """
+
+    mean: Mapping[str, np.ndarray]
+    std: Mapping[str, np.ndarray] = field(default_factory=dict)
+    members: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Observations:
+    """The observations of one window, as anomalies from the background.
+
+    Attributes
+    ----------
+    values : mapping of str to numpy.ndarray
+        For each variable, shape (time, latitude, longitude), in the model's units; NaN where
+        nothing was observed.
+    days : numpy.ndarray
+        Days since 1950-01-01, shape (time,).
+    latitude, longitude : numpy.ndarray
+        Degrees, increasing, shapes (latitude,) and (longitude,).
+    sea : numpy.ndarray
+        True on sea, shape (latitude, longitude).
+    first_guess : Analysis or None
+        The analysis of the model's ``first_guess``, where it has one.
+    """
+
+    values: Mapping[str, np.ndarray]
+    days: np.ndarray
+    latitude: np.ndarray
+    longitude: np.ndarray
+    sea: np.ndarray
+    first_guess: Analysis | None = None
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of days, latitudes and longitudes."""
+        return self.days.size, self.latitude.size, self.longitude.size
+
+
+@dataclass(frozen=True)
+class TrainingGrid:
+    """Where a model was trained: it is valid for this spacing and near these latitudes.
+
+    Attributes
+    ----------
+    spacing : tuple of float
+        Degrees of latitude and of longitude between cells.
+    latitudes : tuple of float
+        Southernmost and northernmost latitude.
+    """
+
+    spacing: tuple[float, float]
+    latitudes: tuple[float, float]
+
+
+@runtime_checkable
+class Reconstructor(Protocol):
+    """Anything that turns the observations of one window into fields.
+
+    Attributes
+    ----------
+    variables : mapping of str to str
+        Names of the variables and their units.
+    window : Window or None
+        Sizes and halo of a window in cells; None for the whole domain at once.
+    background : Background
+        What is removed from the observations before and added to the fields after.
+    first_guess : Reconstructor or None
+        Another reconstructor whose analysis is handed to `solve`; its background is not used.
+    training_grid : TrainingGrid or None
+        Grid for which the model is valid; None for any.
+    gives_std : bool
+        Whether an analysis has a standard deviation.
+    """
+
+    variables: Mapping[str, str]
+    window: Window | None
+    background: Background
+    first_guess: "Reconstructor | None"
+    training_grid: TrainingGrid | None
+    gives_std: bool
+
+    def solve(
+        self,
+        observations: Observations,
+        *,
+        members: int | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> Analysis:
+        """Reconstruct the fields of one window."""
+        ...

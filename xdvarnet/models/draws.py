@@ -1,0 +1,192 @@
+"""Draws of training data: simulated observations of a truth, and windows cut from them."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+import xarray as xr
+
+from xdvarnet.grids.coords import find_axes
+from xdvarnet.grids.internal import to_internal
+from xdvarnet.models.background import Background, MeanMapBackground
+from xdvarnet.models.base import Analysis, Observations, Reconstructor
+from xdvarnet.models.domain import analyse
+from xdvarnet.observing.system import ObservingSystem
+from xdvarnet.patches.cover import Window
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How training draws differ from the truth that they are made of.
+
+    Attributes
+    ----------
+    mixing : bool
+        In half of the draws, replace the truth's anomaly by ``a x(t) + b x(T - t)`` with
+        ``a^2 + b^2 = 1``: another field with the same local covariance.
+    background_days : int or None
+        Take the mean map of a draw from so many random consecutive days instead of all, so that
+        anomalies drift away from the mean as they do in a new season. None for all days.
+    flips : bool
+        Flip windows in time, latitude and longitude, and change their sign, at random.
+    amplitude : float
+        Scale windows by ``exp(amplitude * normal)``.
+    """
+
+    mixing: bool = True
+    background_days: int | None = 30
+    flips: bool = True
+    amplitude: float = 0.0
+
+
+@dataclass(frozen=True)
+class Draw:
+    """One draw of observations of a truth, all as anomalies from the background."""
+
+    observations: Observations
+    truth: Mapping[str, np.ndarray]
+
+
+def draw(
+    truth: xr.Dataset,
+    system: ObservingSystem,
+    background: Background,
+    first_guess: Reconstructor | None,
+    variables: Mapping[str, str],
+    rng: np.random.Generator,
+) -> Draw:
+    """Observe `truth` once, remove the background, and make the first guess."""
+    observed = to_internal(system.observe(truth, rng=rng), variables)
+    wanted = to_internal(truth, variables)
+    values, anomalies = {}, {}
+    for name in variables:
+        mean = background.estimate(observed[name])
+        values[name] = (observed[name] - mean).values
+        anomalies[name] = (wanted[name] - mean).values
+    observations = Observations(
+        values=values,
+        days=observed["time"].values,
+        latitude=observed["latitude"].values,
+        longitude=observed["longitude"].values,
+        sea=observed["sea"].values,
+    )
+    if first_guess is not None:
+        guess = analyse(first_guess, observations)
+        observations = Observations(**{**vars(observations), "first_guess": guess})
+    return Draw(observations, anomalies)
+
+
+def vary(
+    truth: xr.Dataset, augmentation: Augmentation, days: int, rng: np.random.Generator
+) -> tuple[xr.Dataset, MeanMapBackground]:
+    """Make another truth with the same local covariance, and a background for it.
+
+    Parameters
+    ----------
+    truth : xarray.Dataset
+        Complete maps.
+    augmentation : Augmentation
+        Its `mixing` and `background_days` are used.
+    days : int
+        Length of the background's running basin mean.
+    rng : numpy.random.Generator
+        Source of the mixture and of the days of the mean map.
+    """
+    time = find_axes(truth).time
+    if augmentation.mixing and rng.random() < 0.5:
+        mean = truth.mean(time)
+        anomaly = truth - mean
+        backwards = anomaly.isel({time: slice(None, None, -1)}).assign_coords({time: truth[time]})
+        angle = rng.uniform(0, 2 * np.pi)
+        truth = (mean + np.cos(angle) * anomaly + np.sin(angle) * backwards).astype(np.float32)
+    known = truth
+    if augmentation.background_days is not None:
+        length = min(augmentation.background_days, truth.sizes[time])
+        start = int(rng.integers(truth.sizes[time] - length + 1))
+        known = truth.isel({time: slice(start, start + length)})
+    return truth, MeanMapBackground(known.mean(time), days=days)
+
+
+def random_windows(
+    pool: list[Draw],
+    window: Window,
+    count: int,
+    augmentation: Augmentation,
+    rng: np.random.Generator,
+) -> Iterator[Draw]:
+    """Cut random windows out of the draws of a pool, at least a quarter of each being sea.
+
+    A window may reach beyond the period by a third of its length, into unobserved days.
+    """
+    beyond = window.time // 3
+    while count:
+        chosen = pool[rng.integers(len(pool))]
+        shape = chosen.observations.shape
+        start = rng.integers(-beyond, max(shape[0] - window.time + beyond, -beyond) + 1)
+        south = rng.integers(0, shape[1] - window.latitude + 1)
+        west = rng.integers(0, shape[2] - window.longitude + 1)
+        box = (slice(south, south + window.latitude), slice(west, west + window.longitude))
+        if chosen.observations.sea[box].mean() < 0.25:
+            continue
+        count -= 1
+        yield _augment(_cut(chosen, start, window.time, box), augmentation, rng)
+
+
+def _cut(whole: Draw, start: int, length: int, box: tuple[slice, slice]) -> Draw:
+    days = np.arange(start, start + length)
+    inside = (days >= 0) & (days < whole.observations.days.size)
+
+    def cut(array: np.ndarray, fill: float) -> np.ndarray:
+        part = np.full((length, *array[0][box].shape), fill, np.float32)
+        part[inside] = array[days[inside]][:, *box]
+        return part
+
+    def cut_all(arrays: Mapping[str, np.ndarray], fill: float | None) -> dict[str, np.ndarray]:
+        return {
+            name: cut(array, float(array.max()) if fill is None else fill)
+            for name, array in arrays.items()
+        }
+
+    given = whole.observations
+    guess = given.first_guess
+    if guess is not None:
+        guess = Analysis(cut_all(guess.mean, 0.0), cut_all(guess.std, None))
+    observations = Observations(
+        values=cut_all(given.values, np.nan),
+        days=given.days[0] + days,
+        latitude=given.latitude[box[0]],
+        longitude=given.longitude[box[1]],
+        sea=given.sea[box],
+        first_guess=guess,
+    )
+    return Draw(observations, cut_all(whole.truth, np.nan))
+
+
+def _augment(window: Draw, augmentation: Augmentation, rng: np.random.Generator) -> Draw:
+    reverse = tuple(slice(None, None, int(step)) for step in rng.choice([1, -1], 3))
+    factor = rng.choice([1.0, -1.0]) * np.exp(augmentation.amplitude * rng.normal())
+    if not augmentation.flips:
+        reverse, factor = (slice(None),) * 3, abs(factor)
+
+    def change(arrays: Mapping[str, np.ndarray], scale: float) -> dict[str, np.ndarray]:
+        return {name: array[reverse] * np.float32(scale) for name, array in arrays.items()}
+
+    given = window.observations
+    guess = given.first_guess
+    if guess is not None:
+        guess = Analysis(change(guess.mean, factor), change(guess.std, abs(factor)))
+    observations = Observations(
+        values=change(given.values, factor),
+        days=given.days,
+        latitude=given.latitude,
+        longitude=given.longitude,
+        sea=given.sea[reverse[1:]],
+        first_guess=guess,
+    )
+    return Draw(observations, change(window.truth, factor))
+
+
+def stack(arrays: list[np.ndarray]) -> torch.Tensor:
+    """Stack arrays of one shape along a new batch dimension."""
+    return torch.from_numpy(np.stack(arrays).astype(np.float32, copy=False))

@@ -1,0 +1,339 @@
+"""The trained model: a variational solver with all that it needs to meet labelled data."""
+
+import copy
+import logging
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+import torch
+import xarray as xr
+
+from xdvarnet._random import RandomState, default_rng
+from xdvarnet.errors import InvalidInputError
+from xdvarnet.grids.checks import check_known
+from xdvarnet.grids.coords import find_axes
+from xdvarnet.grids.internal import to_internal
+from xdvarnet.models.background import Background, MeanMapBackground, ObservedBackground
+from xdvarnet.models.base import Analysis, Observations, Reconstructor, TrainingGrid
+from xdvarnet.models.domain import analyse
+from xdvarnet.models.draws import Augmentation, Draw, draw, random_windows, stack, vary
+from xdvarnet.models.normalize import Normalizer
+from xdvarnet.observing.system import ObservingSystem
+from xdvarnet.patches.cover import Window
+from xdvarnet.solver.losses import ReconstructionLoss
+from xdvarnet.solver.observation import Data
+from xdvarnet.solver.training import Batch, Epoch, autocast, train
+from xdvarnet.solver.variational import VariationalSolver
+
+logger = logging.getLogger("xdvarnet")
+
+
+class DVarNet:
+    """A 4DVarNet: a learned variational solver, its normalisation, window and variables.
+
+    The state of a window has one channel for each day of each variable. It starts at the first guess
+    (zero, the background, without one), and its observation term is the misfit to the observations.
+    The step sees, as context, the mask of the observations, the first guess and its standard
+    deviation, and the sea.
+
+    Parameters
+    ----------
+    solver : VariationalSolver
+        With ``len(variables) * window.time`` channels and ``context_channels(...)`` of context.
+    variables : mapping of str to str
+        Names and units of the state variables.
+    window : Window
+        What the solver sees at once.
+    background : Background, optional
+        Removed before, added after; by default `ObservedBackground()`. `fit` sets the mean map of
+        its training days.
+    first_guess : Reconstructor, optional
+        A model whose analysis is the start of the descent, such as an optimal interpolation.
+    normalizer : Normalizer, optional
+        `fit` measures it on the training anomalies.
+    training_grid : TrainingGrid, optional
+        `fit` notes it.
+    provenance : mapping of str to str, optional
+        Where the model comes from: training data, scores, citation.
+    device, precision : str
+        Where the solver runs (``"cpu"``, ``"cuda"``), and how ("float32" or "bfloat16").
+
+    Examples
+    --------
+    >>> import xdvarnet
+    >>> model = xdvarnet.load_model("med-ssh").with_options(precision="bfloat16")
+    """
+
+    gives_std = False
+
+    def __init__(
+        self,
+        solver: VariationalSolver,
+        *,
+        variables: Mapping[str, str],
+        window: Window,
+        background: Background | None = None,
+        first_guess: Reconstructor | None = None,
+        normalizer: Normalizer | None = None,
+        training_grid: TrainingGrid | None = None,
+        provenance: Mapping[str, str] | None = None,
+        device: str = "cpu",
+        precision: str = "float32",
+    ) -> None:
+        self.solver = solver
+        self.variables = dict(variables)
+        self.window = window
+        self.background: Background = ObservedBackground() if background is None else background
+        self.first_guess = first_guess
+        self.normalizer = normalizer
+        self.training_grid = training_grid
+        self.provenance = dict(provenance or {})
+        self.device, self.precision = _check_options(device, precision)
+        self.solver.to(self.device)
+
+    def __repr__(self) -> str:
+        names = ", ".join(f"{name} [{units}]" for name, units in self.variables.items())
+        parameters = sum(p.numel() for p in self.solver.parameters())
+        return (
+            f"DVarNet({names}; {parameters} parameters, {self.solver.iterations} iterations, "
+            f"window {' x '.join(map(str, self.window.sizes))})"
+        )
+
+    def with_options(
+        self,
+        *,
+        device: str | None = None,
+        precision: str | None = None,
+        background: Background | None = None,
+    ) -> "DVarNet":
+        """Return the same model with other options; None keeps an option.
+
+        Parameters
+        ----------
+        device : str, optional
+            Such as ``"cuda"``.
+        precision : str, optional
+            ``"float32"`` or ``"bfloat16"``.
+        background : Background, optional
+            Such as ``ObservedBackground()``, for a sea or a year that the mean map does not fit.
+        """
+        other = copy.copy(self)
+        other.device, other.precision = _check_options(
+            device or self.device, precision or self.precision
+        )
+        other.background = background or self.background
+        if other.device != self.device:
+            other.solver = copy.deepcopy(self.solver).to(other.device)
+        return other
+
+    def solve(
+        self,
+        observations: Observations,
+        *,
+        members: int | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> Analysis:
+        """Run the solver on one window.
+
+        Raises
+        ------
+        InvalidInputError
+            If members are asked for, or the model has not been trained.
+        """
+        if members is not None:
+            raise InvalidInputError("this DVarNet has no ensemble; leave members=None.")
+        state, data, context = self._inputs([observations])
+        with torch.no_grad(), autocast(self.device, self.precision):
+            result = self.solver(
+                state.to(self.device),
+                [Data(part.values.to(self.device), part.mask.to(self.device)) for part in data],
+                context.to(self.device),
+            )
+        days = self.window.time
+        channels = result[0].float().cpu().numpy()
+        return Analysis(
+            {
+                name: self._normalizer.restore(name, channels[i * days : (i + 1) * days])
+                for i, name in enumerate(self.variables)
+            }
+        )
+
+    @property
+    def _normalizer(self) -> Normalizer:
+        if self.normalizer is None:
+            raise InvalidInputError(
+                "the model has not been trained and has no normalisation; call fit, or give "
+                "normalizer=Normalizer({...})."
+            )
+        return self.normalizer
+
+    def _inputs(
+        self, windows: list[Observations]
+    ) -> tuple[torch.Tensor, list[Data], torch.Tensor]:
+        """State, data and context of a batch of windows."""
+        values = stack([self._channels(window.values) for window in windows])
+        data = Data.from_gappy(values)
+        guesses = [window.first_guess for window in windows]
+        if guesses[0] is None:
+            state = torch.zeros_like(values)
+            extra = []
+        else:
+            state = stack([self._channels(guess.mean) for guess in guesses if guess])
+            extra = [state]
+            if guesses[0].std:
+                extra.append(stack([self._channels(guess.std) for guess in guesses if guess]))
+        sea = stack([window.sea[None] for window in windows])
+        state = state * sea
+        return state, [data], torch.cat([data.mask, *extra, sea], dim=1)
+
+    def _channels(self, fields: Mapping[str, np.ndarray]) -> np.ndarray:
+        return np.concatenate(
+            [self._normalizer.normalize(name, fields[name]) for name in self.variables]
+        )
+
+    def fit(
+        self,
+        truth: xr.Dataset,
+        *,
+        observe: ObservingSystem,
+        validation: xr.Dataset,
+        validation_period: slice | None = None,
+        epochs: int = 50,
+        steps_per_epoch: int = 64,
+        batch_size: int = 8,
+        learning_rate: float = 1e-3,
+        loss: ReconstructionLoss | None = None,
+        augmentation: Augmentation | None = None,
+        pool: int = 12,
+        checkpoint: str | Path | None = None,
+        rng: RandomState = None,
+        progress: bool = False,
+    ) -> list[Epoch]:
+        """Train the solver end to end on a truth, in place.
+
+        Each epoch observes the truth anew; windows are cut at random from the last draws. Adam with
+        gradient clipping, a cosine schedule; the weights with the lowest validation RMSE are kept.
+
+        Parameters
+        ----------
+        truth : xarray.Dataset
+            Complete maps of the variables, NaN on land, one a day.
+        observe : ObservingSystem
+            What observes the truth.
+        validation : xarray.Dataset
+            Complete maps of other days, observed once.
+        validation_period : slice, optional
+            Times of `validation` that are scored; by default all. Earlier days are observed as well.
+        epochs, steps_per_epoch, batch_size : int
+            Length of the training.
+        learning_rate : float
+            Of Adam, at the start.
+        loss : ReconstructionLoss, optional
+            Weighted MSE of the field and of its gradient, and the prior term.
+        augmentation : Augmentation, optional
+            How draws differ from the truth.
+        pool : int
+            Number of draws kept.
+        checkpoint : str or pathlib.Path, optional
+            File that is written after each epoch; a training that was killed goes on from it.
+        rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
+            Source of the draws and windows.
+        progress : bool
+            Whether to show a bar.
+
+        Returns
+        -------
+        list of Epoch
+            Training loss and validation RMSE, in the units of the (first) variable, of each epoch.
+
+        Raises
+        ------
+        InvalidInputError
+            If the truth is smaller than a window, or has no finite value.
+        """
+        generator = default_rng(rng)
+        seeds = generator.integers(2**63, size=(2,))
+        loss = loss or ReconstructionLoss()
+        augmentation = augmentation or Augmentation()
+        names = list(self.variables)
+        known = to_internal(truth, self.variables).load()
+        self.background = MeanMapBackground(known[names].mean("time"), days=self.window.time)
+        self.training_grid = TrainingGrid(
+            spacing=tuple(float(np.median(np.diff(known[d]))) for d in ("latitude", "longitude")),
+            latitudes=(float(known["latitude"].min()), float(known["latitude"].max())),
+        )
+        self.normalizer = Normalizer.fit(
+            {name: (known[name] - self.background.estimate(known[name])).values for name in names}
+        )
+        target = draw(
+            validation,
+            observe,
+            self.background,
+            self.first_guess,
+            self.variables,
+            np.random.default_rng(seeds[1]),
+        )
+        time = find_axes(validation).time
+        days = xr.DataArray(np.arange(validation.sizes[time]), coords=[validation[time]])
+        scored = days.sel({time: validation_period or slice(None)}).values
+        draws: dict[int, Draw] = {}
+
+        def draw_number(number: int) -> Draw:
+            rng = np.random.default_rng([seeds[0], 0, number])
+            varied, background = vary(truth[names], augmentation, self.window.time, rng)
+            return draw(varied, observe, background, self.first_guess, self.variables, rng)
+
+        def batches(epoch: int) -> Iterator[Batch]:
+            wanted = range(max(0, epoch - pool + 1), epoch + 1)
+            for number in set(draws) - set(wanted):
+                del draws[number]
+            for number in wanted:
+                if number not in draws:
+                    draws[number] = draw_number(number)
+            rng = np.random.default_rng([seeds[0], 1, epoch])
+            for _ in range(steps_per_epoch):
+                windows = list(
+                    random_windows(list(draws.values()), self.window, batch_size, augmentation, rng)
+                )
+                yield self._batch(windows)
+
+        def validate() -> float:
+            analysis = analyse(self, target.observations)
+            errors = analysis.mean[names[0]] - target.truth[names[0]]
+            sea = target.observations.sea
+            return float(np.sqrt(np.nanmean(np.square(errors[scored][:, sea]))))
+
+        return train(
+            self.solver,
+            batches,
+            validate,
+            epochs=epochs,
+            steps_per_epoch=steps_per_epoch,
+            learning_rate=learning_rate,
+            loss=loss,
+            device=self.device,
+            precision=self.precision,
+            checkpoint=None if checkpoint is None else Path(checkpoint),
+            progress=progress,
+        )
+
+    def _batch(self, windows: list[Draw], margin: int = 4) -> Batch:
+        state, data, context = self._inputs([window.observations for window in windows])
+        truth = stack([self._channels(window.truth) for window in windows])
+        sea = stack([window.observations.sea[None] for window in windows])
+        weights = torch.isfinite(truth) * sea
+        weights[..., :margin] = weights[..., -margin:] = 0  # seen without their neighbours
+        weights[..., :margin, :] = weights[..., -margin:, :] = 0
+        return Batch(state, torch.where(weights > 0, truth, state), data, context, weights)
+
+
+def _check_options(device: str, precision: str) -> tuple[str, str]:
+    check_known(precision, ("float32", "bfloat16"), "precision")
+    try:
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise InvalidInputError(
+            f"device {device!r} cannot be used here ({error}); 'cpu' always can."
+        ) from error
+    return device, precision

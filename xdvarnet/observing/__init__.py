@@ -1,0 +1,1 @@
+"""What is observed, where, and with which noise."""

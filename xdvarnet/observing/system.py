@@ -1,0 +1,305 @@
+"""Observe gridded fields as a constellation of altimeters would."""
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from xdvarnet._random import RandomState, default_rng
+from xdvarnet.errors import InvalidInputError, InvalidTypeError, XdvarnetWarning
+from xdvarnet.grids.checks import check_known, check_not_infinite, check_positive, check_times
+from xdvarnet.grids.coords import Grid, find_grid
+from xdvarnet.observing.missions import MISSIONS
+from xdvarnet.observing.orbits import ground_track
+
+
+@dataclass(frozen=True)
+class ObservingSystem:
+    """What observes: nadir altimeters with a noise.
+
+    Parameters
+    ----------
+    missions : sequence of str
+        Names, of `xdvarnet.observing.missions.MISSIONS`.
+    noise : float
+        Standard deviation of the error of one measurement (one a second), independent from one to
+        the next, in the units of the data.
+
+    Raises
+    ------
+    UnknownNameError
+        If a mission is unknown.
+    InvalidInputError
+        If there is no mission, one is given twice, or the noise is negative or no number.
+
+    Examples
+    --------
+    >>> from xdvarnet.datasets import mediterranean
+    >>> system = ObservingSystem(["jason1", "envisat"], noise=0.02)
+    >>> system
+    ObservingSystem(missions=('jason1', 'envisat'), noise=0.02)
+    >>> observations = system.observe(mediterranean(), rng=0)
+    """
+
+    missions: Sequence[str]
+    noise: float
+
+    def __post_init__(self) -> None:
+        missions = (self.missions,) if isinstance(self.missions, str) else tuple(self.missions)
+        if not missions:
+            raise InvalidInputError(
+                f"no missions given; choose from {', '.join(sorted(MISSIONS))}."
+            )
+        for name in missions:
+            check_known(name, MISSIONS, "mission")
+        if len(set(missions)) < len(missions):
+            raise InvalidInputError(f"missions {missions} repeat a name; give each once.")
+        object.__setattr__(self, "missions", missions)
+        units = "the units of the data"
+        object.__setattr__(self, "noise", check_positive(self.noise, "noise", units, zero=True))
+
+    def observe(self, dataset: xr.Dataset, *, rng: RandomState = None) -> xr.Dataset:
+        """Sample `dataset` along the tracks of the missions; see `observe`."""
+        return observe(dataset, self.missions, noise=self.noise, rng=rng)
+
+
+def observe(
+    dataset: xr.Dataset, missions: Sequence[str], *, noise: float, rng: RandomState = None
+) -> xr.Dataset:
+    """Observe daily maps along the ground tracks of altimeters, on the same grid.
+
+    On each day, from 00:00 to 24:00, every mission measures once a second. A measurement is the map
+    of the day at that point, bilinear in space, with an independent normal error; it exists where
+    the cell that holds the point is finite, and leaves out neighbours that are not. Each observed
+    cell holds the mean of its measurements of the day.
+
+    `rng` draws the phase of each orbit, then the errors, so draws differ in where the tracks are.
+    Missions that are interleaved keep half a track spacing between them.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        Variables with time, latitude and longitude, in any order, NaN on land, are observed; those
+        that lack one of these dimensions are kept as they are. Each map has a day of its own.
+        dask arrays stay lazy.
+    missions : sequence of str
+        Names, of `xdvarnet.observing.missions.MISSIONS`.
+    noise : float
+        Standard deviation of the error of one measurement, in the units of the data.
+    rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
+        Source of the phases and errors; two calls with one seed are equal.
+
+    Returns
+    -------
+    xarray.Dataset
+        With the names, grid, order of dimensions, dtypes and attributes of `dataset`, NaN where
+        nothing was measured; a boolean coordinate ``sea`` (latitude, longitude), where there is
+        not one already, True where a variable is finite on any day; and the attributes
+        ``observing_missions`` and ``observing_noise``.
+
+    Raises
+    ------
+    UnknownNameError
+        If a mission is unknown.
+    InvalidInputError
+        If there is no mission or the noise is negative; if an axis is missing or unsorted, or two
+        maps are of one day; if no variable can be observed, or one has further dimensions, no
+        floating-point values, or infinities.
+
+    Warns
+    -----
+    XdvarnetWarning
+        If no track crosses the domain.
+
+    Examples
+    --------
+    >>> from xdvarnet.datasets import mediterranean
+    >>> observations = observe(mediterranean(), ["jason1", "gfo"], noise=0.02, rng=0)
+    >>> observations["ssh"].dims
+    ('time', 'lat', 'lon')
+    """
+    system = ObservingSystem(missions, noise)
+    if not isinstance(dataset, xr.Dataset):
+        raise InvalidTypeError(f"expected an xarray Dataset, got {type(dataset).__name__}.")
+    grid = find_grid(dataset)
+    names = _observed_variables(dataset, grid)
+    generator = default_rng(rng)
+    points = _track_points(system.missions, grid, generator)
+    if not points.days.size:
+        warnings.warn(
+            f"no track of {', '.join(system.missions)} crosses the domain in these "
+            f"{grid.days.size} day(s); all is unobserved.",
+            XdvarnetWarning,
+            stacklevel=2,
+        )
+    observed = dataset.copy()
+    for name in names:
+        errors = generator.normal(0.0, system.noise, points.days.size)
+        observed[name] = _observe_variable(dataset[name], grid, points, errors)
+    if "sea" not in dataset.variables:
+        observed = observed.assign_coords(sea=_sea(dataset[names], grid))
+    return observed.assign_attrs(
+        observing_missions=" ".join(system.missions), observing_noise=system.noise
+    )
+
+
+@dataclass(frozen=True)
+class _Points:
+    """Measurements in the order of days: their map and their place among the cells' centres."""
+
+    days: np.ndarray  # position of the map in time
+    rows: np.ndarray  # place in latitude, in cells: 2.25 is between rows 2 and 3
+    columns: np.ndarray  # place in longitude, in cells
+
+
+def _observed_variables(dataset: xr.Dataset, grid: Grid) -> list[str]:
+    axes = set(grid.axes.dims)
+    names = [name for name, array in dataset.data_vars.items() if axes <= set(array.dims)]
+    if not names:
+        raise InvalidInputError(
+            f"no variable has the dimensions {grid.axes.dims}; the dataset has "
+            f"{ {str(name): array.dims for name, array in dataset.data_vars.items()} }."
+        )
+    for name in names:
+        if set(dataset[name].dims) != axes:
+            extra = sorted(map(str, set(dataset[name].dims) - axes))
+            raise InvalidInputError(
+                f"variable {name!r} has the further dimensions {extra}; select one of each with "
+                f"dataset.isel({extra[0]}=0)."
+            )
+        if not np.issubdtype(dataset[name].dtype, np.floating):
+            raise InvalidInputError(
+                f"variable {name!r} holds {dataset[name].dtype} values, which have no NaN for "
+                "unobserved cells; convert it with astype(float), or drop it."
+            )
+    return names
+
+
+def _track_points(missions: Sequence[str], grid: Grid, rng: np.random.Generator) -> _Points:
+    if not grid.days.size:
+        raise InvalidInputError(
+            f"coordinate {grid.axes.time!r} is empty; there is no day to observe."
+        )
+    check_times(grid.days, grid.axes.time, daily=False)
+    calendar_days = np.floor(grid.days)
+    if (np.diff(calendar_days) == 0).any():
+        raise InvalidInputError(
+            f"coordinate {grid.axes.time!r} has several times in one day; observations are one map "
+            f"a day: dataset.resample({grid.axes.time}='1D').mean()."
+        )
+    latitude_edges, longitude_edges = _edges(grid.latitude), _edges(grid.longitude)
+    region = (*longitude_edges[[0, -1]], *latitude_edges[[0, -1]])
+    phases = _phases(missions, rng)
+    days, rows, columns = [], [], []
+    for position, day in enumerate(calendar_days):
+        for name, phase in phases.items():
+            _, longitude, latitude = ground_track(
+                MISSIONS[name], day, day + 1, phase=phase, region=region
+            )
+            days.append(np.full(longitude.size, position))
+            rows.append(np.interp(latitude, grid.latitude, np.arange(grid.latitude.size)))
+            columns.append(np.interp(longitude, grid.longitude, np.arange(grid.longitude.size)))
+    return _Points(np.concatenate(days), np.concatenate(rows), np.concatenate(columns))
+
+
+def _phases(missions: Sequence[str], rng: np.random.Generator) -> dict[str, float]:
+    """Draw a phase for each orbit; interleaved missions stay half a track spacing apart."""
+    phases = dict(zip(missions, rng.random(len(missions)).tolist(), strict=True))
+    for name in missions:
+        other = MISSIONS[name].interleaved_with
+        if other in phases:
+            phases[name] = (phases[other] + MISSIONS[name].track_spacing / 720) % 1
+    return phases
+
+
+def _edges(centres: np.ndarray) -> np.ndarray:
+    """Borders of the cells around `centres`, shape (n + 1,)."""
+    middle = (centres[1:] + centres[:-1]) / 2
+    return np.concatenate([[2 * centres[0] - middle[0]], middle, [2 * centres[-1] - middle[-1]]])
+
+
+def _observe_variable(
+    array: xr.DataArray, grid: Grid, points: _Points, errors: np.ndarray
+) -> xr.DataArray:
+    def kernel(maps: np.ndarray, positions: np.ndarray) -> np.ndarray:
+        check_not_infinite(maps, str(array.name))
+        begin, end = np.searchsorted(points.days, [positions[0], positions[-1] + 1])
+        here = slice(begin, end)
+        return _cell_means(
+            maps,
+            points.days[here] - positions[0],
+            points.rows[here],
+            points.columns[here],
+            errors[here],
+        )
+
+    axes = grid.axes
+    horizontal = [axes.latitude, axes.longitude]
+    arranged = grid.arrange(array)
+    if array.chunks is not None:
+        arranged = arranged.chunk(dict.fromkeys(horizontal, -1))
+    observed = xr.apply_ufunc(
+        kernel,
+        arranged,
+        xr.DataArray(np.arange(grid.days.size), dims=axes.time),
+        input_core_dims=[horizontal, []],
+        output_core_dims=[horizontal],
+        dask="parallelized",
+        output_dtypes=[array.dtype],
+        keep_attrs=True,
+    )
+    restored = grid.restore(observed, array)
+    return restored if array.chunks is None else restored.chunk(array.chunksizes)
+
+
+def _cell_means(
+    maps: np.ndarray, days: np.ndarray, rows: np.ndarray, columns: np.ndarray, errors: np.ndarray
+) -> np.ndarray:
+    """Mean of the measurements in each cell.
+
+    Parameters
+    ----------
+    maps : numpy.ndarray
+        Shape (time, latitude, longitude).
+    days, rows, columns, errors : numpy.ndarray
+        Map, place and error of each measurement, shape (points,).
+    """
+    _, ny, nx = maps.shape
+    row = np.minimum(rows.astype(int), ny - 2)
+    column = np.minimum(columns.astype(int), nx - 2)
+    up, right = rows - row, columns - column
+    corner = (days * ny + row) * nx + column
+    flat = maps.reshape(-1)
+    total, weight = np.zeros(days.size), np.zeros(days.size)
+    for offset, share in (
+        (0, (1 - up) * (1 - right)),
+        (1, (1 - up) * right),
+        (nx, up * (1 - right)),
+        (nx + 1, up * right),
+    ):
+        value = flat[corner + offset].astype(float)
+        finite = np.isfinite(value)
+        total += np.where(finite, value * share, 0)
+        weight += np.where(finite, share, 0)
+    cell = corner + (up >= 0.5) * nx + (right >= 0.5)
+    measured = np.isfinite(flat[cell])
+    cell = cell[measured]
+    values = total[measured] / weight[measured] + errors[measured]
+    counts = np.bincount(cell, minlength=flat.size)
+    sums = np.bincount(cell, weights=values, minlength=flat.size)
+    means = np.full(flat.size, np.nan)
+    np.divide(sums, counts, out=means, where=counts > 0)
+    return means.reshape(maps.shape).astype(maps.dtype)
+
+
+def _sea(dataset: xr.Dataset, grid: Grid) -> xr.DataArray:
+    finite = [array.notnull().any(grid.axes.time) for array in dataset.data_vars.values()]
+    sea = finite[0]
+    for other in finite[1:]:
+        sea = sea | other
+    sea = sea.transpose(*(dim for dim in dataset.dims if dim in sea.dims))
+    return sea.drop_vars([name for name in sea.coords if name not in sea.dims]).assign_attrs(
+        long_name="true where there are values on any day"
+    )

@@ -1,0 +1,1 @@
+"""Windows that cover a domain, and the blending of what was solved in them."""

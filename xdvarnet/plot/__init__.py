@@ -1,0 +1,1 @@
+"""Figures; cartopy and matplotlib are imported when a figure is drawn."""

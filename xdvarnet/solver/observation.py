@@ -1,0 +1,61 @@
+"""Observation terms of the variational cost."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import nn
+
+
+@dataclass(frozen=True)
+class Data:
+    """What one observation term compares the state with.
+
+    Attributes
+    ----------
+    values : torch.Tensor
+        Observations, shape (batch, channel, latitude, longitude); any finite number where the mask
+        is zero.
+    mask : torch.Tensor
+        1 where observed and 0 elsewhere, the same shape.
+    """
+
+    values: torch.Tensor
+    mask: torch.Tensor
+
+    @classmethod
+    def from_gappy(cls, values: torch.Tensor) -> "Data":
+        """Make the mask of an array that is NaN where nothing was observed."""
+        observed = torch.isfinite(values)
+        return cls(torch.where(observed, values, 0.0), observed.to(values.dtype))
+
+
+class MaskedObservation(nn.Module):
+    """Squared misfit to direct observations of some channels of the state.
+
+    ``J(x) = |mask (x[channels] - y)|^2 / (noise^2 n)`` with n the number of cells of a sample, so
+    that a sample's cost does not depend on the batch.
+
+    Parameters
+    ----------
+    noise : float
+        Standard deviation of the observation error, in the units of the state.
+    channels : slice
+        Channels of the state that are observed; all by default.
+    """
+
+    def __init__(self, *, noise: float = 1.0, channels: slice = slice(None)) -> None:
+        super().__init__()
+        self.noise = noise
+        self.channels = channels
+
+    def cost(self, state: torch.Tensor, data: Data) -> torch.Tensor:
+        """Cost of each sample, shape (batch,)."""
+        misfit = data.mask * (state[:, self.channels] - data.values)
+        return misfit.square().flatten(1).sum(1) / (self.noise**2 * state[0].numel())
+
+    def gradient(self, state: torch.Tensor, data: Data) -> torch.Tensor:
+        """Gradient of the cost with respect to the state, written out; the state's shape."""
+        misfit = data.mask * (state[:, self.channels] - data.values)
+        gradient = torch.zeros_like(state)
+        gradient[:, self.channels] = 2 / (self.noise**2 * state[0].numel()) * misfit
+        return gradient
