@@ -4,6 +4,9 @@ Every error that a user meets is an `XdvarnetError` and also the built-in error 
 ``except ValueError`` keeps working.
 """
 
+import warnings
+from pathlib import Path
+
 __all__ = [
     "InvalidInputError",
     "InvalidTypeError",
@@ -49,3 +52,8 @@ class ModelFileError(XdvarnetError, ValueError):
 
 class XdvarnetWarning(UserWarning):
     """Base of all warnings raised by xdvarnet."""
+
+
+def warn(message: str) -> None:
+    """Warn with an `XdvarnetWarning` that points at the user's line, however deep the cause."""
+    warnings.warn(message, XdvarnetWarning, skip_file_prefixes=(str(Path(__file__).parent),))

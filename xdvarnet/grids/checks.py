@@ -8,7 +8,7 @@ import xarray as xr
 from pint import LazyRegistry
 from pint.errors import PintError
 
-from xdvarnet.errors import InvalidInputError, UnknownNameError
+from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError
 
 DAY_TOLERANCE = 1e-3
 """Departure from daily steps that still counts as daily, in days."""
@@ -57,6 +57,19 @@ def check_times(days: np.ndarray, name: str, *, daily: bool) -> None:
             "method has a time window and needs one field a day without gaps. Fill the days with "
             f"unobserved fields: dataset.resample({name}='1D').asfreq()."
         )
+
+
+def check_dataset(dataset: object) -> None:
+    """Require an xarray Dataset.
+
+    Raises
+    ------
+    InvalidTypeError
+        If `dataset` is something else; of a DataArray the message says how to make it one.
+    """
+    if not isinstance(dataset, xr.Dataset):
+        hint = " Name it: array.to_dataset(name='ssh')." if isinstance(dataset, xr.DataArray) else ""
+        raise InvalidTypeError(f"expected an xarray Dataset, got {type(dataset).__name__}.{hint}")
 
 
 def check_variable(dataset: xr.Dataset, name: str) -> xr.DataArray:

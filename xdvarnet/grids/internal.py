@@ -1,13 +1,13 @@
 """The form in which Datasets travel inside the package."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_not_infinite, check_variable, units_factor
-from xdvarnet.grids.coords import find_grid
+from xdvarnet.grids.coords import Grid, find_grid
 
 DIMS = ("time", "latitude", "longitude")
 """Names and order of the dimensions inside the package."""
@@ -26,9 +26,10 @@ def to_internal(dataset: xr.Dataset, variables: Mapping[str, str]) -> xr.Dataset
     Returns
     -------
     xarray.Dataset
-        The variables as float32 and the mask ``sea``, with the dimensions time (in days since
-        1950-01-01), latitude and longitude, both increasing; lazy if the input is lazy, and then
-        values are checked when they are computed. Without a mask in the input all cells are sea.
+        The variables as float32 with the attribute ``units``, and the boolean mask ``sea``, with
+        the dimensions time (in days since 1950-01-01), latitude and longitude, both increasing;
+        lazy if the input is lazy, and then values are checked when they are computed. The mask is
+        the coordinate ``sea`` of the input (True or False, or 1 or 0); without it all cells are sea.
 
     Raises
     ------
@@ -53,9 +54,15 @@ def to_internal(dataset: xr.Dataset, variables: Mapping[str, str]) -> xr.Dataset
                 f"variable {name!r} has dimensions {array.dims}; it must have {grid.axes.dims}, in "
                 "any order."
             )
-        arrays[name] = _convert(arrange(array), units_factor(array, units))
+        if not np.issubdtype(array.dtype, np.floating):
+            raise InvalidInputError(
+                f"variable {name!r} holds {array.dtype} values, which have no NaN for unobserved "
+                "cells; convert it with astype(float)."
+            )
+        converted = _convert(arrange(array), units_factor(array, units))
+        arrays[name] = converted.assign_attrs(units=units)
     if "sea" in dataset.coords:
-        sea = arrange(dataset["sea"]).astype(bool)
+        sea = arrange(_check_mask(dataset["sea"], grid))
     else:
         sea = xr.DataArray(np.ones(grid.shape, bool), dims=DIMS[1:])
     return xr.Dataset({**arrays, "sea": sea})
@@ -66,4 +73,29 @@ def _convert(array: xr.DataArray, factor: float) -> xr.DataArray:
         check_not_infinite(values, str(array.name))
         return (values * factor).astype(np.float32)
 
-    return xr.apply_ufunc(convert, array, dask="parallelized", output_dtypes=[np.float32])
+    return _apply(convert, array, np.float32)
+
+
+def _check_mask(mask: xr.DataArray, grid: Grid) -> xr.DataArray:
+    wanted = grid.axes.dims[1:]
+    if set(mask.dims) != set(wanted):
+        raise InvalidInputError(
+            f"coordinate {mask.name!r} has dimensions {mask.dims}; a mask of the sea has {wanted}, "
+            "in any order."
+        )
+
+    def check(values: np.ndarray) -> np.ndarray:
+        if not np.isin(values, (False, True)).all():
+            raise InvalidInputError(
+                f"coordinate {mask.name!r} ({mask.dtype}) has other values than True and False, or "
+                "1 and 0; make it with dataset.assign_coords(sea=...), True on sea."
+            )
+        return values.astype(bool)
+
+    return _apply(check, mask, bool)
+
+
+def _apply(kernel: Callable, array: xr.DataArray, dtype: type) -> xr.DataArray:
+    return xr.apply_ufunc(
+        kernel, array, dask="parallelized", output_dtypes=[dtype], keep_attrs=False
+    )

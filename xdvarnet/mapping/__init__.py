@@ -1,0 +1,1 @@
+"""Reconstruction: from labelled observations and a model to labelled maps."""

@@ -1,0 +1,1 @@
+"""Classical and trivial methods, on the same interface as the networks."""

@@ -9,18 +9,23 @@ from scipy.spatial import KDTree
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_positive, quantity
 from xdvarnet.grids.coords import EARTH_RADIUS
+from xdvarnet.grids.smoothing import local_mean
 from xdvarnet.models.background import Background, ObservedBackground
 from xdvarnet.models.base import Analysis, Observations
 
 BATCH_BYTES = 2**27
 """Memory of the covariance matrices that are factored together."""
 
+LEAST_VARIANCE = 0.1
+"""Smallest local estimate of the variance, relative to that of the whole domain."""
+
 
 class OptimalInterpolation:
     """Local optimal interpolation in space and time.
 
     The anomaly from the background is a Gaussian field with covariance
-    ``std^2 exp(-(d / L)^2 - (dt / T)^2)``, observed with independent errors. For each block of
+    ``s s' exp(-(d / L)^2 - (dt / T)^2)``, observed with independent errors; s is its standard
+    deviation, one for all or one for each place. For each block of
     grid points, the analysis uses the `neighbours` observations that are nearest to its centre in the
     scaled distance ``(d / L)^2 + (dt / T)^2`` and within half a `time_window`:
     ``x = C_gy (C_yy + R)^-1 y`` with the formal error variance ``std^2 - C_gy (C_yy + R)^-1 C_yg``
@@ -37,8 +42,11 @@ class OptimalInterpolation:
     noise : float
         Standard deviation of the observation error, in `units`.
     std : float, optional
-        Standard deviation of the anomaly, in `units`. By default that of the observations less the
-        noise.
+        Standard deviation of the anomaly, in `units`. By default it is estimated from the
+        observations: their mean square less that of the noise.
+    std_length : str or float, optional
+        Standard deviation of the Gaussian (km) over which that estimate is averaged, so that it
+        differs between energetic and quiet places; by default one estimate for all.
     units : str
         Units in which the analysis is made; the data are converted and converted back.
     background : Background, optional
@@ -75,16 +83,24 @@ class OptimalInterpolation:
         correlation_time: str | float,
         noise: float,
         std: float | None = None,
+        std_length: str | float | None = None,
         units: str = "m",
         background: Background | None = None,
         time_window: int = 31,
         neighbours: int = 200,
     ) -> None:
+        self.variable, self.units = variable, units
         self.variables: Mapping[str, str] = {variable: units}
         self.correlation_length = quantity(correlation_length, "km", "correlation_length")
         self.correlation_time = quantity(correlation_time, "day", "correlation_time")
         self.noise = check_positive(noise, "noise", units)
         self.std = None if std is None else check_positive(std, "std", units)
+        self.std_length = None if std_length is None else quantity(std_length, "km", "std_length")
+        if std is not None and std_length is not None:
+            raise InvalidInputError(
+                f"std={std} and std_length={std_length!r} exclude each other: a given standard "
+                "deviation is not estimated. Give one of them."
+            )
         self.background = ObservedBackground() if background is None else background
         self.time_window = int(check_positive(time_window, "time_window", "days"))
         self.neighbours = int(check_positive(neighbours, "neighbours", "observations"))
@@ -94,7 +110,7 @@ class OptimalInterpolation:
         return (
             f"OptimalInterpolation({variable!r}, correlation_length='{self.correlation_length:g} km', "
             f"correlation_time='{self.correlation_time:g} days', noise={self.noise:g}, "
-            f"std={self.std}, time_window={self.time_window}, neighbours={self.neighbours}, "
+            f"std={self.std}, std_length={self.std_length}, time_window={self.time_window}, neighbours={self.neighbours}, "
             f"background={self.background!r})"
         )
 
@@ -122,20 +138,50 @@ class OptimalInterpolation:
         observed = np.isfinite(values) & observations.sea
         mean = np.zeros(observations.shape, np.float32)
         data = torch.from_numpy(values[observed].astype(float))
-        signal = max(float(data.square().mean()) - self.noise**2, self.noise**2)
-        prior = self.std or signal**0.5
-        std = np.full(observations.shape, prior, np.float32)
+        prior = self._prior_std(observations, values, observed)
+        std = np.tile(prior.astype(np.float32), (observations.days.size, 1, 1))
+        if data.numel() == 0:
+            return Analysis({variable: mean}, {variable: std})
+        scale = torch.from_numpy(np.broadcast_to(prior, observed.shape)[observed])
         position = torch.from_numpy(self._scaled_positions(observations))
         where = position[torch.from_numpy(observed)]
         flat_position = position.reshape(-1, 4)
         flat_mean, flat_std = mean.reshape(-1), std.reshape(-1)
-        for targets, neighbours in self._local_problems(observations, observed, flat_position, where):
+        flat_prior = torch.from_numpy(prior.reshape(-1))
+        for targets, neighbours in self._local_problems(
+            observations, observed, flat_position, where
+        ):
             analysis, variance = _analyse(
-                flat_position[targets], where, data, neighbours, (self.noise / prior) ** 2
+                flat_position[targets],
+                where[neighbours],
+                (data / scale)[neighbours],
+                (self.noise / scale[neighbours]).square(),
             )
-            flat_mean[targets] = analysis.numpy()
-            flat_std[targets] = (prior * variance.clamp(min=0).sqrt()).numpy()
+            amplitude = flat_prior[targets % flat_prior.numel()]
+            flat_mean[targets] = (amplitude * analysis).numpy()
+            flat_std[targets] = (amplitude * variance.clamp(min=0).sqrt()).numpy()
         return Analysis({variable: mean}, {variable: std})
+
+    def _prior_std(
+        self, observations: Observations, values: np.ndarray, observed: np.ndarray
+    ) -> np.ndarray:
+        """Standard deviation of the anomaly, shape (latitude, longitude)."""
+        shape = observations.sea.shape
+        if self.std is not None:
+            return np.full(shape, self.std)
+        squares = np.where(observed, values, 0).astype(float) ** 2
+        overall = squares.sum() / max(observed.sum(), 1) - self.noise**2
+        overall = max(overall, self.noise**2)
+        if self.std_length is None:
+            return np.full(shape, overall**0.5)
+        local = local_mean(
+            squares.sum(0),
+            observed.sum(0),
+            observations.latitude,
+            observations.longitude,
+            self.std_length,
+        )
+        return np.sqrt(np.maximum(local - self.noise**2, LEAST_VARIANCE * overall))
 
     def _scaled_positions(self, observations: Observations) -> np.ndarray:
         """Positions such that the correlation is exp(-distance^2), shape (time, lat, lon, 4)."""
@@ -197,8 +243,7 @@ def _analyse(
     targets: torch.Tensor,
     where: torch.Tensor,
     data: torch.Tensor,
-    neighbours: torch.Tensor,
-    noise_to_signal: float,
+    noise_variance: torch.Tensor,
 ) -> tuple[torch.Tensor, torch.Tensor]:
     """Solve a batch of local problems with unit prior variance.
 
@@ -206,24 +251,22 @@ def _analyse(
     ----------
     targets : torch.Tensor
         Scaled positions, shape (block, m, 4).
-    where, data : torch.Tensor
-        Scaled positions and values of all observations, shapes (p, 4) and (p,).
-    neighbours : torch.Tensor
-        Indices of the observations of each block, shape (block, n).
-    noise_to_signal : float
-        Variance of the observation error over the prior variance.
+    where : torch.Tensor
+        Scaled positions of the observations of each block, shape (block, n, 4).
+    data, noise_variance : torch.Tensor
+        Their values and error variances, shape (block, n).
 
     Returns
     -------
     tuple of torch.Tensor
-        Analysis and its variance over the prior variance, shape (block, m).
+        Analysis and its variance, shape (block, m).
     """
     centre = targets.mean(1, keepdim=True)
-    local, targets = where[neighbours] - centre, targets - centre
-    covariance = _correlation(local, local)
-    covariance.diagonal(dim1=1, dim2=2).add_(noise_to_signal)
+    where, targets = where - centre, targets - centre
+    covariance = _correlation(where, where)
+    covariance.diagonal(dim1=1, dim2=2).add_(noise_variance)
     factor = torch.linalg.cholesky(covariance)
-    right = torch.cat([_correlation(local, targets), data[neighbours].unsqueeze(2)], dim=2)
+    right = torch.cat([_correlation(where, targets), data.unsqueeze(2)], dim=2)
     solved = torch.linalg.solve_triangular(factor, right, upper=False)
     weights, innovation = solved[..., :-1], solved[..., -1:]
     return (weights * innovation).sum(1), 1 - weights.square().sum(1)

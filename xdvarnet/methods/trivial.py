@@ -72,9 +72,7 @@ class MeanMapOffset:
         """
         if members is not None:
             raise InvalidInputError(f"{self!r} has no ensemble; leave members=None.")
-        return Analysis(
-            {name: np.zeros(observations.shape, np.float32) for name in self.variables}
-        )
+        return Analysis({name: np.zeros(observations.shape, np.float32) for name in self.variables})
 
 
 class Persistence(MeanMapOffset):

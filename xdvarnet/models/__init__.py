@@ -1,0 +1,1 @@
+"""Models: the protocol, backgrounds, and the trained 4DVarNet."""

@@ -8,12 +8,21 @@ from typing import Protocol
 
 import numpy as np
 import xarray as xr
-from scipy.ndimage import gaussian_filter
 
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.grids.checks import check_positive, check_variable, quantity
-from xdvarnet.grids.coords import EARTH_RADIUS, find_grid
+from xdvarnet.grids.checks import (
+    DAY_TOLERANCE,
+    check_dataset,
+    check_not_infinite,
+    check_positive,
+    check_variable,
+    quantity,
+    units_factor,
+)
+from xdvarnet.grids.coords import find_grid
 from xdvarnet.grids.internal import DIMS
+from xdvarnet.grids.smoothing import local_mean
+
 
 class Background(Protocol):
     """What `estimate` returns is removed before a model solves, and added after."""
@@ -23,15 +32,16 @@ class Background(Protocol):
         ...
 
 
-def running_basin_mean(anomalies: xr.DataArray, days: int) -> xr.DataArray:
+def running_basin_mean(anomalies: xr.DataArray, days: float) -> xr.DataArray:
     """Mean of all observations of the domain within `days` centred on each day.
 
     Parameters
     ----------
     anomalies : xarray.DataArray
-        Dims (time, latitude, longitude), NaN where unobserved.
-    days : int
-        Length of the running window; an odd number is symmetric.
+        Dims (time, latitude, longitude), NaN where unobserved; times in days, increasing.
+    days : float
+        Length of the running window, from ``days / 2`` before (included) to ``days / 2`` after
+        (excluded); an odd number is symmetric for daily fields.
 
     Returns
     -------
@@ -43,20 +53,22 @@ def running_basin_mean(anomalies: xr.DataArray, days: int) -> xr.DataArray:
     total = anomalies.sum(space, dtype=float)
     count = anomalies.notnull().sum(space).astype(float)
 
-    def smooth(series: np.ndarray) -> np.ndarray:
-        padded = np.pad(series, (days // 2, (days - 1) // 2))
-        return np.convolve(padded, np.ones(days), mode="valid")
-
-    def combine(total: np.ndarray, count: np.ndarray) -> np.ndarray:
+    def combine(total: np.ndarray, count: np.ndarray, time: np.ndarray) -> np.ndarray:
+        first, last = (
+            np.searchsorted(time, time + half - DAY_TOLERANCE) for half in (-days / 2, days / 2)
+        )
+        running = np.cumsum([total, count], axis=1)
+        running = np.pad(running, ((0, 0), (1, 0)))
+        totals, counts = running[:, last] - running[:, first]
         whole = total.sum() / max(count.sum(), 1.0)
-        totals, counts = smooth(total), smooth(count)
         return np.where(counts > 0, totals / np.maximum(counts, 1.0), whole)
 
     return xr.apply_ufunc(
         combine,
         total.chunk({"time": -1}) if total.chunks else total,
         count.chunk({"time": -1}) if count.chunks else count,
-        input_core_dims=[["time"], ["time"]],
+        anomalies["time"],
+        input_core_dims=[["time"]] * 3,
         output_core_dims=[["time"]],
         dask="parallelized",
         output_dtypes=[float],
@@ -69,10 +81,16 @@ class MeanMapBackground:
     Parameters
     ----------
     mean_maps : xarray.Dataset
-        One map for each variable, dims (latitude, longitude) in degrees, in the units of the model;
-        NaN on land.
-    days : int
+        One map for each variable, dims (latitude, longitude), in the units of the model or with an
+        attribute ``units`` that converts to them; NaN on land, where the nearest value of the row
+        is taken.
+    days : float
         Length of the running basin mean.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no map, or one has no finite value or an infinite one.
 
     Examples
     --------
@@ -81,20 +99,33 @@ class MeanMapBackground:
     >>> background = xdvarnet.MeanMapBackground(truth.sel(time="2005-04").mean("time"))
     """
 
-    def __init__(self, mean_maps: xr.Dataset, *, days: int = 31) -> None:
+    def __init__(self, mean_maps: xr.Dataset, *, days: float = 31) -> None:
+        check_dataset(mean_maps)
         grid = find_grid(mean_maps, time=False)
+        dims = grid.axes.dims[-2:]
+        maps = {}
+        for name, array in mean_maps.data_vars.items():
+            if set(array.dims) != set(dims):
+                continue
+            values = grid.arrange(array).values.astype(np.float32)
+            check_not_infinite(values, str(name))
+            if np.isnan(values).all():
+                raise InvalidInputError(f"the mean map of {name!r} has no finite value.")
+            units = {key: array.attrs[key] for key in ("units",) if key in array.attrs}
+            maps[name] = (DIMS[1:], values, units)
+        if not maps:
+            raise InvalidInputError(
+                f"no variable of {sorted(map(str, mean_maps.data_vars))} is a map with the "
+                f"dimensions {dims}; average over the others: dataset.mean('time')."
+            )
         self.mean_maps = xr.Dataset(
-            {
-                name: (DIMS[1:], grid.arrange(array).values.astype(np.float32))
-                for name, array in mean_maps.data_vars.items()
-                if set(array.dims) == set(grid.axes.dims[-2:])
-            },
-            coords={"latitude": grid.latitude, "longitude": grid.longitude},
+            maps, coords={"latitude": grid.latitude, "longitude": grid.longitude}
         )
-        self.days = int(check_positive(days, "days", "days"))
+        self.days = check_positive(days, "days", "days")
 
     def __repr__(self) -> str:
-        return f"MeanMapBackground(mean maps of {', '.join(self.mean_maps)}, days={self.days})"
+        names = ", ".join(map(str, self.mean_maps))
+        return f"MeanMapBackground(mean maps of {names}, days={self.days:g})"
 
     def estimate(self, observed: xr.DataArray) -> xr.DataArray:
         """Estimate the background of `observed`.
@@ -102,21 +133,24 @@ class MeanMapBackground:
         Parameters
         ----------
         observed : xarray.DataArray
-            Dims (time, latitude, longitude), NaN where unobserved; its name chooses the map.
+            Dims (time, latitude, longitude), NaN where unobserved; its name chooses the map, and
+            its attribute ``units`` those of the result.
 
         Raises
         ------
         UnknownNameError
             If there is no mean map of this variable.
         InvalidInputError
-            If the mean map does not reach over the domain.
+            If the mean map does not reach over the domain, or its units do not convert.
         """
         mean = self._on(observed)
         background = mean + running_basin_mean(observed - mean, self.days)
         return background.transpose(*DIMS).astype(np.float32)
 
     def _on(self, observed: xr.DataArray) -> xr.DataArray:
-        known = check_variable(self.mean_maps, str(observed.name))
+        known = _around_the_globe(check_variable(self.mean_maps, str(observed.name)))
+        if "units" in observed.attrs:
+            known = known * units_factor(known, observed.attrs["units"])
         latitude, longitude = observed["latitude"].values, observed["longitude"].values
         shift = 360 * np.round((known["longitude"].values.mean() - longitude.mean()) / 360)
         for name, wanted in (("latitude", latitude), ("longitude", longitude + shift)):
@@ -125,8 +159,9 @@ class MeanMapBackground:
             if wanted.min() < have.min() - margin or wanted.max() > have.max() + margin:
                 raise InvalidInputError(
                     f"the mean map of the background spans {have.min():g}..{have.max():g} degrees of "
-                    f"{name} and the data {wanted.min():g}..{wanted.max():g}; use a background made "
-                    "from the observations: model.with_options(background=ObservedBackground())."
+                    f"{name} and the data {wanted.min():g}..{wanted.max():g}; use a background "
+                    "made from the observations: background=ObservedBackground(), of a trained "
+                    "model with model.with_options(...)."
                 )
         # coastal cells that the map lacks take the nearest known value along the row
         filled = known.interpolate_na("longitude", method="nearest", fill_value="extrapolate")
@@ -139,6 +174,16 @@ class MeanMapBackground:
         return on_grid.assign_coords(latitude=latitude, longitude=longitude).astype(np.float32)
 
 
+def _around_the_globe(known: xr.DataArray) -> xr.DataArray:
+    """Repeat a map of all longitudes on both sides, so that it reaches over any basin."""
+    longitude = known["longitude"].values
+    spacing = np.median(np.diff(longitude))
+    if longitude[-1] - longitude[0] + 1.5 * spacing < 360:
+        return known
+    turns = [known.assign_coords(longitude=longitude + turn) for turn in (-360, 0, 360)]
+    return xr.concat(turns, "longitude")
+
+
 class ObservedBackground:
     """A smooth mean map of the observations themselves plus their running basin mean.
 
@@ -149,23 +194,23 @@ class ObservedBackground:
     ----------
     length : str or float
         Standard deviation of the Gaussian, such as ``"150 km"``; a number is in km.
-    days : int
+    days : float
         Length of the running basin mean.
     """
 
-    def __init__(self, *, length: str | float = "150 km", days: int = 31) -> None:
+    def __init__(self, *, length: str | float = "150 km", days: float = 31) -> None:
         self.length = quantity(length, "km", "length")
-        self.days = int(check_positive(days, "days", "days"))
+        self.days = check_positive(days, "days", "days")
 
     def __repr__(self) -> str:
-        return f"ObservedBackground(length='{self.length:g} km', days={self.days})"
+        return f"ObservedBackground(length='{self.length:g} km', days={self.days:g})"
 
     def estimate(self, observed: xr.DataArray) -> xr.DataArray:
         """Estimate the background of `observed` (time, latitude, longitude)."""
         basin = running_basin_mean(observed, self.days)
         anomalies = observed - basin
         mean = xr.apply_ufunc(
-            self._smooth,
+            local_mean,
             anomalies.sum("time", dtype=float),
             anomalies.notnull().sum("time").astype(float),
             observed["latitude"],
@@ -173,19 +218,8 @@ class ObservedBackground:
             input_core_dims=[DIMS[1:], DIMS[1:], ["latitude"], ["longitude"]],
             output_core_dims=[DIMS[1:]],
             dask="parallelized",
+            kwargs={"length": self.length},
             output_dtypes=[float],
             dask_gufunc_kwargs={"allow_rechunk": True},
         )
         return (mean + basin).transpose(*DIMS).astype(np.float32)
-
-    def _smooth(
-        self, total: np.ndarray, count: np.ndarray, latitude: np.ndarray, longitude: np.ndarray
-    ) -> np.ndarray:
-        degree = np.deg2rad(1.0) * EARTH_RADIUS
-        sigma = (
-            self.length / (degree * np.median(np.diff(latitude))),
-            self.length / (degree * np.cos(np.deg2rad(latitude.mean())) * np.median(np.diff(longitude))),
-        )
-        # one observation of weight 0.01 with value zero holds cells far from any track at the mean
-        weight = gaussian_filter(count, sigma, mode="constant") + 0.01 * count.mean()
-        return gaussian_filter(total, sigma, mode="constant") / np.maximum(weight, 1e-12)

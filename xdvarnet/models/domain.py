@@ -142,7 +142,11 @@ def _to_dataset(observations: Observations) -> xr.Dataset:
     return xr.Dataset(
         {**variables, "sea": (DIMS[1:], observations.sea)},
         coords=dict(
-            zip(DIMS, (observations.days, observations.latitude, observations.longitude), strict=True)
+            zip(
+                DIMS,
+                (observations.days, observations.latitude, observations.longitude),
+                strict=True,
+            )
         ),
     )
 

@@ -1,8 +1,11 @@
 """The trained model: a variational solver with all that it needs to meet labelled data."""
 
 import copy
+import html
+import importlib.metadata
+import itertools
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +15,14 @@ import xarray as xr
 from xdvarnet._random import RandomState, default_rng
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_known
-from xdvarnet.grids.coords import find_axes
 from xdvarnet.grids.internal import to_internal
 from xdvarnet.models.background import Background, MeanMapBackground, ObservedBackground
 from xdvarnet.models.base import Analysis, Observations, Reconstructor, TrainingGrid
-from xdvarnet.models.domain import analyse
-from xdvarnet.models.draws import Augmentation, Draw, draw, random_windows, stack, vary
+from xdvarnet.models.description import describe
+from xdvarnet.models.draws import Augmentation, Draw, stack
+from xdvarnet.models.fitting import TrainingDraws, Validation
 from xdvarnet.models.normalize import Normalizer
+from xdvarnet.models.storage import write
 from xdvarnet.observing.system import ObservingSystem
 from xdvarnet.patches.cover import Window
 from xdvarnet.solver.losses import ReconstructionLoss
@@ -27,6 +31,9 @@ from xdvarnet.solver.training import Batch, Epoch, autocast, train
 from xdvarnet.solver.variational import VariationalSolver
 
 logger = logging.getLogger("xdvarnet")
+
+WEIGHTS = "solver."
+"""What the names of a solver's weights begin with in a model file."""
 
 
 class DVarNet:
@@ -100,6 +107,24 @@ class DVarNet:
             f"window {' x '.join(map(str, self.window.sizes))})"
         )
 
+    def _repr_html_(self) -> str:
+        rows = {
+            "variables": ", ".join(f"{name} [{units}]" for name, units in self.variables.items()),
+            "window": " x ".join(map(str, self.window.sizes)) + " (time, latitude, longitude)",
+            "solver": f"{self.solver.iterations} iterations of "
+            f"{type(self.solver.step).__name__} with {type(self.solver.prior).__name__}, "
+            f"{sum(p.numel() for p in self.solver.parameters())} parameters",
+            "first guess": self.first_guess,
+            "background": self.background,
+            "runs on": f"{self.device}, {self.precision}",
+            **self.provenance,
+        }
+        cells = "".join(
+            f"<tr><th>{html.escape(str(name))}</th><td>{html.escape(str(value))}</td></tr>"
+            for name, value in rows.items()
+        )
+        return f"<table><caption>xdvarnet.DVarNet</caption>{cells}</table>"
+
     def with_options(
         self,
         *,
@@ -168,9 +193,7 @@ class DVarNet:
             )
         return self.normalizer
 
-    def _inputs(
-        self, windows: list[Observations]
-    ) -> tuple[torch.Tensor, list[Data], torch.Tensor]:
+    def _inputs(self, windows: list[Observations]) -> tuple[torch.Tensor, list[Data], torch.Tensor]:
         """State, data and context of a batch of windows."""
         values = stack([self._channels(window.values) for window in windows])
         data = Data.from_gappy(values)
@@ -252,73 +275,78 @@ class DVarNet:
         InvalidInputError
             If the truth is smaller than a window, or has no finite value.
         """
-        generator = default_rng(rng)
-        seeds = generator.integers(2**63, size=(2,))
-        loss = loss or ReconstructionLoss()
-        augmentation = augmentation or Augmentation()
-        names = list(self.variables)
-        known = to_internal(truth, self.variables).load()
-        self.background = MeanMapBackground(known[names].mean("time"), days=self.window.time)
-        self.training_grid = TrainingGrid(
-            spacing=tuple(float(np.median(np.diff(known[d]))) for d in ("latitude", "longitude")),
-            latitudes=(float(known["latitude"].min()), float(known["latitude"].max())),
-        )
-        self.normalizer = Normalizer.fit(
-            {name: (known[name] - self.background.estimate(known[name])).values for name in names}
-        )
-        target = draw(
-            validation,
+        truth, validation = truth[list(self.variables)], validation[list(self.variables)]
+        training_seed, validation_seed = default_rng(rng).integers(2**63, size=2)
+        self._adopt(truth)
+        scored = Validation(self, validation, validation_period, observe, int(validation_seed))
+        draws = TrainingDraws(
+            truth,
             observe,
-            self.background,
             self.first_guess,
             self.variables,
-            np.random.default_rng(seeds[1]),
+            self.window,
+            augmentation or Augmentation(),
+            pool=pool,
+            seed=int(training_seed),
         )
-        time = find_axes(validation).time
-        days = xr.DataArray(np.arange(validation.sizes[time]), coords=[validation[time]])
-        scored = days.sel({time: validation_period or slice(None)}).values
-        draws: dict[int, Draw] = {}
-
-        def draw_number(number: int) -> Draw:
-            rng = np.random.default_rng([seeds[0], 0, number])
-            varied, background = vary(truth[names], augmentation, self.window.time, rng)
-            return draw(varied, observe, background, self.first_guess, self.variables, rng)
 
         def batches(epoch: int) -> Iterator[Batch]:
-            wanted = range(max(0, epoch - pool + 1), epoch + 1)
-            for number in set(draws) - set(wanted):
-                del draws[number]
-            for number in wanted:
-                if number not in draws:
-                    draws[number] = draw_number(number)
-            rng = np.random.default_rng([seeds[0], 1, epoch])
-            for _ in range(steps_per_epoch):
-                windows = list(
-                    random_windows(list(draws.values()), self.window, batch_size, augmentation, rng)
-                )
-                yield self._batch(windows)
+            windows = draws.windows(epoch, steps_per_epoch * batch_size)
+            for group in itertools.batched(windows, batch_size):
+                yield self._batch(group)
 
-        def validate() -> float:
-            analysis = analyse(self, target.observations)
-            errors = analysis.mean[names[0]] - target.truth[names[0]]
-            sea = target.observations.sea
-            return float(np.sqrt(np.nanmean(np.square(errors[scored][:, sea]))))
-
+        logger.info("validation RMSE of the first guess: %s", scored.first_guess_rmse())
         return train(
             self.solver,
             batches,
-            validate,
+            scored.rmse,
             epochs=epochs,
             steps_per_epoch=steps_per_epoch,
             learning_rate=learning_rate,
-            loss=loss,
+            loss=loss or ReconstructionLoss(),
             device=self.device,
             precision=self.precision,
             checkpoint=None if checkpoint is None else Path(checkpoint),
             progress=progress,
         )
 
-    def _batch(self, windows: list[Draw], margin: int = 4) -> Batch:
+    def _adopt(self, truth: xr.Dataset) -> None:
+        """Take background, normalisation and grid from the training data."""
+        known = to_internal(truth, self.variables).load()
+        self.background = MeanMapBackground(
+            known.drop_vars("sea").mean("time"), days=self.window.time
+        )
+        self.normalizer = Normalizer.fit(
+            {
+                name: (known[name] - self.background.estimate(known[name])).values
+                for name in self.variables
+            }
+        )
+        self.training_grid = TrainingGrid(
+            spacing=tuple(float(np.median(np.diff(known[d]))) for d in ("latitude", "longitude")),
+            latitudes=(float(known["latitude"].min()), float(known["latitude"].max())),
+        )
+
+    def save(self, path: str | Path) -> None:
+        """Write the model to one `.safetensors` file, atomically.
+
+        Parameters
+        ----------
+        path : str or pathlib.Path
+            Read again by ``load_model(path)``. The device is not stored.
+        """
+        arrays: dict[str, np.ndarray] = {}
+        description = {
+            "xdvarnet_version": importlib.metadata.version("xdvarnet"),
+            "model": describe(self.with_options(device="cpu"), arrays),
+        }
+        weights = {
+            WEIGHTS + name: tensor.detach().cpu().numpy()
+            for name, tensor in self.solver.state_dict().items()
+        }
+        write(path, description, {**arrays, **weights})
+
+    def _batch(self, windows: Sequence[Draw], margin: int = 4) -> Batch:
         state, data, context = self._inputs([window.observations for window in windows])
         truth = stack([self._channels(window.truth) for window in windows])
         sea = stack([window.observations.sea[None] for window in windows])

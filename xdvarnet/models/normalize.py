@@ -25,7 +25,10 @@ class Normalizer:
     """
 
     def __init__(self, std: Mapping[str, float]) -> None:
-        self.std = {name: check_positive(value, f"std[{name!r}]", "the model's units") for name, value in std.items()}
+        self.std = {
+            name: check_positive(value, f"std[{name!r}]", "the model's units")
+            for name, value in std.items()
+        }
 
     def __repr__(self) -> str:
         return f"Normalizer({self.std})"

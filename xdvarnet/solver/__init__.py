@@ -1,0 +1,1 @@
+"""The variational solver, in torch."""

@@ -9,7 +9,11 @@ import torch
 class ReconstructionLoss:
     """Weighted errors of the field and of its gradient, plus the prior cost of the truth.
 
-    ``field * <(x - t)^2> + gradient * <|grad (x - t)|^2> + prior * (|x - Phi(x)|^2 + |t - Phi(t)|^2) / n``,
+    The loss is ::
+
+        field <(x - t)^2> + gradient <|grad (x - t)|^2>
+            + prior (|x - Phi(x)|^2 + |t - Phi(t)|^2) / n
+
     where <> is the mean over sea with the weights of the days, and grad is the difference between
     neighbouring sea cells. The prior term teaches the projection Phi on both the analysis x and the
     truth t (Fablet et al. 2021, doi 10.1029/2021MS002572, eq. 12).
@@ -36,7 +40,7 @@ class ReconstructionLoss:
         Parameters
         ----------
         state, truth : torch.Tensor
-            Shape (batch, channels, latitude, longitude).
+            Shape (batch, channels, latitude, longitude); finite, on land as well.
         weights : torch.Tensor
             Weights of the cells (zero on land), broadcastable to that shape.
         prior_cost : torch.Tensor

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import nn
 
+from xdvarnet.errors import InvalidInputError
+
 
 @dataclass(frozen=True)
 class Data:
@@ -41,10 +43,28 @@ class MaskedObservation(nn.Module):
         Standard deviation of the observation error, in the units of the state.
     channels : slice
         Channels of the state that are observed; all by default.
+
+    Raises
+    ------
+    InvalidInputError
+        If the noise is not positive.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from xdvarnet.solver.observation import Data, MaskedObservation
+    >>> data = Data.from_gappy(torch.tensor([[[[0.5, torch.nan]]]]))
+    >>> MaskedObservation(noise=0.1).cost(torch.zeros(1, 1, 1, 2), data)
+    tensor([12.5000])
     """
 
     def __init__(self, *, noise: float = 1.0, channels: slice = slice(None)) -> None:
         super().__init__()
+        if not noise > 0:
+            raise InvalidInputError(
+                f"noise={noise} is no standard deviation of an observation error; give a positive "
+                "number, in the units of the state."
+            )
         self.noise = noise
         self.channels = channels
 

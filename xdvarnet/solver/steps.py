@@ -33,8 +33,8 @@ class GradientStep(nn.Module):
 class CNNStep(nn.Module):
     """Convolutional step on the gradient and the previous update.
 
-    ``update = bound * atan(CNN([gradient, previous update, context]) / bound)``: the bound keeps the
-    unrolled iterations stable (Fablet et al. 2021, doi 10.1029/2021MS002572).
+    ``update = bound * atan(CNN([gradient, previous update, context]) / bound)``: the bound keeps
+    the unrolled iterations stable (Fablet et al. 2021, doi 10.1029/2021MS002572).
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class CNNStep(nn.Module):
     context : int
         Channels of the context.
     bound : float
-        Scale at which an update saturates, in units of the state.
+        Scale at which an update saturates, in units of the state: none exceeds pi / 2 of it.
     """
 
     def __init__(
@@ -83,7 +83,9 @@ class ConvLSTMStep(nn.Module):
     context : int
         Channels of the context.
     downscale : int
-        Factor by which the resolution is reduced; the update is interpolated back.
+        Factor by which the resolution is reduced; the update is interpolated back. Sizes of the
+        grid that are no multiples of it lose their last rows or columns, beyond one, from the
+        features.
     """
 
     def __init__(

@@ -6,22 +6,24 @@ from typing import Any
 import torch
 from torch import nn
 
+from xdvarnet.errors import InvalidInputError
 from xdvarnet.solver.observation import Data
 
 
 class VariationalSolver(nn.Module):
     """Unrolled minimisation of a variational cost (4DVarNet).
 
-    The cost of a sample is ``U(x) = sum_i w_i J_i(x) + w_p |x - Phi(x)|^2 / n`` with n the number of
-    cells, and iteration k of K is ::
+    The cost of a sample is ``U(x) = sum_i w_i J_i(x) + w_p |x - Phi(x)|^2 / n`` with n the number
+    of cells, and iteration k of K, from 0 on, is ::
 
-        g   = grad U(x_k) / rms(grad U(x_0))
-        x_k+1 = x_k - (step(g) / (k + 1) + rate (k + 1) / K g)
+        g = grad U(x_k) / rms(grad U(x_0))
+        x_(k+1) = x_k - (step(g) / (k + 1) + rate (k + 1) / K g)
 
-    (Fablet et al. 2021, doi 10.1029/2021MS002572; Beauchamp et al. 2023, doi 10.5194/gmd-16-2119-2023).
-    Costs and the scale of the gradient belong to each sample, so the result of one does not depend on
-    its neighbours in the batch. There is no difference between training and evaluation but the graph,
-    which is kept only where gradients are enabled.
+    (Fablet et al. 2021, doi 10.1029/2021MS002572; Beauchamp et al. 2023,
+    doi 10.5194/gmd-16-2119-2023). Costs and the scale of the gradient belong to each sample, so the
+    result of one does not depend on its neighbours in the batch. There is no difference between
+    training and evaluation but the graph, which is kept only where gradients are enabled: not
+    within `torch.no_grad` or `torch.inference_mode`.
 
     Parameters
     ----------
@@ -32,7 +34,7 @@ class VariationalSolver(nn.Module):
     step : torch.nn.Module
         Called as ``update, memory = step(gradient, context, memory)``.
     iterations : int
-        Number of iterations K.
+        Number of iterations K, at least 1.
 
     Attributes
     ----------
@@ -40,6 +42,24 @@ class VariationalSolver(nn.Module):
         Logarithms of the weights of the observation terms and, last, of the prior; learned.
     rate : torch.nn.Parameter
         Size of the plain gradient part of an update; learned, zero at the start.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no iteration.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from xdvarnet.solver.observation import Data, MaskedObservation
+    >>> from xdvarnet.solver.priors.bilinear import BilinearAutoencoder
+    >>> from xdvarnet.solver.steps import ConvLSTMStep
+    >>> from xdvarnet.solver.variational import VariationalSolver
+    >>> solver = VariationalSolver(BilinearAutoencoder(5), MaskedObservation(), ConvLSTMStep(5))
+    >>> first_guess, observations = torch.zeros(2, 5, 24, 32), torch.ones(2, 5, 24, 32)
+    >>> with torch.no_grad():
+    ...     solver(first_guess, [Data.from_gappy(observations)]).shape
+    torch.Size([2, 5, 24, 32])
     """
 
     def __init__(
@@ -51,6 +71,8 @@ class VariationalSolver(nn.Module):
         iterations: int = 10,
     ) -> None:
         super().__init__()
+        if iterations < 1:
+            raise InvalidInputError(f"iterations={iterations}; the solver needs at least 1.")
         terms = [observations] if isinstance(observations, nn.Module) else list(observations)
         self.prior = prior
         self.observations = nn.ModuleList(terms)
@@ -61,10 +83,11 @@ class VariationalSolver(nn.Module):
 
     def cost(self, state: torch.Tensor, data: Sequence[Data]) -> torch.Tensor:
         """Variational cost of each sample, shape (batch,)."""
-        weights = self.log_weights.exp()
-        prior = weights[-1] * self.prior_cost(state)
-        terms = zip(weights, self.observations, data, strict=False)
-        return prior + sum(weight * term.cost(state, part) for weight, term, part in terms)
+        *weights, prior_weight = self.log_weights.exp()
+        cost = prior_weight * self.prior_cost(state)
+        for weight, term, part in zip(weights, self.observations, data, strict=True):
+            cost = cost + weight * term.cost(state, part)
+        return cost
 
     def prior_cost(self, state: torch.Tensor) -> torch.Tensor:
         """``|x - Phi(x)|^2 / n`` of each sample, shape (batch,)."""
@@ -76,18 +99,18 @@ class VariationalSolver(nn.Module):
         The observation terms write theirs out; the prior's is ``2 (r - (dPhi/dx)^T r) / n`` with
         ``r = x - Phi(x)``, one vector-Jacobian product.
         """
-        weights = self.log_weights.exp()
+        *weights, prior_weight = self.log_weights.exp()
         training = torch.is_grad_enabled()
-        with torch.enable_grad():
-            point = state if state.requires_grad else state.detach().requires_grad_()
+        with torch.inference_mode(False), torch.enable_grad():
+            point = state if state.requires_grad else state.detach().clone().requires_grad_()
             projected = self.prior(point)
             residual = point - projected
             seed = residual if training else residual.detach()
             (back,) = torch.autograd.grad(
                 projected, point, seed.to(projected.dtype), create_graph=training
             )
-        gradient = weights[-1] * 2 / state[0].numel() * (seed - back)
-        for weight, term, part in zip(weights, self.observations, data, strict=False):
+        gradient = prior_weight * 2 / state[0].numel() * (seed - back)
+        for weight, term, part in zip(weights, self.observations, data, strict=True):
             gradient = gradient + weight * term.gradient(state, part)
         return gradient
 
@@ -109,15 +132,40 @@ class VariationalSolver(nn.Module):
         -------
         torch.Tensor
             The analysis, in the shape of the first guess.
+
+        Raises
+        ------
+        InvalidInputError
+            If the channels of the state or of the context are not those of the prior and the step
+            (where these say theirs), or the data are not one for each observation term.
         """
+        self._check(state, data, context)
         memory: Any = None
         scale = None
         for k in range(self.iterations):
             gradient = self.gradient(state, data)
             if scale is None:
-                scale = gradient.square().mean((1, 2, 3), keepdim=True).sqrt() + 1e-12
+                square = gradient.square().mean((1, 2, 3), keepdim=True)
+                scale = square.clamp_min(1e-30).sqrt() + 1e-12  # sqrt has no derivative at zero
             gradient = gradient / scale
             update, memory = self.step(gradient, context, memory)
             plain = self.rate * (k + 1) / self.iterations * gradient
             state = state - (update / (k + 1) + plain)
         return state
+
+    def _check(
+        self, state: torch.Tensor, data: Sequence[Data], context: torch.Tensor | None
+    ) -> None:
+        channels = state.shape[1]
+        given = 0 if context is None else context.shape[1]
+        for what, number, accepted in (
+            ("channels of the state", channels, getattr(self.prior, "channels", channels)),
+            ("channels of the state", channels, getattr(self.step, "channels", channels)),
+            ("channels of the context", given, getattr(self.step, "context", given)),
+            ("data, one for each observation term", len(data), len(self.observations)),
+        ):
+            if number != accepted:
+                raise InvalidInputError(
+                    f"the solver takes {accepted} {what}, and {number} were given (with a state of "
+                    f"shape {tuple(state.shape)}: batch, channels, latitude, longitude)."
+                )

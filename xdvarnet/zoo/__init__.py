@@ -1,0 +1,1 @@
+"""Trained models and the names that build them."""

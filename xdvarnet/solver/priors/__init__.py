@@ -1,0 +1,1 @@
+"""Priors: projections Phi of the cost |x - Phi(x)|^2."""

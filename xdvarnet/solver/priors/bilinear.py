@@ -8,8 +8,8 @@ from torch.nn import functional
 class BilinearAutoencoder(nn.Module):
     """Convolutional autoencoder with a bilinear layer, at a reduced resolution.
 
-    ``Phi(x) = up(W_o [A z, (B z) (C z)])`` with ``z = W_h relu(W_i down(x))``, all W, A, B and C being
-    3 x 3 convolutions: products of fields can express advection (Fablet et al. 2021,
+    ``Phi(x) = up(W_o [A z, (B z) (C z)])`` with ``z = W_h relu(W_i down(x))``, all W, A, B and C
+    being 3 x 3 convolutions: products of fields can express advection (Fablet et al. 2021,
     doi 10.1029/2021MS002572).
 
     Parameters
@@ -33,7 +33,7 @@ class BilinearAutoencoder(nn.Module):
         self.decode = nn.Conv2d(2 * hidden, channels, 3, padding=1)
 
     def forward(self, state: torch.Tensor) -> torch.Tensor:
-        """Project the state, shape (batch, channels, latitude, longitude), on the learned manifold."""
+        """Project the state (batch, channels, latitude, longitude) on the learned manifold."""
         coarse = functional.avg_pool2d(state, self.downscale, ceil_mode=True)
         code = self.transform(functional.relu(self.encode(coarse)))
         code = torch.cat([self.linear(code), self.left(code) * self.right(code)], dim=1)

@@ -37,7 +37,7 @@ class UNetPrior(nn.Module):
         self.decode = nn.Conv2d(hidden, channels, 1)
 
     def forward(self, state: torch.Tensor) -> torch.Tensor:
-        """Project the state, shape (batch, channels, latitude, longitude), on the learned manifold."""
+        """Project the state (batch, channels, latitude, longitude) on the learned manifold."""
         features = state
         skipped = []
         for level, block in enumerate(self.down):

@@ -1,0 +1,138 @@
+"""What a training sees: draws of one truth in turn, and a validation draw."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import xarray as xr
+
+from xdvarnet.errors import InvalidInputError
+from xdvarnet.grids.coords import find_axes
+from xdvarnet.models.base import Analysis, Reconstructor
+from xdvarnet.models.domain import analyse
+from xdvarnet.models.draws import Augmentation, Draw, draw, random_windows, vary
+from xdvarnet.observing.system import ObservingSystem
+from xdvarnet.patches.cover import Window
+
+
+class TrainingDraws:
+    """The last draws of a truth: each epoch adds one and forgets the oldest.
+
+    Epoch k sees the same draws and windows however often it is asked for, and whatever came before:
+    a training that goes on from a checkpoint sees what it would have seen.
+
+    Parameters
+    ----------
+    truth : xarray.Dataset
+        Complete maps.
+    system : ObservingSystem
+        What observes them.
+    first_guess : Reconstructor or None
+        Analysed for each draw.
+    variables : mapping of str to str
+        Names and units.
+    window : Window
+        What is cut out.
+    augmentation : Augmentation
+        How draws differ from the truth.
+    pool : int
+        Number of draws kept.
+    seed : int
+        Of all draws and windows.
+    """
+
+    def __init__(
+        self,
+        truth: xr.Dataset,
+        system: ObservingSystem,
+        first_guess: Reconstructor | None,
+        variables: Mapping[str, str],
+        window: Window,
+        augmentation: Augmentation,
+        *,
+        pool: int,
+        seed: int,
+    ) -> None:
+        self._truth, self._system, self._first_guess = truth, system, first_guess
+        self._variables, self._window, self._augmentation = variables, window, augmentation
+        self._pool, self._seed = pool, seed
+        self._draws: dict[int, Draw] = {}
+
+    def windows(self, epoch: int, count: int) -> Iterator[Draw]:
+        """Yield `count` random windows for an epoch."""
+        wanted = range(max(0, epoch - self._pool + 1), epoch + 1)
+        self._draws = {number: self._draw(number) for number in wanted}
+        rng = np.random.default_rng([self._seed, 1, epoch])
+        pool = list(self._draws.values())
+        yield from random_windows(pool, self._window, count, self._augmentation, rng)
+
+    def _draw(self, number: int) -> Draw:
+        if number in self._draws:
+            return self._draws[number]
+        rng = np.random.default_rng([self._seed, 0, number])
+        truth, background = vary(self._truth, self._augmentation, self._window.time, rng)
+        return draw(truth, self._system, background, self._first_guess, self._variables, rng)
+
+
+class Validation:
+    """The error of a model on one draw of other days.
+
+    Parameters
+    ----------
+    model : Reconstructor
+        Scored with its present weights at each call; its background is used.
+    truth : xarray.Dataset
+        Complete maps.
+    period : slice or None
+        Times that are scored; None for all.
+    system : ObservingSystem
+        What observes the truth.
+    seed : int
+        Of the draw.
+
+    Raises
+    ------
+    InvalidInputError
+        If the truth has no day in the period.
+    """
+
+    def __init__(
+        self,
+        model: Reconstructor,
+        truth: xr.Dataset,
+        period: slice | None,
+        system: ObservingSystem,
+        seed: int,
+    ) -> None:
+        time = find_axes(truth).time
+        days = xr.DataArray(np.arange(truth.sizes[time]), coords=[truth[time]], dims=[time])
+        self._days = days.sel({time: period or slice(None)}).values
+        if self._days.size == 0:
+            raise InvalidInputError(
+                f"no day of the validation data ({truth[time].values[0]} to "
+                f"{truth[time].values[-1]}) is in the validation period {period}."
+            )
+        self._model = model
+        self._draw = draw(
+            truth,
+            system,
+            model.background,
+            model.first_guess,
+            model.variables,
+            np.random.default_rng(seed),
+        )
+
+    def rmse(self) -> float:
+        """Root mean square error over sea of the first variable, in its units."""
+        return self._rmse(analyse(self._model, self._draw.observations))
+
+    def first_guess_rmse(self) -> float | None:
+        """Error of the first guess alone; None without one."""
+        guess = self._draw.observations.first_guess
+        return None if guess is None else self._rmse(guess)
+
+    def _rmse(self, analysis: Analysis) -> float:
+        name = next(iter(self._model.variables))
+        errors = analysis.mean[name] - self._draw.truth[name]
+        return float(
+            np.sqrt(np.nanmean(np.square(errors[self._days][:, self._draw.observations.sea])))
+        )

@@ -1,0 +1,98 @@
+"""Load a model by name, or from a file."""
+
+import importlib.resources
+from pathlib import Path
+
+import torch
+
+from xdvarnet.errors import ModelFileError, UnknownNameError
+from xdvarnet.methods.optimal_interpolation import OptimalInterpolation
+from xdvarnet.models.background import MeanMapBackground, ObservedBackground
+from xdvarnet.models.base import TrainingGrid
+from xdvarnet.models.description import build
+from xdvarnet.models.dvarnet import WEIGHTS, DVarNet
+from xdvarnet.models.normalize import Normalizer
+from xdvarnet.models.storage import read
+from xdvarnet.patches.cover import Window
+from xdvarnet.solver.observation import MaskedObservation
+from xdvarnet.solver.priors.bilinear import BilinearAutoencoder
+from xdvarnet.solver.priors.unet import UNetPrior
+from xdvarnet.solver.steps import CNNStep, ConvLSTMStep, GradientStep
+from xdvarnet.solver.variational import VariationalSolver
+
+CLASSES = {
+    "BilinearAutoencoder": BilinearAutoencoder,
+    "CNNStep": CNNStep,
+    "ConvLSTMStep": ConvLSTMStep,
+    "DVarNet": DVarNet,
+    "GradientStep": GradientStep,
+    "MaskedObservation": MaskedObservation,
+    "MeanMapBackground": MeanMapBackground,
+    "Normalizer": Normalizer,
+    "ObservedBackground": ObservedBackground,
+    "OptimalInterpolation": OptimalInterpolation,
+    "TrainingGrid": TrainingGrid,
+    "UNetPrior": UNetPrior,
+    "VariationalSolver": VariationalSolver,
+    "Window": Window,
+}
+"""What a model file may name."""
+
+SHIPPED = {"med-ssh": "med-ssh.safetensors"}
+"""Models in the package: sea surface height of the Mediterranean at 1/8 degree."""
+
+
+def load_model(name: str | Path) -> DVarNet:
+    """Load a shipped model by its name, or a model file by its path.
+
+    Parameters
+    ----------
+    name : str or pathlib.Path
+        Such as ``"med-ssh"``, or the path of a ``.safetensors`` file.
+
+    Returns
+    -------
+    DVarNet
+        On the CPU; move it with ``model.with_options(device="cuda")``.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is neither a shipped model nor a file of this name.
+    MissingFileError, ModelFileError
+        If the file does not exist, is truncated, empty, of another format version, or no model.
+
+    Examples
+    --------
+    >>> import xdvarnet
+    >>> model = xdvarnet.load_model("med-ssh")
+    """
+    if name in SHIPPED:
+        resource = importlib.resources.files("xdvarnet.zoo") / "weights" / SHIPPED[str(name)]
+        with importlib.resources.as_file(resource) as path:
+            return _load(path)
+    if isinstance(name, str) and not name.endswith(".safetensors") and not Path(name).exists():
+        raise UnknownNameError(
+            f"unknown model {name!r}; known are {', '.join(sorted(SHIPPED))}, or the path of a "
+            "'.safetensors' file."
+        )
+    return _load(Path(name))
+
+
+def _load(path: Path) -> DVarNet:
+    description, arrays = read(path)
+    model = build(description.get("model"), arrays, CLASSES)
+    if not isinstance(model, DVarNet):
+        raise ModelFileError(f"{str(path)!r} describes no DVarNet; it is no model of this package.")
+    weights = {
+        name.removeprefix(WEIGHTS): torch.from_numpy(array)
+        for name, array in arrays.items()
+        if name.startswith(WEIGHTS)
+    }
+    try:
+        model.solver.load_state_dict(weights, strict=True)
+    except RuntimeError as error:
+        raise ModelFileError(
+            f"the weights in {str(path)!r} do not fit its solver: {error}"
+        ) from error
+    return model
