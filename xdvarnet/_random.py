@@ -28,8 +28,3 @@ def default_rng(rng: RandomState = None) -> np.random.Generator:
             f"rng={rng!r} is no source of random numbers; give a non-negative integer seed, "
             "a numpy Generator or SeedSequence, or None."
         ) from error
-
-
-def torch_seed(rng: np.random.Generator) -> int:
-    """Draw a seed for a `torch.Generator`, the border between the two libraries."""
-    return int(rng.integers(2**63 - 1))

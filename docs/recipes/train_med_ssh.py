@@ -64,6 +64,7 @@ def main() -> None:
         checkpoint=arguments.checkpoint,
         rng=0,
     )
+    model.provenance["citation"] = "Fablet et al. 2021, doi 10.1029/2021MS002572"
     model.with_options(precision="float32").save(arguments.file)
 
 

@@ -68,7 +68,9 @@ def check_dataset(dataset: object) -> None:
         If `dataset` is something else; of a DataArray the message says how to make it one.
     """
     if not isinstance(dataset, xr.Dataset):
-        hint = " Name it: array.to_dataset(name='ssh')." if isinstance(dataset, xr.DataArray) else ""
+        hint = (
+            " Name it: array.to_dataset(name='ssh')." if isinstance(dataset, xr.DataArray) else ""
+        )
         raise InvalidTypeError(f"expected an xarray Dataset, got {type(dataset).__name__}.{hint}")
 
 

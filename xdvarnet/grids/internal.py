@@ -29,7 +29,7 @@ def to_internal(dataset: xr.Dataset, variables: Mapping[str, str]) -> xr.Dataset
         The variables as float32 with the attribute ``units``, and the boolean mask ``sea``, with
         the dimensions time (in days since 1950-01-01), latitude and longitude, both increasing;
         lazy if the input is lazy, and then values are checked when they are computed. The mask is
-        the coordinate ``sea`` of the input (True or False, or 1 or 0); without it all cells are sea.
+        the coordinate ``sea`` of the input (True or False, or 1 or 0); without it all are sea.
 
     Raises
     ------

@@ -1,6 +1,7 @@
 """Analyse dask-backed observations: one task for each chunk of days."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -11,18 +12,31 @@ from xdvarnet.models.base import Analysis, Observations, Reconstructor
 from xdvarnet.models.domain import analyse_days, days_needed
 
 
-def check_observed(observed: bool, names: Mapping[str, str]) -> None:
+def check_observed(observed: bool, sea: np.ndarray, names: Mapping[str, str]) -> None:
     """Refuse a dataset without any observation.
+
+    Parameters
+    ----------
+    observed : bool
+        Whether there is an observation of any variable.
+    sea : numpy.ndarray
+        The mask of the sea.
+    names : mapping
+        Whose keys are the variables.
 
     Raises
     ------
     InvalidInputError
-        If `observed` is False.
+        If `observed` is False, or nothing is sea.
     """
+    if not sea.any():
+        raise InvalidInputError(
+            "there is nothing to map: the coordinate 'sea' is False everywhere; it is True on sea."
+        )
     if not observed:
         raise InvalidInputError(
-            f"there is no observation at all of {', '.join(names)}: all values are NaN. Check the "
-            "period, the region and the mask of the observations."
+            f"there is no observation at all of {', '.join(names)}: all values on sea are NaN. "
+            "Check the period, the region and the mask of the observations."
         )
 
 
@@ -44,14 +58,16 @@ def analyse_lazily(model: Reconstructor, anomalies: xr.Dataset) -> Analysis:
     import dask
     import dask.array as da
 
+    anomalies = anomalies.unify_chunks()
     shape = tuple(anomalies.sizes[dim] for dim in DIMS)
     guess = None if model.first_guess is None else analyse_lazily(model.first_guess, anomalies)
     chunks = anomalies.chunksizes["time"] if model.window is not None else (shape[0],)
     kinds = ("mean", "std") if model.gives_std else ("mean",)
-    observed = da.any(
-        da.stack([anomalies[name].notnull().data.any() for name in model.variables])
-    )
+    observed = da.any(da.stack([anomalies[name].notnull().data.any() for name in model.variables]))
     handle = dask.delayed(model, pure=False, traverse=False)
+    place = dask.delayed(
+        [anomalies[name].data for name in ("latitude", "longitude", "sea")], pure=False
+    )
     pieces: dict[tuple[str, str], list[da.Array]] = {
         (kind, name): [] for kind in kinds for name in model.variables
     }
@@ -63,10 +79,8 @@ def analyse_lazily(model: Reconstructor, anomalies: xr.Dataset) -> Analysis:
             handle,
             {name: anomalies[name].data[days] for name in model.variables},
             None if guess is None else [_cut(guess.mean, days), _cut(guess.std, days)],
-            anomalies["sea"].data,
             anomalies["time"].values[days],
-            anomalies["latitude"].values,
-            anomalies["longitude"].values,
+            place,
             observed,
             wanted,
             shape[0],
@@ -76,11 +90,11 @@ def analyse_lazily(model: Reconstructor, anomalies: xr.Dataset) -> Analysis:
             arrays.append(da.from_delayed(task[kind, name], size, np.float32))
     fields = {key: da.concatenate(arrays) for key, arrays in pieces.items()}
     return Analysis(
-        *({name: fields[kind, name] for name in model.variables if kind in kinds} for kind in ("mean", "std"))
+        **{kind: {name: fields[kind, name] for name in model.variables} for kind in kinds}
     )
 
 
-def _cut(arrays: Mapping, days: slice) -> dict:
+def _cut(arrays: Mapping[str, Any], days: slice) -> dict[str, Any]:
     return {name: array[days] for name, array in arrays.items()}
 
 
@@ -88,17 +102,15 @@ def _analyse_chunk(
     model: Reconstructor,
     values: Mapping[str, np.ndarray],
     guess: list[Mapping[str, np.ndarray]] | None,
-    sea: np.ndarray,
     days: np.ndarray,
-    latitude: np.ndarray,
-    longitude: np.ndarray,
+    place: list[np.ndarray],
     observed: bool,
     wanted: slice,
     length: int,
 ) -> dict[tuple[str, str], np.ndarray]:
-    check_observed(bool(observed), model.variables)
+    check_observed(bool(observed), place[-1], model.variables)
     first_guess = None if guess is None else Analysis(*guess)
-    observations = Observations(values, days, latitude, longitude, sea, first_guess)
+    observations = Observations(values, days, *place, first_guess=first_guess)
     analysis = analyse_days(model, observations, wanted, length)
     return {
         (kind, name): array

@@ -1,18 +1,17 @@
 """From a Dataset of gappy observations and a model to complete, labelled maps."""
 
 import importlib.metadata
-import warnings
 
 import numpy as np
 import xarray as xr
 
 from xdvarnet._random import RandomState, default_rng
-from xdvarnet.errors import InvalidInputError, InvalidTypeError, XdvarnetWarning
-from xdvarnet.grids.checks import check_times, check_variable, units_factor
+from xdvarnet.errors import InvalidInputError, InvalidTypeError, warn
+from xdvarnet.grids.checks import check_dataset, check_times, check_variable, units_factor
 from xdvarnet.grids.coords import Grid, find_grid
 from xdvarnet.grids.internal import DIMS, to_internal
 from xdvarnet.mapping.lazy import analyse_lazily, check_observed
-from xdvarnet.models.base import Analysis, Observations, Reconstructor
+from xdvarnet.models.base import Analysis, Observations, Reconstructor, TrainingGrid
 from xdvarnet.models.domain import analyse
 from xdvarnet.patches.cover import cover
 
@@ -42,8 +41,9 @@ def reconstruct(
     dataset : xarray.Dataset
         The model's variables on a (time, latitude, longitude) grid, in any order and any units that
         convert, NaN where unobserved. A boolean coordinate ``sea`` (latitude, longitude) tells land
-        from unobserved sea; without it all cells are mapped. dask arrays stay lazy: one task for
-        each chunk of days, values being checked when they are computed.
+        from unobserved sea: values on land are not used. Without it all cells are mapped. dask
+        arrays stay lazy: one task for each chunk of days, values being checked when they are
+        computed.
     model : Reconstructor
         Such as ``load_model("med-ssh")`` or ``OptimalInterpolation(...)``.
     members : int, optional
@@ -58,14 +58,15 @@ def reconstruct(
     Returns
     -------
     xarray.Dataset
-        On the grid, in the units, order and dtype of `dataset`: each variable (posterior mean),
-        ``<variable>_std`` where the model has one, and ``<variable>_members`` if asked for, with the
-        dimension ``member`` first. Land is NaN. The attributes name the model and the version.
+        On the grid, in the units, order, dtype and chunks of `dataset`: each variable (posterior
+        mean), ``<variable>_std`` where the model has one, and ``<variable>_members`` if asked for,
+        with the dimension ``member`` first. Land is NaN. The attributes name the model and the
+        version.
 
     Raises
     ------
     InvalidTypeError
-        If `model` is no reconstructor.
+        If `dataset` is no Dataset, or `model` is no reconstructor.
     InvalidInputError
         If the grid, the times, the units or the values are not accepted; if there is no
         observation; if the region is smaller than the model's window.
@@ -84,21 +85,20 @@ def reconstruct(
     >>> obs = xdvarnet.observe(truth, ["jason1", "envisat"], noise=0.02, rng=0)
     >>> maps = xdvarnet.reconstruct(obs, xdvarnet.load_model("med-ssh"))
     """
+    check_dataset(dataset)
     _check_model(model)
     _check_members(members, return_members)
+    generator = default_rng(rng)
     for name in model.variables:
         check_variable(dataset, name)
     grid = find_grid(dataset)
-    assert grid.days is not None and grid.axes.time is not None
-    check_times(grid.days, grid.axes.time, daily=model.window is not None)
-    _check_training_grid(grid, model)
-    if model.window is not None:
-        cover((grid.days.size, *grid.shape), model.window)
+    _check_grid(grid, model)
     observed = to_internal(dataset, model.variables)
     anomalies, backgrounds = observed[["sea"]], {}
     for name in model.variables:
-        backgrounds[name] = model.background.estimate(observed[name])
-        anomalies[name] = observed[name] - backgrounds[name]
+        at_sea = observed[name].where(observed["sea"]).assign_attrs(observed[name].attrs)
+        backgrounds[name] = model.background.estimate(at_sea)
+        anomalies[name] = at_sea - backgrounds[name]
     if any(anomalies[name].chunks for name in model.variables):
         if members is not None:
             raise InvalidInputError(
@@ -107,7 +107,7 @@ def reconstruct(
             )
         analysis = analyse_lazily(model, anomalies)
     else:
-        analysis = _analyse_now(model, anomalies, members, rng, progress)
+        analysis = _analyse_now(model, anomalies, members, generator, progress)
     return _label(dataset, grid, model, observed["sea"], backgrounds, analysis, return_members)
 
 
@@ -115,15 +115,15 @@ def _analyse_now(
     model: Reconstructor,
     anomalies: xr.Dataset,
     members: int | None,
-    rng: RandomState,
+    rng: np.random.Generator,
     progress: bool,
 ) -> Analysis:
     values = {name: anomalies[name].values for name in model.variables}
-    check_observed(any(np.isfinite(array).any() for array in values.values()), model.variables)
-    observations = Observations(
-        values, *(anomalies[dim].values for dim in DIMS), sea=anomalies["sea"].values
-    )
-    return analyse(model, observations, members=members, rng=default_rng(rng), progress=progress)
+    sea = anomalies["sea"].values
+    observed = any(np.isfinite(array).any() for array in values.values())
+    check_observed(observed, sea, model.variables)
+    observations = Observations(values, *(anomalies[dim].values for dim in DIMS), sea=sea)
+    return analyse(model, observations, members=members, rng=rng, progress=progress)
 
 
 def _label(
@@ -151,8 +151,10 @@ def _label(
             field = field.where(sea.drop_vars(DIMS[1:], errors="ignore"))
             field = (field / units_factor(like, units)).astype(like.dtype)
             field = grid.restore(field.rename(dims), like)
-            label = name if kind == "mean" else f"{name}_{kind}"
-            fields[label] = field.assign_attrs(_attributes(like, name, kind, units))
+            if field.chunks:
+                field = field.chunk(like.chunksizes)
+            field.attrs = _attributes(like, name, kind, units)
+            fields[name if kind == "mean" else f"{name}_{kind}"] = field
         if name in analysis.std:
             fields[name].attrs["ancillary_variables"] = f"{name}_std"
     masked = "coordinate sea" if "sea" in dataset.coords else "none given; land was mapped as sea"
@@ -190,19 +192,41 @@ def _check_model(model: object) -> None:
             "OptimalInterpolation(...), or an object with variables, window, background, "
             "first_guess, training_grid, gives_std and solve."
         )
+    if model.first_guess is not None:
+        _check_model(model.first_guess)
+        if not model.first_guess.variables.items() <= model.variables.items():
+            raise InvalidInputError(
+                f"the first guess has the variables {dict(model.first_guess.variables)}, which are "
+                f"not among those of the model, {dict(model.variables)}."
+            )
 
 
 def _check_members(members: int | None, return_members: bool) -> None:
     if members is None and return_members:
-        raise InvalidInputError("return_members=True needs a number of members, such as members=20.")
-    if members is not None and (not isinstance(members, int) or members < 2):
+        raise InvalidInputError(
+            "return_members=True needs a number of members, such as members=20."
+        )
+    if members is not None and (not isinstance(members, int | np.integer) or members < 2):
         raise InvalidInputError(f"members={members!r} is not accepted; give at least 2, or None.")
 
 
-def _check_training_grid(grid: Grid, model: Reconstructor) -> None:
-    trained = model.training_grid
-    if trained is None:
-        return
+def _check_grid(grid: Grid, model: Reconstructor) -> None:
+    assert grid.days is not None and grid.axes.time is not None
+    if grid.days.size == 0:
+        raise InvalidInputError(
+            f"coordinate {grid.axes.time!r} is empty; there is no day to map. Check the period "
+            "that was selected."
+        )
+    check_times(grid.days, grid.axes.time, daily=model.window is not None)
+    if model.window is not None:
+        cover((grid.days.size, *grid.shape), model.window)
+    if model.training_grid is not None:
+        _check_training_grid(grid, model.training_grid)
+    if model.first_guess is not None:
+        _check_grid(grid, model.first_guess)
+
+
+def _check_training_grid(grid: Grid, trained: TrainingGrid) -> None:
     for axis, given, known in zip(
         ("latitude", "longitude"), grid.spacing, trained.spacing, strict=True
     ):
@@ -210,14 +234,13 @@ def _check_training_grid(grid: Grid, model: Reconstructor) -> None:
             raise InvalidInputError(
                 f"the grid's spacing in {axis} is {given:g} degrees and the model was trained at "
                 f"{known:g}; at most {SPACING_TOLERANCE:.0%} difference is accepted. Bin or "
-                f"interpolate the observations to {known:g} degrees, or train a model for this grid."
+                f"interpolate the observations to {known:g} degrees, or train a model for this "
+                "grid."
             )
     south, north = trained.latitudes
     if grid.latitude[0] < south - LATITUDE_MARGIN or grid.latitude[-1] > north + LATITUDE_MARGIN:
-        warnings.warn(
+        warn(
             f"latitudes {grid.latitude[0]:g} to {grid.latitude[-1]:g} reach more than "
             f"{LATITUDE_MARGIN:g} degrees beyond those of the training ({south:g} to {north:g}); "
-            "scales of motion differ there, and so will the error.",
-            XdvarnetWarning,
-            stacklevel=3,
+            "scales of motion differ there, and so will the error."
         )

@@ -1,5 +1,6 @@
 """Optimal interpolation: the linear analysis with a prescribed Gaussian covariance."""
 
+import math
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -7,7 +8,7 @@ import torch
 from scipy.spatial import KDTree
 
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.grids.checks import check_positive, quantity
+from xdvarnet.grids.checks import DAY_TOLERANCE, check_positive, quantity
 from xdvarnet.grids.coords import EARTH_RADIUS
 from xdvarnet.grids.smoothing import local_mean
 from xdvarnet.models.background import Background, ObservedBackground
@@ -15,6 +16,12 @@ from xdvarnet.models.base import Analysis, Observations
 
 BATCH_BYTES = 2**27
 """Memory of the covariance matrices that are factored together."""
+
+LARGEST_BLOCK = 3, 4, 4
+"""Days, rows and columns that are analysed with the same observations, at most."""
+
+LEAST_NOISE = 1e-10
+"""Smallest variance of the error, relative to the prior's, with which matrices stay regular."""
 
 LEAST_VARIANCE = 0.1
 """Smallest local estimate of the variance, relative to that of the whole domain."""
@@ -25,25 +32,27 @@ class OptimalInterpolation:
 
     The anomaly from the background is a Gaussian field with covariance
     ``s s' exp(-(d / L)^2 - (dt / T)^2)``, observed with independent errors; s is its standard
-    deviation, one for all or one for each place. For each block of
-    grid points, the analysis uses the `neighbours` observations that are nearest to its centre in the
-    scaled distance ``(d / L)^2 + (dt / T)^2`` and within half a `time_window`:
-    ``x = C_gy (C_yy + R)^-1 y`` with the formal error variance ``std^2 - C_gy (C_yy + R)^-1 C_yg``
-    (Bretherton et al. 1976, doi 10.1016/0011-7471(76)90001-2, eqs. 9 and 13).
+    deviation, one for all or one for each place. The analysis is ``x = C_gy (C_yy + R)^-1 y``, with
+    the formal error variance ``s^2 - C_gy (C_yy + R)^-1 C_yg`` (Bretherton et al. 1976,
+    doi 10.1016/0011-7471(76)90001-2, eqs. 9 and 13).
+
+    It is local: a block of cells (at most 3 days and 4 x 4 cells, and no wider than T and L) uses
+    the `neighbours` observations that are nearest to its centre in the scaled distance
+    ``(d / L)^2 + (dt / T)^2``, and within half a `time_window`. Days need not be regular.
 
     Parameters
     ----------
     variable : str
         Name of the variable in the Dataset.
     correlation_length, correlation_time : str or float
-        Distance L and time T at which the correlation is 1/e, such as ``"60 km"`` and ``"20 days"``;
-        numbers are in km and days. Distances are chords through the Earth, which are shorter than
-        the arc by less than 0.02 % at 400 km.
+        Distance L and time T at which the correlation is 1/e, such as ``"60 km"`` and
+        ``"20 days"``; numbers are in km and days. Distances are chords through the Earth, which are
+        shorter than the arc by less than 0.02 % at 400 km.
     noise : float
         Standard deviation of the observation error, in `units`.
     std : float, optional
         Standard deviation of the anomaly, in `units`. By default it is estimated from the
-        observations: their mean square less that of the noise.
+        observations: their mean square less that of the noise, and at least the noise.
     std_length : str or float, optional
         Standard deviation of the Gaussian (km) over which that estimate is averaged, so that it
         differs between energetic and quiet places; by default one estimate for all.
@@ -51,8 +60,8 @@ class OptimalInterpolation:
         Units in which the analysis is made; the data are converted and converted back.
     background : Background, optional
         By default `ObservedBackground()`.
-    time_window : int
-        Length in days, centred on the analysis day, in which observations are used.
+    time_window : float
+        Length in days, centred on a block, in which observations are used.
     neighbours : int
         Number of observations in a local analysis. With all of them it is the dense analysis.
 
@@ -73,7 +82,6 @@ class OptimalInterpolation:
     first_guess = None
     training_grid = None
     gives_std = True
-    _block = (3, 4, 4)  # days, rows, columns analysed with the same observations
 
     def __init__(
         self,
@@ -86,7 +94,7 @@ class OptimalInterpolation:
         std_length: str | float | None = None,
         units: str = "m",
         background: Background | None = None,
-        time_window: int = 31,
+        time_window: float = 31,
         neighbours: int = 200,
     ) -> None:
         self.variable, self.units = variable, units
@@ -102,16 +110,16 @@ class OptimalInterpolation:
                 "deviation is not estimated. Give one of them."
             )
         self.background = ObservedBackground() if background is None else background
-        self.time_window = int(check_positive(time_window, "time_window", "days"))
-        self.neighbours = int(check_positive(neighbours, "neighbours", "observations"))
+        self.time_window = check_positive(time_window, "time_window", "days")
+        self.neighbours = math.ceil(check_positive(neighbours, "neighbours", "observations"))
 
     def __repr__(self) -> str:
-        (variable,) = self.variables
         return (
-            f"OptimalInterpolation({variable!r}, correlation_length='{self.correlation_length:g} km', "
+            f"OptimalInterpolation({self.variable!r}, "
+            f"correlation_length='{self.correlation_length:g} km', "
             f"correlation_time='{self.correlation_time:g} days', noise={self.noise:g}, "
-            f"std={self.std}, std_length={self.std_length}, time_window={self.time_window}, neighbours={self.neighbours}, "
-            f"background={self.background!r})"
+            f"std={self.std}, std_length={self.std_length}, time_window={self.time_window:g}, "
+            f"neighbours={self.neighbours}, background={self.background!r})"
         )
 
     def solve(
@@ -130,37 +138,30 @@ class OptimalInterpolation:
         """
         if members is not None:
             raise InvalidInputError(
-                "OptimalInterpolation has no ensemble; its formal error is returned as the standard "
-                "deviation. Leave members=None."
+                "OptimalInterpolation has no ensemble; its formal error is returned as the "
+                "standard deviation. Leave members=None."
             )
-        (variable,) = self.variables
-        values = observations.values[variable]
+        values = observations.values[self.variable]
         observed = np.isfinite(values) & observations.sea
-        mean = np.zeros(observations.shape, np.float32)
-        data = torch.from_numpy(values[observed].astype(float))
         prior = self._prior_std(observations, values, observed)
+        mean = np.zeros(observations.shape, np.float32)
         std = np.tile(prior.astype(np.float32), (observations.days.size, 1, 1))
-        if data.numel() == 0:
-            return Analysis({variable: mean}, {variable: std})
-        scale = torch.from_numpy(np.broadcast_to(prior, observed.shape)[observed])
-        position = torch.from_numpy(self._scaled_positions(observations))
-        where = position[torch.from_numpy(observed)]
-        flat_position = position.reshape(-1, 4)
-        flat_mean, flat_std = mean.reshape(-1), std.reshape(-1)
-        flat_prior = torch.from_numpy(prior.reshape(-1))
-        for targets, neighbours in self._local_problems(
-            observations, observed, flat_position, where
-        ):
+        index = np.flatnonzero(observed)
+        scale = prior.flat[index % prior.size]
+        data = torch.from_numpy(values[observed] / scale)
+        noise = torch.from_numpy(np.maximum((self.noise / scale) ** 2, LEAST_NOISE))
+        where = self._scaled_positions(observations, index)
+        for targets, neighbours in self._local_problems(observations, index, where):
             analysis, variance = _analyse(
-                flat_position[targets],
+                self._scaled_positions(observations, targets),
                 where[neighbours],
-                (data / scale)[neighbours],
-                (self.noise / scale[neighbours]).square(),
+                data[neighbours],
+                noise[neighbours],
             )
-            amplitude = flat_prior[targets % flat_prior.numel()]
-            flat_mean[targets] = (amplitude * analysis).numpy()
-            flat_std[targets] = (amplitude * variance.clamp(min=0).sqrt()).numpy()
-        return Analysis({variable: mean}, {variable: std})
+            amplitude = prior.flat[targets % prior.size]
+            mean.flat[targets] = amplitude * analysis.numpy()
+            std.flat[targets] = amplitude * variance.clamp(min=0).sqrt().numpy()
+        return Analysis({self.variable: mean}, {self.variable: std})
 
     def _prior_std(
         self, observations: Observations, values: np.ndarray, observed: np.ndarray
@@ -183,45 +184,81 @@ class OptimalInterpolation:
         )
         return np.sqrt(np.maximum(local - self.noise**2, LEAST_VARIANCE * overall))
 
-    def _scaled_positions(self, observations: Observations) -> np.ndarray:
-        """Positions such that the correlation is exp(-distance^2), shape (time, lat, lon, 4)."""
-        latitude = np.deg2rad(observations.latitude)[:, None]
-        longitude = np.deg2rad(observations.longitude)[None, :]
+    def _scaled_positions(self, observations: Observations, index: np.ndarray) -> torch.Tensor:
+        """Positions of the cells of a flat `index`, shape (..., 4).
+
+        They are such that the correlation is exp(-distance^2).
+        """
+        day, row, column = np.unravel_index(index, observations.shape)
+        latitude = np.deg2rad(observations.latitude)
+        longitude = np.deg2rad(observations.longitude)
         scale = EARTH_RADIUS / self.correlation_length
-        position = np.empty((*observations.shape, 4))
-        position[..., 0] = scale * np.cos(latitude) * np.cos(longitude)
-        position[..., 1] = scale * np.cos(latitude) * np.sin(longitude)
-        position[..., 2] = scale * np.sin(latitude)
-        position[..., 3] = ((observations.days - observations.days[0]) / self.correlation_time)[
-            :, None, None
-        ]
-        return position
+        across = scale * np.cos(latitude)[row]
+        time = (observations.days - observations.days[0]) / self.correlation_time
+        components = (
+            across * np.cos(longitude)[column],
+            across * np.sin(longitude)[column],
+            (scale * np.sin(latitude))[row],
+            time[day],
+        )
+        return torch.from_numpy(np.stack(components, axis=-1))
 
     def _local_problems(
-        self,
-        observations: Observations,
-        observed: np.ndarray,
-        position: torch.Tensor,
-        where: torch.Tensor,
-    ) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        """Yield batches of (targets, neighbours): flat indices of shapes (block, m) and (block, n)."""
-        day_of_observation = observations.days[np.nonzero(observed)[0]]
-        tiles = torch.from_numpy(_tiles(observations.sea, self._block[1:]))
-        for first in range(0, observations.days.size, self._block[0]):
-            days = np.arange(first, min(first + self._block[0], observations.days.size))
-            distance = np.abs(day_of_observation - observations.days[days].mean())
+        self, observations: Observations, index: np.ndarray, where: torch.Tensor
+    ) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """Yield batches of local problems.
+
+        Parameters
+        ----------
+        observations : Observations
+            Of the whole domain.
+        index : numpy.ndarray
+            Flat indices of the observed cells, shape (p,).
+        where : torch.Tensor
+            Their scaled positions, shape (p, 4).
+
+        Yields
+        ------
+        targets, neighbours : numpy.ndarray
+            Flat indices of the cells of each block, shape (block, m), and numbers of the
+            observations that it uses, shape (block, n).
+        """
+        days_of_observations = observations.days[index // observations.sea.size]
+        tiles = _tiles(observations.sea, self._tile_size(observations))
+        for days in self._groups_of_days(observations.days):
+            distance = np.abs(days_of_observations - observations.days[days].mean())
             near = np.flatnonzero(distance <= self.time_window / 2)
             if near.size == 0:
                 continue
-            offsets = torch.from_numpy(days * observations.sea.size)
-            targets = (offsets[None, :, None] + tiles[:, None, :]).flatten(1)
+            offsets = days * observations.sea.size
+            targets = (offsets[None, :, None] + tiles[:, None, :]).reshape(len(tiles), -1)
             number = min(self.neighbours, near.size)
-            _, found = KDTree(where[near].numpy()).query(
-                position[targets].mean(1).numpy(), k=np.arange(1, number + 1), workers=-1
-            )
-            neighbours = torch.from_numpy(near[found])
+            centres = self._scaled_positions(observations, targets).mean(1)
+            _, found = KDTree(where[near]).query(centres, k=np.arange(1, number + 1), workers=-1)
             step = max(1, BATCH_BYTES // (8 * number * (number + targets.shape[1])))
-            yield from zip(targets.split(step), neighbours.split(step), strict=True)
+            for first in range(0, len(targets), step):
+                batch = slice(first, first + step)
+                yield targets[batch], near[found[batch]]
+
+    def _groups_of_days(self, days: np.ndarray) -> Iterator[np.ndarray]:
+        """Positions of the days that are analysed together."""
+        size = LARGEST_BLOCK[0]
+        longest = min(size - 1, self.correlation_time) + DAY_TOLERANCE
+        start = 0
+        for position in range(1, days.size + 1):
+            full = position == days.size or position - start == size
+            if full or days[position] - days[start] > longest:
+                yield np.arange(start, position)
+                start = position
+
+    def _tile_size(self, observations: Observations) -> tuple[int, int]:
+        """Rows and columns that are analysed together."""
+        degree = np.deg2rad(EARTH_RADIUS)
+        row = degree * np.median(np.diff(observations.latitude))
+        widest = np.cos(np.deg2rad(observations.latitude)).max()
+        column = degree * np.median(np.diff(observations.longitude)) * widest
+        rows, columns = (1 + int(self.correlation_length / step) for step in (row, column))
+        return min(rows, LARGEST_BLOCK[1]), min(columns, LARGEST_BLOCK[2])
 
 
 def _tiles(sea: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -10,7 +10,8 @@ import numpy as np
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.grids.coords import find_axes
+from xdvarnet.grids.checks import check_dataset
+from xdvarnet.grids.coords import Axes, find_axes
 from xdvarnet.models.background import Background, MeanMapBackground
 from xdvarnet.models.base import Analysis, Observations
 
@@ -21,14 +22,15 @@ class MeanMapOffset:
     Parameters
     ----------
     maps : xarray.Dataset
-        Earlier complete maps; its variables are those of the method.
-    days : int
+        Earlier complete maps; the method has those of its variables that have time, latitude and
+        longitude.
+    days : float
         Length of the running basin mean of the observations, which gives the offset.
 
     Raises
     ------
     InvalidInputError
-        If a variable has no attribute ``units``.
+        If there are no maps, or a variable has no attribute ``units``.
 
     Examples
     --------
@@ -42,19 +44,29 @@ class MeanMapOffset:
     training_grid = None
     gives_std = False
 
-    def __init__(self, maps: xr.Dataset, *, days: int = 31) -> None:
-        self.variables: Mapping[str, str] = {}
-        for name, array in maps.data_vars.items():
-            if "units" not in array.attrs:
-                raise InvalidInputError(f"variable {name!r} has no attribute 'units'; set it.")
-            self.variables[str(name)] = array.attrs["units"]
-        self.background: Background = MeanMapBackground(self._known_map(maps), days=days)
+    def __init__(self, maps: xr.Dataset, *, days: float = 31) -> None:
+        check_dataset(maps)
+        axes = find_axes(maps)
+        names = [name for name in maps.data_vars if set(maps[name].dims) == set(axes.dims)]
+        if not names or maps.sizes[axes.time] == 0:
+            raise InvalidInputError(
+                f"there are no maps with the dimensions {axes.dims} in {dict(maps.sizes)}."
+            )
+        for name in names:
+            if "units" not in maps[name].attrs:
+                raise InvalidInputError(
+                    f"variable {name!r} has no attribute 'units'; set "
+                    f"maps[{name!r}].attrs['units'], such as 'm'."
+                )
+        self.variables: Mapping[str, str] = {str(n): maps[n].attrs["units"] for n in names}
+        known = self._known_map(maps[names], axes)
+        self.background: Background = MeanMapBackground(known, days=days)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(self.variables)})"
 
-    def _known_map(self, maps: xr.Dataset) -> xr.Dataset:
-        return maps.mean(find_axes(maps).time)
+    def _known_map(self, maps: xr.Dataset, axes: Axes) -> xr.Dataset:
+        return maps.mean(axes.time)
 
     def solve(
         self,
@@ -78,5 +90,5 @@ class MeanMapOffset:
 class Persistence(MeanMapOffset):
     """The last of earlier maps held in time, plus an offset; parameters as in `MeanMapOffset`."""
 
-    def _known_map(self, maps: xr.Dataset) -> xr.Dataset:
-        return maps.isel({find_axes(maps).time: -1})
+    def _known_map(self, maps: xr.Dataset, axes: Axes) -> xr.Dataset:
+        return maps.sortby(axes.time).isel({axes.time: -1})

@@ -28,7 +28,7 @@ class Background(Protocol):
     """What `estimate` returns is removed before a model solves, and added after."""
 
     def estimate(self, observed: xr.DataArray) -> xr.DataArray:
-        """Estimate the background of `observed` (time, latitude, longitude), lazily if it is lazy."""
+        """Estimate the background of `observed` (time, latitude, longitude); lazy if it is lazy."""
         ...
 
 
@@ -158,8 +158,8 @@ class MeanMapBackground:
             margin = np.median(np.diff(have))
             if wanted.min() < have.min() - margin or wanted.max() > have.max() + margin:
                 raise InvalidInputError(
-                    f"the mean map of the background spans {have.min():g}..{have.max():g} degrees of "
-                    f"{name} and the data {wanted.min():g}..{wanted.max():g}; use a background "
+                    f"the mean map of the background spans {have.min():g}..{have.max():g} degrees "
+                    f"of {name} and the data {wanted.min():g}..{wanted.max():g}; use a background "
                     "made from the observations: background=ObservedBackground(), of a trained "
                     "model with model.with_options(...)."
                 )

@@ -1,14 +1,13 @@
 """Analyse a domain on plain arrays: cover it with windows, solve each, blend."""
 
 import dataclasses
-import warnings
 from collections.abc import Iterator
 
 import numpy as np
 import xarray as xr
 from tqdm.auto import tqdm
 
-from xdvarnet.errors import XdvarnetWarning
+from xdvarnet.errors import InvalidInputError, warn
 from xdvarnet.models.base import Analysis, Observations, Reconstructor
 from xdvarnet.patches.blend import blend
 from xdvarnet.patches.cover import DIMS, Cover, Position, cover
@@ -43,7 +42,7 @@ def analyse(
     Raises
     ------
     InvalidInputError
-        If the domain is smaller than a window.
+        If the domain is smaller than a window, or the model returns other fields than it says.
     """
     if model.first_guess is not None and observations.first_guess is None:
         guess = analyse(model.first_guess, observations)
@@ -92,7 +91,7 @@ def analyse_days(
         As in `analyse`.
     """
     if model.window is None:
-        return model.solve(observations, members=members, rng=rng)
+        return _solve(model, observations, members, rng)
     covering = cover((length, *observations.shape[1:]), model.window)
     fields: list[Field] = []
     patches = _solved(model, observations, covering, wanted, fields, members, rng, progress)
@@ -121,16 +120,39 @@ def _solved(
             yield position, None
             continue
         empty += not any(np.isfinite(values).any() for values in window.values.values())
-        analysis = model.solve(window, members=members, rng=rng)
-        stacked = _stack(analysis, fields)
-        yield position, stacked
+        yield position, _stack(_solve(model, window, members, rng), fields)
     if empty:
-        warnings.warn(
-            f"{empty} of {total} windows have no observation; there the maps are the background and "
-            "what the model makes of it.",
-            XdvarnetWarning,
-            stacklevel=2,
+        warn(
+            f"{empty} of {total} windows have no observation; there the maps are the background "
+            "and what the model makes of it."
         )
+
+
+def _solve(
+    model: Reconstructor,
+    window: Observations,
+    members: int | None,
+    rng: np.random.Generator | None,
+) -> Analysis:
+    """Solve one window, and hold the model to what it says of its fields."""
+    analysis = model.solve(window, members=members, rng=rng)
+    shapes = {"mean": window.shape}
+    if model.gives_std:
+        shapes["std"] = window.shape
+    if members is not None:
+        shapes["members"] = (members, *window.shape)
+    fields: dict[str, dict[str, np.ndarray]] = {}
+    for kind, shape in shapes.items():
+        given = {name: np.shape(array) for name, array in getattr(analysis, kind).items()}
+        wanted = dict.fromkeys(model.variables, shape)
+        if given != wanted:
+            raise InvalidInputError(
+                f"{type(model).__name__}.solve returned {kind} of {given}; it must be {wanted}."
+            )
+        fields[kind] = {
+            name: np.asarray(getattr(analysis, kind)[name], np.float32) for name in wanted
+        }
+    return Analysis(**fields)
 
 
 def _to_dataset(observations: Observations) -> xr.Dataset:

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 import xarray as xr
 
+from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.coords import find_axes
 from xdvarnet.grids.internal import to_internal
 from xdvarnet.models.background import Background, MeanMapBackground
@@ -14,6 +15,10 @@ from xdvarnet.models.base import Analysis, Observations, Reconstructor
 from xdvarnet.models.domain import analyse
 from xdvarnet.observing.system import ObservingSystem
 from xdvarnet.patches.cover import Window
+
+
+LEAST_SEA = 0.25
+"""Fraction of sea of a training window."""
 
 
 @dataclass(frozen=True)
@@ -118,8 +123,14 @@ def random_windows(
     """Cut random windows out of the draws of a pool, at least a quarter of each being sea.
 
     A window may reach beyond the period by a third of its length, into unobserved days.
+
+    Raises
+    ------
+    InvalidInputError
+        If the domain is smaller than the window, or no place of the window has enough sea.
     """
     beyond = window.time // 3
+    _check_places(pool[0].observations.sea, window)
     while count:
         chosen = pool[rng.integers(len(pool))]
         shape = chosen.observations.shape
@@ -127,10 +138,26 @@ def random_windows(
         south = rng.integers(0, shape[1] - window.latitude + 1)
         west = rng.integers(0, shape[2] - window.longitude + 1)
         box = (slice(south, south + window.latitude), slice(west, west + window.longitude))
-        if chosen.observations.sea[box].mean() < 0.25:
+        if chosen.observations.sea[box].mean() < LEAST_SEA:
             continue
         count -= 1
         yield _augment(_cut(chosen, start, window.time, box), augmentation, rng)
+
+
+def _check_places(sea: np.ndarray, window: Window) -> None:
+    if sea.shape[0] < window.latitude or sea.shape[1] < window.longitude:
+        raise InvalidInputError(
+            f"the training domain has {sea.shape[0]} latitudes x {sea.shape[1]} longitudes, fewer "
+            f"than the window of {window.latitude} x {window.longitude} cells; train on a larger "
+            "region or with a smaller window."
+        )
+    places = np.lib.stride_tricks.sliding_window_view(sea, (window.latitude, window.longitude))
+    most = places.mean((-2, -1)).max()
+    if most < LEAST_SEA:
+        raise InvalidInputError(
+            f"no window of {window.latitude} x {window.longitude} cells of the training domain has "
+            f"{LEAST_SEA:.0%} sea (the best has {most:.0%}); use a smaller window."
+        )
 
 
 def _cut(whole: Draw, start: int, length: int, box: tuple[slice, slice]) -> Draw:

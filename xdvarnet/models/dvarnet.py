@@ -15,6 +15,7 @@ import xarray as xr
 from xdvarnet._random import RandomState, default_rng
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_known
+from xdvarnet.grids.coords import find_axes
 from xdvarnet.grids.internal import to_internal
 from xdvarnet.models.background import Background, MeanMapBackground, ObservedBackground
 from xdvarnet.models.base import Analysis, Observations, Reconstructor, TrainingGrid
@@ -295,8 +296,9 @@ class DVarNet:
             for group in itertools.batched(windows, batch_size):
                 yield self._batch(group)
 
-        logger.info("validation RMSE of the first guess: %s", scored.first_guess_rmse())
-        return train(
+        guess = scored.first_guess_rmse()
+        logger.info("validation RMSE of the first guess: %s", guess)
+        history = train(
             self.solver,
             batches,
             scored.rmse,
@@ -309,6 +311,15 @@ class DVarNet:
             checkpoint=None if checkpoint is None else Path(checkpoint),
             progress=progress,
         )
+        self.provenance |= {
+            "training data": _span(truth),
+            "training": f"{epochs} epochs of {steps_per_epoch} x {batch_size} windows, {observe}",
+            "validation data": _span(validation),
+            "validation RMSE": f"{min(epoch.validation_rmse for epoch in history):.5g}",
+        }
+        if guess is not None:
+            self.provenance["validation RMSE of the first guess"] = f"{guess:.5g}"
+        return history
 
     def _adopt(self, truth: xr.Dataset) -> None:
         """Take background, normalisation and grid from the training data."""
@@ -354,6 +365,12 @@ class DVarNet:
         weights[..., :margin] = weights[..., -margin:] = 0  # seen without their neighbours
         weights[..., :margin, :] = weights[..., -margin:, :] = 0
         return Batch(state, torch.where(weights > 0, truth, state), data, context, weights)
+
+
+def _span(dataset: xr.Dataset) -> str:
+    time = dataset[find_axes(dataset).time]
+    title = dataset.attrs.get("title", "untitled")
+    return f"{title}, {str(time.values[0])[:10]} to {str(time.values[-1])[:10]}"
 
 
 def _check_options(device: str, precision: str) -> tuple[str, str]:

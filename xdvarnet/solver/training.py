@@ -3,14 +3,16 @@
 import logging
 import math
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from tqdm.auto import tqdm
 
+from xdvarnet.errors import InvalidInputError, ModelFileError
 from xdvarnet.solver.losses import ReconstructionLoss
 from xdvarnet.solver.observation import Data
 from xdvarnet.solver.variational import VariationalSolver
@@ -63,6 +65,8 @@ def autocast(device: str, precision: str) -> torch.autocast | nullcontext:
     """Context in which convolutions run in `precision`: "float32" or "bfloat16"."""
     if precision == "float32":
         return nullcontext()
+    if precision != "bfloat16":
+        raise InvalidInputError(f"precision={precision!r} is neither 'float32' nor 'bfloat16'.")
     return torch.autocast(torch.device(device).type, dtype=torch.bfloat16)
 
 
@@ -83,7 +87,7 @@ def train(
 ) -> list[Epoch]:
     """Minimise a loss with Adam, a cosine schedule and gradient clipping.
 
-    The weights with the lowest validation error are kept.
+    The weights with the lowest validation error are kept, also if an exception ends the training.
 
     Parameters
     ----------
@@ -114,7 +118,67 @@ def train(
     -------
     list of Epoch
         One record for each epoch.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is nothing to train on, or the loss or the validation error is no longer finite.
+    ModelFileError
+        If the checkpoint is damaged or of another architecture.
     """
+    if epochs < 1 or steps_per_epoch < 1:
+        raise InvalidInputError(
+            f"epochs={epochs} and steps_per_epoch={steps_per_epoch}; both must be at least 1."
+        )
+    solver.to(device)
+    optimiser, schedule = _optimiser(solver, learning_rate, steps_per_epoch, epochs)
+    parts = {"solver": solver, "optimiser": optimiser, "schedule": schedule}
+    history: list[Epoch] = []
+    best: dict[str, torch.Tensor] = {}
+    if checkpoint is not None and checkpoint.exists():
+        history, best = _resume(checkpoint, parts, device)
+        logger.info("resumed from %s after %d epochs", checkpoint, len(history))
+    bar = tqdm(range(len(history), epochs), disable=not progress, unit="epoch")
+    try:
+        for epoch in bar:
+            solver.train()
+            losses = []
+            for batch in batches(epoch):
+                optimiser.zero_grad()
+                value = _loss(solver, batch.to(device), loss, device, precision)
+                value.backward()
+                torch.nn.utils.clip_grad_norm_(solver.parameters(), clip)
+                optimiser.step()
+                schedule.step()
+                losses.append(value.item())
+            solver.eval()
+            if not losses:
+                raise InvalidInputError(f"epoch {epoch} has no batch to train on.")
+            record = Epoch(sum(losses) / len(losses), validate())
+            logger.info("epoch %d: loss %.5g, validation %.5g", epoch, *asdict(record).values())
+            if not math.isfinite(record.loss + record.validation_rmse):
+                raise InvalidInputError(
+                    f"the training diverged in epoch {epoch}: loss {record.loss:.5g}, validation "
+                    f"{record.validation_rmse:.5g}. Lower learning_rate (now {learning_rate}), and "
+                    "look for infinite values in the training data."
+                )
+            if all(record.validation_rmse <= before.validation_rmse for before in history):
+                best = {name: value.detach().clone() for name, value in solver.state_dict().items()}
+            history.append(record)
+            bar.set_postfix(loss=record.loss, validation=record.validation_rmse)
+            if checkpoint is not None:
+                content = {name: part.state_dict() for name, part in parts.items()}
+                records = [asdict(record) for record in history]
+                _write(checkpoint, {**content, "best": best, "history": records})
+    finally:
+        if best:
+            solver.load_state_dict(best)
+    return history
+
+
+def _optimiser(
+    solver: VariationalSolver, learning_rate: float, steps_per_epoch: int, epochs: int
+) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
     prior = list(solver.prior.parameters())
     others = [p for p in solver.parameters() if not any(p is q for q in prior)]
     optimiser = torch.optim.Adam(
@@ -123,65 +187,56 @@ def train(
             {"params": prior, "lr": learning_rate / 2},
         ]
     )
-    total = epochs * steps_per_epoch
-    schedule = torch.optim.lr_scheduler.LambdaLR(
-        optimiser,
-        lambda k: (
-            min(1, (k + 1) / steps_per_epoch) * (0.505 + 0.495 * math.cos(math.pi * k / total))
-        ),
-    )
-    solver.to(device)
-    history: list[Epoch] = []
-    best: dict[str, torch.Tensor] = {}
-    if checkpoint is not None and checkpoint.exists():
+
+    def factor(step: int) -> float:
+        cosine = math.cos(math.pi * step / (epochs * steps_per_epoch))
+        return min(1, (step + 1) / steps_per_epoch) * (0.505 + 0.495 * cosine)
+
+    return optimiser, torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
+
+
+def _loss(
+    solver: VariationalSolver, batch: Batch, loss: ReconstructionLoss, device: str, precision: str
+) -> torch.Tensor:
+    with autocast(device, precision):
+        state = solver(batch.state, batch.data, batch.context)
+        prior_cost = solver.prior_cost(state) + solver.prior_cost(batch.truth)
+    return loss(state, batch.truth, batch.weights, prior_cost)
+
+
+def _resume(
+    checkpoint: Path, parts: Mapping[str, Any], device: str
+) -> tuple[list[Epoch], dict[str, torch.Tensor]]:
+    """Load the parts from a checkpoint; return its history and its best weights."""
+    advice = "give the name of another file, or delete this one to start anew."
+    try:
         saved = torch.load(checkpoint, map_location=device, weights_only=True)
-        solver.load_state_dict(saved["solver"])
-        optimiser.load_state_dict(saved["optimiser"])
-        schedule.load_state_dict(saved["schedule"])
-        best = saved["best"]
         history = [Epoch(**record) for record in saved["history"]]
-        logger.info("resumed from %s after %d epochs", checkpoint, len(history))
-    bar = tqdm(range(len(history), epochs), disable=not progress, unit="epoch")
-    for epoch in bar:
-        solver.train()
-        losses = []
-        for batch in batches(epoch):
-            batch = batch.to(device)
-            optimiser.zero_grad()
-            with autocast(device, precision):
-                state = solver(batch.state, batch.data, batch.context)
-                prior_cost = solver.prior_cost(state) + solver.prior_cost(batch.truth)
-            value = loss(state, batch.truth, batch.weights, prior_cost)
-            value.backward()
-            torch.nn.utils.clip_grad_norm_(solver.parameters(), clip)
-            optimiser.step()
-            schedule.step()
-            losses.append(value.item())
-        solver.eval()
-        record = Epoch(sum(losses) / len(losses), validate())
-        if record.validation_rmse <= min((e.validation_rmse for e in history), default=math.inf):
-            best = {name: value.detach().clone() for name, value in solver.state_dict().items()}
-        history.append(record)
-        bar.set_postfix(loss=record.loss, validation=record.validation_rmse)
-        logger.info("epoch %d: loss %.5g, validation %.5g", epoch, *asdict(record).values())
-        if checkpoint is not None:
-            _write(
-                checkpoint,
-                {
-                    "solver": solver.state_dict(),
-                    "optimiser": optimiser.state_dict(),
-                    "schedule": schedule.state_dict(),
-                    "best": best,
-                    "history": [asdict(e) for e in history],
-                },
-            )
-    if best:
-        solver.load_state_dict(best)
-    return history
+        best, states = saved["best"], {name: saved[name] for name in parts}
+        shapes = [_shapes(weights) for weights in (best, states["solver"])]
+    except Exception as error:  # torch raises nearly anything where the bytes are not its own
+        raise ModelFileError(
+            f"the checkpoint {str(checkpoint)!r} is damaged, or no checkpoint "
+            f"({type(error).__name__}); {advice}"
+        ) from error
+    if any(part != _shapes(parts["solver"].state_dict()) for part in shapes):
+        raise ModelFileError(
+            f"the checkpoint {str(checkpoint)!r} is of a solver of another architecture; {advice}"
+        )
+    for name, part in parts.items():
+        part.load_state_dict(states[name])
+    return history, best
+
+
+def _shapes(weights: Mapping[str, torch.Tensor]) -> dict[str, torch.Size]:
+    return {name: weight.shape for name, weight in weights.items()}
 
 
 def _write(path: Path, content: dict) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(path.name + ".partial")
-    torch.save(content, partial)
-    os.replace(partial, path)
+    try:
+        torch.save(content, partial)
+        os.replace(partial, path)
+    finally:
+        partial.unlink(missing_ok=True)

@@ -84,10 +84,9 @@ class VariationalSolver(nn.Module):
     def cost(self, state: torch.Tensor, data: Sequence[Data]) -> torch.Tensor:
         """Variational cost of each sample, shape (batch,)."""
         *weights, prior_weight = self.log_weights.exp()
-        cost = prior_weight * self.prior_cost(state)
-        for weight, term, part in zip(weights, self.observations, data, strict=True):
-            cost = cost + weight * term.cost(state, part)
-        return cost
+        terms = zip(weights, self.observations, data, strict=True)
+        misfit = sum(weight * term.cost(state, part) for weight, term, part in terms)
+        return prior_weight * self.prior_cost(state) + misfit
 
     def prior_cost(self, state: torch.Tensor) -> torch.Tensor:
         """``|x - Phi(x)|^2 / n`` of each sample, shape (batch,)."""

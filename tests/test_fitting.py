@@ -1,0 +1,59 @@
+"""What a training sees, epoch by epoch."""
+
+import numpy as np
+from toys import toy_model, toy_system, toy_truth
+
+import xdvarnet
+from xdvarnet.models.draws import Augmentation
+from xdvarnet.models.fitting import TrainingDraws, Validation
+
+
+def training_draws(pool=2):
+    return TrainingDraws(
+        toy_truth(),
+        toy_system(),
+        None,
+        {"ssh": "m"},
+        xdvarnet.Window(5, 12, 16),
+        Augmentation(),
+        pool=pool,
+        seed=7,
+    )
+
+
+def values(draws, epoch):
+    return np.stack([window.observations.values["ssh"] for window in draws.windows(epoch, 3)])
+
+
+def test_an_epoch_does_not_depend_on_what_came_before():
+    in_order = training_draws()
+    sequence = [values(in_order, epoch) for epoch in range(4)]
+    np.testing.assert_array_equal(values(training_draws(), 3), sequence[3])
+    assert not np.array_equal(sequence[2], sequence[3], equal_nan=True)
+
+
+def test_a_draw_is_observed_once_for_all_epochs_that_keep_it(monkeypatch):
+    counted = []
+    observe = xdvarnet.ObservingSystem.observe
+
+    def counting(self, *arguments, **keywords):
+        counted.append(1)
+        return observe(self, *arguments, **keywords)
+
+    monkeypatch.setattr(xdvarnet.ObservingSystem, "observe", counting)
+    draws = training_draws(pool=3)
+    for epoch in range(5):
+        values(draws, epoch)
+    assert len(counted) == 5
+
+
+def test_the_validation_error_is_that_of_the_maps_on_the_chosen_days():
+    """Against the public way: observe, reconstruct, score."""
+    truth = toy_truth(18)
+    model = toy_model()
+    model.background = xdvarnet.MeanMapBackground(truth.drop_vars("sea").mean("time"))
+    period = slice("2020-02-08", "2020-02-12")
+    validation = Validation(model, truth, period, toy_system(), seed=11)
+    maps = toy_system().observe(truth, rng=np.random.default_rng(11)).dvarnet.reconstruct(model)
+    expected = maps.sel(time=period).dvarnet.score(truth)["rmse"]
+    np.testing.assert_allclose(validation.rmse(), expected, rtol=1e-4)

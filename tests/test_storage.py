@@ -1,0 +1,118 @@
+"""Model files: what is saved is what is loaded, and nothing else is taken for a model."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+from safetensors import safe_open
+from safetensors.numpy import save_file
+from toys import toy_model, toy_system, toy_truth
+
+import xdvarnet
+from xdvarnet.errors import MissingFileError, ModelFileError
+from xdvarnet.models import storage
+
+FROZEN = Path(__file__).parent / "data"
+
+
+@pytest.fixture
+def model():
+    model = toy_model()
+    model.background = xdvarnet.MeanMapBackground(toy_truth().drop_vars("sea").mean("time"))
+    model.provenance["citation"] = "a paper"
+    return model
+
+
+def test_save_then_load_gives_the_same_maps(model, tmp_path):
+    path = tmp_path / "model.safetensors"
+    model.save(path)
+    other = xdvarnet.load_model(path)
+    observations = toy_system().observe(toy_truth(), rng=1)
+    xr.testing.assert_identical(
+        observations.dvarnet.reconstruct(other), observations.dvarnet.reconstruct(model)
+    )
+    assert repr(other.first_guess) == repr(model.first_guess)
+    assert other.provenance == model.provenance
+    other.save(tmp_path / "again.safetensors")
+    assert (tmp_path / "again.safetensors").read_bytes() == path.read_bytes()
+
+
+def test_the_description_is_json_that_needs_no_torch(model, tmp_path):
+    path = tmp_path / "model.safetensors"
+    model.save(path)
+    with safe_open(path, framework="numpy") as file:
+        description = json.loads(file.metadata()["xdvarnet"])
+    assert description["format"] == storage.FORMAT
+    assert description["model"]["arguments"]["variables"] == {"ssh": "m"}
+    assert description["model"]["arguments"]["window"]["arguments"]["latitude"] == 12
+
+
+def test_the_frozen_file_of_format_1_is_still_read():
+    """A file written once and its maps then; a change that breaks it needs a new format version."""
+    frozen = xdvarnet.load_model(FROZEN / "format_1.safetensors")
+    observations = toy_system().observe(toy_truth(), rng=1)
+    expected = np.load(FROZEN / "format_1.npy")
+    maps = observations.dvarnet.reconstruct(frozen)["ssh"]
+    np.testing.assert_allclose(maps[7], expected, atol=1e-5)
+
+
+def test_a_failed_write_leaves_the_old_file(model, tmp_path, monkeypatch):
+    path = tmp_path / "model.safetensors"
+    model.save(path)
+    before = path.read_bytes()
+
+    def fail(*_):
+        raise OSError("disk full")
+
+    monkeypatch.setattr(storage.os, "replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        model.save(path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_damaged_files_are_refused(model, tmp_path):
+    path = tmp_path / "model.safetensors"
+    with pytest.raises(MissingFileError, match="no model file"):
+        xdvarnet.load_model(path)
+    path.write_bytes(b"")
+    with pytest.raises(ModelFileError, match="is empty"):
+        xdvarnet.load_model(path)
+    model.save(path)
+    whole = path.read_bytes()
+    for length in (4, 200, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:length])
+        with pytest.raises(ModelFileError, match="truncated or no safetensors file"):
+            xdvarnet.load_model(path)
+    path.write_text("a text that is no model" * 20)
+    with pytest.raises(ModelFileError, match="truncated or no safetensors file"):
+        xdvarnet.load_model(path)
+    save_file({"a": np.zeros(3)}, path)
+    with pytest.raises(ModelFileError, match="without an xdvarnet description"):
+        xdvarnet.load_model(path)
+
+
+def rewrite(path, change):
+    description, arrays = storage.read(path)
+    change(description, arrays)
+    save_file(arrays, path, metadata={"xdvarnet": json.dumps(description)})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda d, _: d.update(format=2), "format version 2; this xdvarnet reads version 1"),
+        (lambda d, _: d["model"].update({"class": "System"}), "needs the class 'System'"),
+        (lambda d, _: d["model"]["arguments"].pop("window"), "DVarNet cannot be built"),
+        (lambda d, _: d.update(model=d["model"]["arguments"]["window"]), "describes no DVarNet"),
+        (lambda _, a: a.pop("solver.rate"), "do not fit its solver"),
+    ],
+)
+def test_files_that_do_not_fit_are_refused(model, tmp_path, change, message):
+    path = tmp_path / "model.safetensors"
+    model.save(path)
+    rewrite(path, change)
+    with pytest.raises(ModelFileError, match=message):
+        xdvarnet.load_model(path)
