@@ -48,9 +48,7 @@ def test_no_augmentation_changes_nothing():
     none = Augmentation(mixing=False, background_days=None, flips=False)
     same, background = vary(truth, none, 31, np.random.default_rng(0))
     assert same is truth
-    np.testing.assert_allclose(
-        background.mean_maps["ssh"], truth["ssh"].mean("time"), rtol=1e-6
-    )
+    np.testing.assert_allclose(background.mean_maps["ssh"], truth["ssh"].mean("time"), rtol=1e-6)
 
 
 def test_the_mean_map_of_fewer_days_leaves_a_drift():

@@ -8,9 +8,10 @@ from xdvarnet.models.draws import Augmentation
 from xdvarnet.models.fitting import TrainingDraws, Validation
 
 
-def training_draws(pool=2):
+def training_draws(pool=2, simulate=None):
     return TrainingDraws(
         toy_truth(),
+        simulate,
         toy_system(),
         None,
         {"ssh": "m"},
@@ -57,3 +58,16 @@ def test_the_validation_error_is_that_of_the_maps_on_the_chosen_days():
     maps = toy_system().observe(truth, rng=np.random.default_rng(11)).dvarnet.reconstruct(model)
     expected = maps.sel(time=period).dvarnet.score(truth)["rmse"]
     np.testing.assert_allclose(validation.rmse(), expected, rtol=1e-4)
+
+
+def test_every_second_draw_is_simulated():
+    asked = []
+
+    def simulate(rng):
+        asked.append(1)
+        return toy_truth(seed=int(rng.integers(100)))
+
+    draws = training_draws(pool=1, simulate=simulate)
+    for epoch in range(5):
+        values(draws, epoch)
+    assert len(asked) == 2

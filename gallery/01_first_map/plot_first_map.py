@@ -3,49 +3,51 @@ From altimeter tracks to maps
 =============================
 
 Altimeters measure sea surface height along narrow tracks. Here four of them observe the
-Mediterranean Sea, a trained 4DVarNet and an optimal interpolation fill what lies between the tracks,
-and both are compared with the truth.
+Mediterranean Sea; a trained 4DVarNet and an optimal interpolation fill what lies between the
+tracks, and both are compared with the truth.
 """
 
 # %%
 # The truth, and what the altimeters see of it
 # --------------------------------------------
-# The package comes with 91 daily maps of real sea surface height, from April to June 2005, in metres.
-# ``observe`` flies the missions of that year over them: the maps are sampled along the tracks, with a
-# noise of 2 cm, and averaged in each cell and day. All other cells are NaN. ``rng`` draws the noise
-# and where each orbit begins.
+# The package comes with 91 daily maps of real sea surface height, April to June 2005, in metres.
+# ``observe`` flies the missions of that year over them: the maps are sampled along the tracks with
+# a noise of 2 cm, and averaged in each cell and day. All other cells are NaN. ``rng`` draws the
+# noise and where each orbit begins.
 #
-# The network knows April and May, and was chosen on the first days of June. The test is on the three
-# weeks after that.
+# The network learned from April and May, and the first days of June served to choose among
+# settings. The test is on the three weeks after that.
 import cartopy.crs as ccrs
 import matplotlib.pyplot as plt
 import pandas as pd
 
 import xdvarnet
 
-truth = xdvarnet.datasets.mediterranean()
-obs = truth.dvarnet.observe(["jason1", "envisat", "gfo", "topex_interleaved"], noise=0.02, rng=0)
+known = xdvarnet.datasets.mediterranean()
+seen = known.dvarnet.observe(["jason1", "envisat", "gfo", "topex_interleaved"], noise=0.02, rng=0)
 
-test = slice("2005-06-10", "2005-06-30")
-earlier, truth, obs = truth.sel(time=slice(None, "2005-06-09")), truth.sel(time=test), obs.sel(time=test)
+truth = known.sel(time=slice("2005-06-10", "2005-06-30"))
+obs = seen.sel(time=truth["time"])
 obs
 
 # %%
 # Four ways to make maps
 # ----------------------
 # Whatever the method, the call is the same, and so is what comes back: complete maps on the grid of
-# the observations. A fair comparison gives the methods the same background, here that of the trained
-# model: the mean map of April and May plus the running mean of the observations over the basin. The
-# lengths of the optimal interpolation were tuned on the first days of June.
+# the observations, in their units. A fair comparison gives all methods the same background, here
+# that of the trained model: the mean map of April and May plus the running mean of the observations
+# over the basin. The optimal interpolation was tuned on the first days of June. The other two are
+# references that a useful method must beat: an earlier map plus that running mean.
 model = xdvarnet.load_model("med-ssh")
 methods = {
-    "mean map + offset": xdvarnet.MeanMapOffset(earlier.sel(time=slice(None, "2005-05-31"))),
-    "persistence": xdvarnet.Persistence(earlier),
+    "mean map + offset": xdvarnet.MeanMapOffset(known.sel(time=slice("2005-04-01", "2005-05-31"))),
+    "persistence of 9 June": xdvarnet.Persistence(known.sel(time=slice(None, "2005-06-09"))),
     "optimal interpolation": xdvarnet.OptimalInterpolation(
         "ssh",
-        correlation_length="65 km",
+        correlation_length="68 km",
         correlation_time="13 days",
         noise=0.0135,
+        std_length="75 km",
         background=model.background,
     ),
     "4DVarNet": model,
@@ -55,32 +57,41 @@ maps = {name: obs.dvarnet.reconstruct(method) for name, method in methods.items(
 # %%
 # Scores
 # ------
-# Errors are in cm, those of the gradient in cm per 100 km. ``mu`` is 1 for perfect maps, and ``sigma``
-# is its spread from day to day. *Mean map + offset* and *persistence* (the map of the day before the
-# test) use the observations for the level of the basin only: a useful method is better than they are.
-scores = {name: made.dvarnet.score(truth).to_pandas() for name, made in maps.items()}
-table = pd.DataFrame(scores).T[["rmse", "gradient_rmse", "mu", "sigma"]]
-table[["rmse", "gradient_rmse"]] *= 100
-table.round(3)
+# The root mean square error is in cm, that of the gradient in cm per 100 km. ``mu`` would be 1 for
+# perfect maps; ``sigma`` is its spread from day to day.
+scores = {name: each.dvarnet.score(truth).to_pandas() for name, each in maps.items()}
+table = pd.DataFrame(scores).T
+table = pd.DataFrame(
+    {
+        "rmse (cm)": 100 * table["rmse"],
+        "gradient rmse (cm/100 km)": 100 * table["gradient_rmse"],
+        "mu": table["mu"],
+        "sigma": table["sigma"],
+    }
+).round(3)
+table
 
 # %%
 # One day
 # -------
-# The observations are those of the five days around it, the others hold three times as many.
+# The panel of observations shows three days; the maps of this day rest on the whole three weeks.
 day = "2005-06-20"
 figure, axes = plt.subplots(
-    3, 2, figsize=(13, 9.5), layout="constrained", subplot_kw={"projection": ccrs.PlateCarree()}
+    3, 2, figsize=(13, 8), layout="constrained", subplot_kw={"projection": ccrs.PlateCarree()}
 )
-height = {"vmin": -0.3, "vmax": 0.3, "colorbar": False}
-near = obs.sel(time=slice("2005-06-18", "2005-06-22"))
+height = {"vmin": -0.25, "vmax": 0.25, "colorbar": False}
+error = {"vmin": -5, "vmax": 5, "colorbar": False}
+
 truth.dvarnet.plot_map("ssh", time=day, ax=axes[0, 0], title="truth", **height)
-near.dvarnet.plot_tracks("ssh", ax=axes[0, 1], title="observations of 18 to 22 June", **height)
-for column, name in zip(axes.T, ["optimal interpolation", "4DVarNet"], strict=True):
+near = obs.sel(time=slice("2005-06-19", "2005-06-21"))
+near.dvarnet.plot_tracks("ssh", ax=axes[0, 1], title="observations, 19 to 21 June", **height)
+for name, column in zip(["optimal interpolation", "4DVarNet"], axes.T, strict=True):
     maps[name].dvarnet.plot_map("ssh", time=day, ax=column[1], title=name, **height)
-    error = 100 * (maps[name] - truth)
-    error.dvarnet.plot_map("ssh", time=day, ax=column[2], vmin=-5, vmax=5, colorbar=False, title=f"{name}: error")
-for row, label in [(slice(0, 2), "sea surface height (m)"), (2, "map minus truth (cm)")]:
-    drawn = axes[row].flat[0].collections[0]
-    figure.colorbar(drawn, ax=axes[row], label=label, extend="both", shrink=0.8)
-figure.suptitle(f"Sea surface height of the Mediterranean, {day}")
+    in_cm = 100 * (maps[name] - truth)
+    in_cm.dvarnet.plot_map("ssh", time=day, ax=column[2], title=f"error of {name}", **error)
+
+for rows, label in [(axes[:2], "sea surface height (m)"), (axes[2:], "map minus truth (cm)")]:
+    drawn = rows[-1, 0].collections[0]
+    figure.colorbar(drawn, ax=rows, label=label, extend="both", aspect=14 * len(rows))
+figure.suptitle(f"Mediterranean Sea, {day}", fontsize="x-large")
 plt.show()

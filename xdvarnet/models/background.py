@@ -82,8 +82,8 @@ class MeanMapBackground:
     ----------
     mean_maps : xarray.Dataset
         One map for each variable, dims (latitude, longitude), in the units of the model or with an
-        attribute ``units`` that converts to them; NaN on land, where the nearest value of the row
-        is taken.
+        attribute ``units`` that converts to them. Where it is NaN, as on land, the nearest value of
+        the row is taken, or the mean of the map.
     days : float
         Length of the running basin mean.
 
@@ -153,6 +153,7 @@ class MeanMapBackground:
             known = known * units_factor(known, observed.attrs["units"])
         latitude, longitude = observed["latitude"].values, observed["longitude"].values
         shift = 360 * np.round((known["longitude"].values.mean() - longitude.mean()) / 360)
+        places = {}
         for name, wanted in (("latitude", latitude), ("longitude", longitude + shift)):
             have = known[name].values
             margin = np.median(np.diff(have))
@@ -163,14 +164,11 @@ class MeanMapBackground:
                     "made from the observations: background=ObservedBackground(), of a trained "
                     "model with model.with_options(...)."
                 )
+            places[name] = wanted.clip(have.min(), have.max())
         # coastal cells that the map lacks take the nearest known value along the row
         filled = known.interpolate_na("longitude", method="nearest", fill_value="extrapolate")
         filled = filled.fillna(float(known.mean()))
-        on_grid = filled.interp(
-            latitude=latitude,
-            longitude=longitude + shift,
-            kwargs={"fill_value": None},
-        )
+        on_grid = filled.interp(places)
         return on_grid.assign_coords(latitude=latitude, longitude=longitude).astype(np.float32)
 
 

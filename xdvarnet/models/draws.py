@@ -16,7 +16,6 @@ from xdvarnet.models.domain import analyse
 from xdvarnet.observing.system import ObservingSystem
 from xdvarnet.patches.cover import Window
 
-
 LEAST_SEA = 0.25
 """Fraction of sea of a training window."""
 

@@ -21,7 +21,7 @@ from xdvarnet.models.background import Background, MeanMapBackground, ObservedBa
 from xdvarnet.models.base import Analysis, Observations, Reconstructor, TrainingGrid
 from xdvarnet.models.description import describe
 from xdvarnet.models.draws import Augmentation, Draw, stack
-from xdvarnet.models.fitting import TrainingDraws, Validation
+from xdvarnet.models.fitting import Simulate, TrainingDraws, Validation
 from xdvarnet.models.normalize import Normalizer
 from xdvarnet.models.storage import write
 from xdvarnet.observing.system import ObservingSystem
@@ -223,6 +223,7 @@ class DVarNet:
         observe: ObservingSystem,
         validation: xr.Dataset,
         validation_period: slice | None = None,
+        simulate: Simulate | None = None,
         epochs: int = 50,
         steps_per_epoch: int = 64,
         batch_size: int = 8,
@@ -249,6 +250,10 @@ class DVarNet:
             Complete maps of other days, observed once.
         validation_period : slice, optional
             Times of `validation` that are scored; by default all. Earlier days are observed as well.
+        simulate : callable, optional
+            Gives, from a `numpy.random.Generator`, other complete maps on the same grid, such as
+            `xdvarnet.datasets.random_sea`: every second draw is of these. Few days of truth are
+            soon learned by heart.
         epochs, steps_per_epoch, batch_size : int
             Length of the training.
         learning_rate : float
@@ -282,6 +287,7 @@ class DVarNet:
         scored = Validation(self, validation, validation_period, observe, int(validation_seed))
         draws = TrainingDraws(
             truth,
+            simulate,
             observe,
             self.first_guess,
             self.variables,

@@ -1,6 +1,6 @@
 """What a training sees: draws of one truth in turn, and a validation draw."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import xarray as xr
@@ -13,6 +13,9 @@ from xdvarnet.models.draws import Augmentation, Draw, draw, random_windows, vary
 from xdvarnet.observing.system import ObservingSystem
 from xdvarnet.patches.cover import Window
 
+Simulate = Callable[[np.random.Generator], xr.Dataset]
+"""From a generator to complete maps."""
+
 
 class TrainingDraws:
     """The last draws of a truth: each epoch adds one and forgets the oldest.
@@ -24,6 +27,8 @@ class TrainingDraws:
     ----------
     truth : xarray.Dataset
         Complete maps.
+    simulate : callable or None
+        Gives other complete maps from a generator, for every second draw.
     system : ObservingSystem
         What observes them.
     first_guess : Reconstructor or None
@@ -43,6 +48,7 @@ class TrainingDraws:
     def __init__(
         self,
         truth: xr.Dataset,
+        simulate: Simulate | None,
         system: ObservingSystem,
         first_guess: Reconstructor | None,
         variables: Mapping[str, str],
@@ -52,7 +58,8 @@ class TrainingDraws:
         pool: int,
         seed: int,
     ) -> None:
-        self._truth, self._system, self._first_guess = truth, system, first_guess
+        self._truth, self._simulate = truth, simulate
+        self._system, self._first_guess = system, first_guess
         self._variables, self._window, self._augmentation = variables, window, augmentation
         self._pool, self._seed = pool, seed
         self._draws: dict[int, Draw] = {}
@@ -69,7 +76,9 @@ class TrainingDraws:
         if number in self._draws:
             return self._draws[number]
         rng = np.random.default_rng([self._seed, 0, number])
-        truth, background = vary(self._truth, self._augmentation, self._window.time, rng)
+        simulated = self._simulate is not None and number % 2 == 1
+        truth = self._simulate(rng) if simulated else self._truth
+        truth, background = vary(truth, self._augmentation, self._window.time, rng)
         return draw(truth, self._system, background, self._first_guess, self._variables, rng)
 
 
