@@ -202,7 +202,7 @@ def test_dense_smooth_data_do_not_break_the_factorisation(noise):
 @pytest.mark.parametrize(
     ("days", "step", "tolerance"),
     [
-        (np.arange(9.0), (0.125, 0.125), 0.08),
+        (np.arange(9.0), (0.125, 0.125), 0.1),
         (15 + 30.4 * np.arange(7.0), (0.125, 0.125), 0.01),  # each month has its own observations
         (np.arange(9.0), (1.0, 1.25), 0.002),  # cells larger than the correlation length
         (np.arange(9.0) / 8, (0.25, 0.4), 0.08),  # every three hours

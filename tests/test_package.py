@@ -19,6 +19,7 @@ MAX_PUBLIC_NAMES = 40
 
 # A change of these two is a change for users: say so in CHANGELOG.md.
 PUBLIC_NAMES = [
+    "Augmentation",
     "BilinearAutoencoder",
     "CNNStep",
     "ConvLSTMStep",
@@ -32,6 +33,7 @@ PUBLIC_NAMES = [
     "ObservingSystem",
     "OptimalInterpolation",
     "Persistence",
+    "ReconstructionLoss",
     "UNetPrior",
     "VariationalSolver",
     "Window",

@@ -64,6 +64,17 @@ def test_reach_grows_with_depth():
     assert reach[0] < reach[1] < reach[2]
 
 
+def test_fine_features_skip_the_coarse_scale():
+    """With the coarse features taken away, the fine ones are left: four kernels far."""
+    prior, state = make_prior(hidden=2, depth=1), make_state(1, 3, 16, 20)
+    prior.up[0][0].weight.data[:, 2:] = 0
+    other = state.clone()
+    other[..., 8, 10] += 1
+    changed = (prior(other) != prior(state)).any(1)[0]
+    assert changed[4:13, 6:15].all()
+    assert changed.sum() == 81
+
+
 def test_samples_do_not_mix():
     prior, state = make_prior(hidden=2), make_state(3, 3, 7, 10)
     torch.testing.assert_close(prior(state)[1:2], prior(state[1:2]))

@@ -253,6 +253,18 @@ def test_a_gradient_of_zero_can_be_learned_from():
     assert all(torch.isfinite(p.grad).all() for p in solver.parameters() if p.grad is not None)
 
 
+def test_memory_goes_from_one_iteration_to_the_next():
+    class Count(nn.Module):
+        def forward(self, gradient, context, memory):
+            memory = 1 if memory is None else memory + 1
+            return torch.full_like(gradient, memory), memory
+
+    solver = VariationalSolver(PRIORS["bilinear"](), MaskedObservation(), Count(), iterations=4)
+    state, data, _ = make_inputs()
+    for _ in range(2):  # 1 / 1 + 2 / 2 + 3 / 3 + 4 / 4
+        torch.testing.assert_close(solver(state, data[:1]), state - 4)
+
+
 # Nothing but the arguments decides
 
 

@@ -13,6 +13,7 @@ import xdvarnet.accessor  # noqa: F401  registers .dvarnet
 from xdvarnet.errors import XdvarnetError, XdvarnetWarning
 
 _HOMES = {
+    "Augmentation": "xdvarnet.models.draws",
     "BilinearAutoencoder": "xdvarnet.solver.priors.bilinear",
     "CNNStep": "xdvarnet.solver.steps",
     "ConvLSTMStep": "xdvarnet.solver.steps",
@@ -26,6 +27,7 @@ _HOMES = {
     "ObservingSystem": "xdvarnet.observing.system",
     "OptimalInterpolation": "xdvarnet.methods.optimal_interpolation",
     "Persistence": "xdvarnet.methods.trivial",
+    "ReconstructionLoss": "xdvarnet.solver.losses",
     "UNetPrior": "xdvarnet.solver.priors.unet",
     "VariationalSolver": "xdvarnet.solver.variational",
     "Window": "xdvarnet.patches.cover",

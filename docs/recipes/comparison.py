@@ -9,7 +9,7 @@ import xdvarnet
 from xdvarnet.models.background import Background
 
 # the best of docs/recipes/tune_med_oi.py with one standard deviation for the whole basin
-ONE_STD = {"correlation_length": "65 km", "correlation_time": "13 days", "noise": 0.0135}
+ONE_STD = {"correlation_length": "68 km", "correlation_time": "13 days", "noise": 0.0135}
 
 NETWORK, ONE, LOCAL = "4DVarNet `med-ssh`", "OI tuned, one std", "OI tuned, local std (first guess)"
 

@@ -13,7 +13,6 @@ import torch
 import xarray as xr
 
 import xdvarnet
-from xdvarnet.solver.losses import ReconstructionLoss
 
 DAYS = 31
 MISSIONS = ["jason1", "envisat", "gfo", "topex_interleaved"]
@@ -50,7 +49,7 @@ def main() -> None:
     """Train and save."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file")
-    parser.add_argument("--epochs", type=int, default=46)
+    parser.add_argument("--epochs", type=int, default=38)
     parser.add_argument("--checkpoint", default=None)
     arguments = parser.parse_args()
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)
@@ -69,7 +68,7 @@ def main() -> None:
         simulate=simulate,
         epochs=arguments.epochs,
         steps_per_epoch=80,
-        loss=ReconstructionLoss(field=1.0, gradient=2.0, prior=0.02),
+        loss=xdvarnet.ReconstructionLoss(field=1.0, gradient=2.0, prior=0.02),
         checkpoint=arguments.checkpoint,
         rng=0,
     )

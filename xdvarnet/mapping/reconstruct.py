@@ -152,7 +152,7 @@ def _label(
             field = (field / units_factor(like, units)).astype(like.dtype)
             field = grid.restore(field.rename(dims), like)
             if field.chunks:
-                field = field.chunk(like.chunksizes)
+                field = field.chunk(like.variable.chunksizes)
             field.attrs = _attributes(like, name, kind, units)
             fields[name if kind == "mean" else f"{name}_{kind}"] = field
         if name in analysis.std:

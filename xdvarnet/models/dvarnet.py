@@ -40,10 +40,10 @@ WEIGHTS = "solver."
 class DVarNet:
     """A 4DVarNet: a learned variational solver, its normalisation, window and variables.
 
-    The state of a window has one channel for each day of each variable. It starts at the first guess
-    (zero, the background, without one), and its observation term is the misfit to the observations.
-    The step sees, as context, the mask of the observations, the first guess and its standard
-    deviation, and the sea.
+    The state of a window has one channel for each day of each variable. It starts at the first
+    guess (zero, the background, without one), and its observation term is the misfit to the
+    observations. The step sees, as context, the mask of the observations, the first guess and its
+    standard deviation, and the sea.
 
     Parameters
     ----------
@@ -249,7 +249,7 @@ class DVarNet:
         validation : xarray.Dataset
             Complete maps of other days, observed once.
         validation_period : slice, optional
-            Times of `validation` that are scored; by default all. Earlier days are observed as well.
+            Times of `validation` that are scored; by default all. All days are observed.
         simulate : callable, optional
             Gives, from a `numpy.random.Generator`, other complete maps on the same grid, such as
             `xdvarnet.datasets.random_sea`: every second draw is of these. Few days of truth are

@@ -74,8 +74,8 @@ def read(path: str | Path) -> tuple[dict, dict[str, np.ndarray]]:
         )
     if description["format"] != FORMAT:
         raise ModelFileError(
-            f"{str(path)!r} has format version {description['format']}; this xdvarnet reads version "
-            f"{FORMAT}. Install the xdvarnet version that wrote it "
+            f"{str(path)!r} has format version {description['format']}; this xdvarnet reads "
+            f"version {FORMAT}. Install the xdvarnet version that wrote it "
             f"({description.get('xdvarnet_version', 'unknown')}), or train the model again."
         )
     return description, arrays

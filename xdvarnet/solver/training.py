@@ -3,13 +3,15 @@
 import logging
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel
 from tqdm.auto import tqdm
 
 from xdvarnet.errors import InvalidInputError, ModelFileError
@@ -18,6 +20,9 @@ from xdvarnet.solver.observation import Data
 from xdvarnet.solver.variational import VariationalSolver
 
 logger = logging.getLogger("xdvarnet.training")
+
+AVERAGING = 0.995
+"""Weight of the past in the running average of the weights, at each step but the first ones."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +92,9 @@ def train(
 ) -> list[Epoch]:
     """Minimise a loss with Adam, a cosine schedule and gradient clipping.
 
-    The weights with the lowest validation error are kept, also if an exception ends the training.
+    What is validated and kept is a running average of the weights: the noise of the last steps is
+    larger than what they learn. The average with the lowest validation error is kept, also if an
+    exception ends the training.
 
     Parameters
     ----------
@@ -132,7 +139,13 @@ def train(
         )
     solver.to(device)
     optimiser, schedule = _optimiser(solver, learning_rate, steps_per_epoch, epochs)
-    parts = {"solver": solver, "optimiser": optimiser, "schedule": schedule}
+    average = AveragedModel(solver, avg_fn=_average)
+    parts = {
+        "solver": solver,
+        "average": average,
+        "optimiser": optimiser,
+        "schedule": schedule,
+    }
     history: list[Epoch] = []
     best: dict[str, torch.Tensor] = {}
     if checkpoint is not None and checkpoint.exists():
@@ -150,11 +163,13 @@ def train(
                 torch.nn.utils.clip_grad_norm_(solver.parameters(), clip)
                 optimiser.step()
                 schedule.step()
+                average.update_parameters(solver)
                 losses.append(value.item())
             solver.eval()
             if not losses:
                 raise InvalidInputError(f"epoch {epoch} has no batch to train on.")
-            record = Epoch(sum(losses) / len(losses), validate())
+            with _weights_of(average.module, solver):
+                record = Epoch(sum(losses) / len(losses), validate())
             logger.info("epoch %d: loss %.5g, validation %.5g", epoch, *asdict(record).values())
             if not math.isfinite(record.loss + record.validation_rmse):
                 raise InvalidInputError(
@@ -163,7 +178,7 @@ def train(
                     "look for infinite values in the training data."
                 )
             if all(record.validation_rmse <= before.validation_rmse for before in history):
-                best = {name: value.detach().clone() for name, value in solver.state_dict().items()}
+                best = _copy(average.module)
             history.append(record)
             bar.set_postfix(loss=record.loss, validation=record.validation_rmse)
             if checkpoint is not None:
@@ -174,6 +189,27 @@ def train(
         if best:
             solver.load_state_dict(best)
     return history
+
+
+def _average(past: torch.Tensor, present: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
+    """Exponential average, over about a tenth of the steps at first: a short training counts."""
+    weight = min(AVERAGING, (1 + steps.item()) / (10 + steps.item()))
+    return torch.lerp(past, present, 1 - weight)
+
+
+@contextmanager
+def _weights_of(other: nn.Module, solver: nn.Module) -> Iterator[None]:
+    """Give `solver` the weights of `other`, for the time of the context."""
+    own = _copy(solver)
+    solver.load_state_dict(other.state_dict())
+    try:
+        yield
+    finally:
+        solver.load_state_dict(own)
+
+
+def _copy(module: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: value.detach().clone() for name, value in module.state_dict().items()}
 
 
 def _optimiser(

@@ -1,0 +1,241 @@
+"""dask-backed observations: the same maps, and nothing computed before it is asked for."""
+
+import warnings
+
+import cloudpickle
+import dask
+import numpy as np
+import pytest
+import xarray as xr
+from dask.callbacks import Callback
+from reconstructors import WINDOW, Identity, Smoother, explode, gappy, lazy
+
+from xdvarnet.errors import InvalidInputError, XdvarnetWarning
+from xdvarnet.grids.coords import days_since_epoch
+from xdvarnet.mapping.reconstruct import reconstruct
+from xdvarnet.methods.optimal_interpolation import OptimalInterpolation
+from xdvarnet.methods.trivial import MeanMapOffset
+from xdvarnet.models.background import ObservedBackground
+
+pytestmark = pytest.mark.filterwarnings("error")
+
+CHUNKS = [
+    {"time": 4},
+    {"time": (1, 3, 7)},
+    {"lat": 5, "lon": 6},
+    {"time": 5, "lat": 14, "lon": 7},
+    {"time": -1},
+]
+
+
+class Count(Callback):
+    """Count the tasks that run, by what their names begin with."""
+
+    def __init__(self):
+        self.keys = []
+
+    def _pretask(self, key, dsk, state):
+        self.keys.append(str(key))
+
+    def count(self, name: str) -> int:
+        return len({key for key in self.keys if key.lstrip("('").startswith(name)})
+
+
+def interpolation(**options) -> OptimalInterpolation:
+    options = {"time_window": 7, "neighbours": 9} | options
+    return OptimalInterpolation(
+        "ssh", correlation_length=90, correlation_time=3, noise=0.02, **options
+    )
+
+
+@pytest.fixture
+def dataset():
+    return gappy()
+
+
+def models():
+    guess = interpolation()
+    return {
+        "mean only": Smoother(),
+        "with std": Smoother(gives_std=True),
+        "first guess with std": Smoother(gives_std=True, first_guess=guess),
+        "first guess without": Smoother(first_guess=Smoother(None)),
+        "windows in windows": Smoother(first_guess=Smoother(gives_std=True)),
+        "all at once": Smoother(None, gives_std=True),
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "chunks"),
+    [("first guess with std", chunks) for chunks in CHUNKS]
+    + [(name, CHUNKS[0]) for name in models()],
+)
+def test_lazy_equals_eager_to_the_bit(dataset, name, chunks):
+    model = models()[name]
+    maps = reconstruct(dataset.chunk(chunks), model)
+    assert maps.chunks
+    xr.testing.assert_identical(maps.compute(), reconstruct(dataset, model))
+
+
+@pytest.mark.parametrize("chunks", [CHUNKS[0], CHUNKS[3]], ids=str)
+@pytest.mark.parametrize(
+    "model",
+    [
+        interpolation(),
+        MeanMapOffset(gappy(unobserved=0.0, seed=4)),
+        Smoother(background=ObservedBackground(days=5)),
+    ],
+    ids=["optimal interpolation", "mean map", "observed background"],
+)
+def test_lazy_equals_eager_with_a_background(dataset, model, chunks):
+    maps = reconstruct(dataset.chunk(chunks), model).compute()
+    eager = reconstruct(dataset, model)
+    xr.testing.assert_allclose(maps, eager, atol=1e-6, rtol=0)
+    for name in eager:
+        assert maps[name].dtype == eager[name].dtype
+        assert maps[name].attrs == eager[name].attrs
+    assert maps.attrs == eager.attrs
+
+
+def test_order_units_dtype_and_chunks_are_those_of_the_input(dataset):
+    other = (100 * dataset.astype(float)).transpose("lon", "time", "lat")
+    other = other.isel(lat=slice(None, None, -1)).assign_coords(sea=other["sea"].astype(bool))
+    other["ssh"].attrs = dataset["ssh"].attrs | {"units": "cm"}
+    other = other.assign_coords(lon=(other["lon"] - 5) % 360)
+    chunked = other.chunk(time=4, lat=5, lon=6)
+    maps = reconstruct(chunked, interpolation())
+    for name in ("ssh", "ssh_std"):
+        assert maps[name].dims == ("lon", "time", "lat")
+        assert maps[name].chunks == chunked["ssh"].chunks
+        assert maps[name].dtype == np.float64
+    eager = reconstruct(other, interpolation())
+    xr.testing.assert_allclose(maps.compute(), eager, atol=1e-4, rtol=0)
+
+
+def test_fields_of_double_precision_become_single(dataset):
+    """The dtype that dask was told is the dtype that comes."""
+    model = Identity()
+    model.solve = lambda observations, **options: type(Identity().solve(observations))(
+        {"ssh": np.nan_to_num(observations.values["ssh"]).astype(float)}
+    )
+    maps = reconstruct(dataset.chunk(time=4), model)
+    assert maps["ssh"].dtype == maps["ssh"].compute().dtype == np.float32
+
+
+# nothing is computed too early, or twice
+
+
+@pytest.mark.parametrize(
+    "model",
+    [*models().values(), interpolation(), MeanMapOffset(gappy(unobserved=0.0))],
+    ids=[*models(), "optimal interpolation", "mean map"],
+)
+def test_nothing_is_computed_before_it_is_asked_for(dataset, model):
+    exploding = dataset.assign(ssh=explode(dataset["ssh"], time=4, lon=6))
+    exploding = exploding.assign_coords(sea=explode(dataset["sea"], lat=5))
+    maps = reconstruct(exploding, model)
+    with pytest.raises(AssertionError, match="a value was computed"):
+        maps.compute()
+
+
+def test_each_chunk_of_days_is_analysed_once(dataset):
+    model = Smoother(gives_std=True, first_guess=interpolation())
+    with Count() as built:
+        maps = reconstruct(dataset.chunk(time=4, lat=7), model)
+    assert built.keys == []
+    with Count() as tasks, dask.config.set(scheduler="synchronous"):
+        maps.compute(optimize_graph=False)
+    assert tasks.count("_analyse_chunk") == 3 + 1  # and the first guess, of all days
+
+
+def test_only_the_days_that_are_asked_for_are_solved():
+    dataset, model = gappy(days=30), Smoother()
+    maps = reconstruct(dataset.chunk(time=5), model)
+    maps.isel(time=slice(10, 15)).compute(scheduler="synchronous")
+    days = np.concatenate([window.days for window in model.seen])
+    first = days_since_epoch(dataset["time"])[0]
+    assert 0 < days.min() - first <= 10
+    assert 14 <= days.max() - first < 25
+
+
+def test_chunks_that_differ_between_variables(dataset):
+    two = dataset.assign(sst=dataset["ssh"].assign_attrs(units="K") + 280)
+    model = Smoother(variables={"ssh": "m", "sst": "K"})
+    eager = reconstruct(two, model)
+    two["ssh"], two["sst"] = two["ssh"].chunk(time=4), two["sst"].chunk(time=3, lat=5)
+    maps = reconstruct(two, model)
+    assert maps["ssh"].chunksizes["time"] == (4, 4, 3)
+    assert maps["sst"].chunksizes["time"] == (3, 3, 3, 2)
+    xr.testing.assert_identical(maps.compute(), eager)
+    two["ssh"] = two["ssh"].compute()
+    xr.testing.assert_identical(reconstruct(two, model).compute(), eager)
+
+
+def test_a_lazy_mask_with_observations_in_memory(dataset):
+    eager = reconstruct(dataset, Smoother())
+    dataset["sea"] = dataset["sea"].chunk(lat=5)
+    xr.testing.assert_identical(reconstruct(dataset, Smoother()).compute(), eager.compute())
+
+
+def test_graphs_go_to_other_processes(dataset):
+    model = Smoother(gives_std=True, first_guess=interpolation())
+    maps = reconstruct(dataset.chunk(time=6), model)
+    maps = cloudpickle.loads(cloudpickle.dumps(maps))
+    xr.testing.assert_identical(maps.compute(), reconstruct(dataset, model))
+
+
+# values are checked when they are computed
+
+
+@pytest.mark.parametrize("model", [Smoother(), interpolation()], ids=["windows", "at once"])
+def test_infinities(dataset, model):
+    dataset["ssh"][9, 3, 4] = -np.inf
+    maps = reconstruct(dataset.assign(ssh=lazy(dataset["ssh"], time=4)), model)
+    with pytest.raises(InvalidInputError, match="variable 'ssh' has 1 infinite value"):
+        maps.compute()
+
+
+@pytest.mark.parametrize("model", [Smoother(), interpolation()], ids=["windows", "at once"])
+def test_no_observation_at_all(dataset, model):
+    empty = dataset.assign(ssh=(dataset["ssh"] * np.nan).assign_attrs(dataset["ssh"].attrs))
+    maps = reconstruct(empty.chunk(time=4), model)
+    with pytest.raises(InvalidInputError, match="no observation at all of ssh: all values on sea"):
+        maps.compute()
+
+
+def test_no_sea_at_all(dataset):
+    dry = dataset.assign_coords(sea=dataset["sea"] & False)
+    maps = reconstruct(dry.chunk(time=4), Smoother())
+    with pytest.raises(InvalidInputError, match="'sea' is False everywhere"):
+        maps.compute()
+
+
+def test_a_chunk_without_observation_among_others(dataset):
+    dataset["ssh"][:5] = np.nan
+    with warnings.catch_warnings(record=True) as eager_warnings:
+        warnings.simplefilter("always")
+        eager = reconstruct(dataset, Smoother())
+    maps = reconstruct(dataset.chunk(time=5), Smoother())
+    with warnings.catch_warnings(record=True) as lazy_warnings:
+        warnings.simplefilter("always")
+        maps = maps.compute(scheduler="synchronous")
+    assert {warning.category for warning in eager_warnings} == {XdvarnetWarning}
+    assert {warning.category for warning in lazy_warnings} == {XdvarnetWarning}
+    xr.testing.assert_identical(maps, eager)
+
+
+def test_what_is_known_at_once_is_checked_at_once(dataset):
+    chunked = dataset.chunk(time=4)
+    with pytest.raises(InvalidInputError, match="11 latitudes x 19 longitudes, fewer"):
+        reconstruct(chunked.isel(lat=slice(11)), Smoother(type(WINDOW)(5, 12, 9)))
+    with pytest.raises(InvalidInputError, match="members of dask-backed .* dataset.load()"):
+        reconstruct(chunked, Smoother(), members=3)
+    with pytest.raises(InvalidInputError, match="steps by 2 days"):
+        reconstruct(chunked.isel(time=[0, 1, 3]), Smoother())
+
+
+def test_maps_go_to_a_file_without_being_loaded(dataset, tmp_path):
+    maps = reconstruct(dataset.chunk(time=4), Smoother(gives_std=True))
+    maps.to_netcdf(tmp_path / "maps.nc", engine="h5netcdf")
+    with xr.open_dataset(tmp_path / "maps.nc", engine="h5netcdf") as written:
+        xr.testing.assert_equal(written, reconstruct(dataset, Smoother(gives_std=True)))
