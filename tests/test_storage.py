@@ -39,6 +39,18 @@ def test_save_then_load_gives_the_same_maps(model, tmp_path):
     assert (tmp_path / "again.safetensors").read_bytes() == path.read_bytes()
 
 
+def test_the_units_of_a_mean_map_are_saved(model, tmp_path):
+    maps = toy_truth().drop_vars("sea").mean("time", keep_attrs=True)
+    maps["ssh"] = (100 * maps["ssh"]).assign_attrs(units="cm")
+    model.background = xdvarnet.MeanMapBackground(maps)
+    model.save(tmp_path / "model.safetensors")
+    other = xdvarnet.load_model(tmp_path / "model.safetensors")
+    observations = toy_system().observe(toy_truth(), rng=1)
+    xr.testing.assert_identical(
+        observations.dvarnet.reconstruct(other), observations.dvarnet.reconstruct(model)
+    )
+
+
 def test_the_description_is_json_that_needs_no_torch(model, tmp_path):
     path = tmp_path / "model.safetensors"
     model.save(path)

@@ -121,6 +121,32 @@ def test_training_is_repeatable():
     assert equal(first.state_dict(), second.state_dict())
 
 
+def test_validated_weights_are_a_running_average(monkeypatch):
+    """Of the weights after each step, those at the start forgotten soon."""
+    solver, step, raw, seen = make_solver(), torch.optim.Adam.step, [], []
+
+    def record(self: torch.optim.Adam, *arguments, **options):
+        result = step(self, *arguments, **options)
+        raw.append(copy_weights(solver))
+        return result
+
+    def validate() -> float:
+        seen.append(copy_weights(solver))
+        return -len(seen)
+
+    monkeypatch.setattr(torch.optim.Adam, "step", record)
+    history = fit(solver, validate=validate, epochs=2)
+    average = raw[0]
+    for count, present in enumerate(raw[1:], start=1):
+        past = (1 + count) / (10 + count)
+        average = {k: past * average[k] + (1 - past) * present[k] for k in present}
+    for name, weights in average.items():
+        torch.testing.assert_close(seen[1][name], weights)
+    monkeypatch.setattr("xdvarnet.solver.training.AVERAGING", 0.0)
+    other = fit(make_solver(), validate=lambda: 1.0, epochs=2)
+    assert [epoch.loss for epoch in other] == [epoch.loss for epoch in history]
+
+
 def test_best_weights_are_kept():
     """The validation error falls, then rises: the weights of the second epoch."""
     solver, seen = make_solver(), []
@@ -242,11 +268,17 @@ def killed_while_writing(checkpoint: Path) -> None:
         fit(make_solver(), checkpoint=checkpoint)
 
 
+@pytest.fixture(scope="module")
+def uninterrupted() -> tuple[list[Epoch], Weights]:
+    """Return the history and the weights of a training that was not stopped."""
+    solver = make_solver()
+    return fit(solver), solver.state_dict()
+
+
 @pytest.mark.parametrize("kill", [killed_in_a_batch, killed_in_validation, killed_while_writing])
-def test_a_killed_training_goes_on(kill, tmp_path):
+def test_a_killed_training_goes_on(kill, uninterrupted, tmp_path):
     """The same weights, bit by bit, as without interruption, and two epochs are not run again."""
-    whole = make_solver()
-    history = fit(whole)
+    history, weights = uninterrupted
     checkpoint, run = tmp_path / "new" / "training.ckpt", []
     with pytest.raises(Killed):
         kill(checkpoint)
@@ -259,7 +291,7 @@ def test_a_killed_training_goes_on(kill, tmp_path):
     resumed = make_solver(seed=1)
     assert fit(resumed, batches=batches, checkpoint=checkpoint) == history
     assert run == [2, 3]
-    assert equal(resumed.state_dict(), whole.state_dict())
+    assert equal(resumed.state_dict(), weights)
 
 
 def test_best_weights_outlive_an_interruption(tmp_path):
@@ -284,13 +316,13 @@ def test_best_weights_outlive_an_interruption(tmp_path):
 def test_a_finished_training_is_only_read(tmp_path):
     checkpoint = tmp_path / "training.ckpt"
     solver, other = make_solver(), make_solver(seed=1)
-    history = fit(solver, checkpoint=checkpoint)
+    history = fit(solver, epochs=2, checkpoint=checkpoint)
     content = checkpoint.read_bytes()
 
     def batches(epoch: int) -> Iterator[Batch]:
         raise AssertionError
 
-    assert fit(other, batches=batches, checkpoint=checkpoint) == history
+    assert fit(other, epochs=2, batches=batches, checkpoint=checkpoint) == history
     assert equal(other.state_dict(), solver.state_dict())
     assert checkpoint.read_bytes() == content
 

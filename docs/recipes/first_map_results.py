@@ -13,14 +13,14 @@ import time
 from datetime import date
 from pathlib import Path
 
-import cartopy.crs as ccrs
 import cmocean
-import matplotlib
 import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
+from cartopy.crs import PlateCarree
 from comparison import LOCAL, NETWORK, change, markdown, tuned_methods
+from matplotlib.figure import Figure
 
 import xdvarnet
 from xdvarnet.metrics.scores import gradient_rmse, mu, rmse, sigma
@@ -89,16 +89,16 @@ def all_methods(model: xdvarnet.DVarNet) -> dict:
 
 
 def reconstruct(methods: dict, begin: str) -> xr.DataArray:
-    """Return the maps (draw, method, time, lat, lon) of the test period, where all have a value."""
+    """Return the maps (draw, model, time, lat, lon) of the test period, where all have a value."""
     draws = []
     for draw in range(DRAWS):
         obs = observe(draw, begin)
         maps = [obs.dvarnet.reconstruct(method)["ssh"] for method in methods.values()]
-        maps = xr.concat(maps, pd.Index(methods, name="method")).sel(time=truth["time"])
+        maps = xr.concat(maps, pd.Index(methods, name="model")).sel(time=truth["time"])
         draws.append(maps)
         print(begin, draw, (100 * rmse(maps, truth["ssh"])).values.round(3), flush=True)
     maps = xr.concat(draws, pd.Index(range(DRAWS), name="draw"))
-    return maps.where(maps.notnull().all(["draw", "method"]))
+    return maps.where(maps.notnull().all(["draw", "model"]))
 
 
 def score(maps: xr.DataArray) -> xr.Dataset:
@@ -131,7 +131,7 @@ def tables(name: str, scores: xr.Dataset) -> str:
     single = both.agg(" / ".join, axis=1).unstack("draw").loc[means.index].add_prefix("draw ")
     changes = {}
     for kind in both:
-        squares = (scores[f"daily_{kind}"] ** 2).mean("draw").transpose("time", "method")
+        squares = (scores[f"daily_{kind}"] ** 2).mean("draw").transpose("time", "model")
         changes[LABELS[kind]] = change(squares.to_pandas(), resampled_days(truth.sizes["time"]))
     return f"""
 ### With {name}
@@ -151,51 +151,48 @@ blocks of {BLOCK} days because the errors of neighbouring days are alike:
 """
 
 
-def draw(maps: xr.DataArray, scores: xr.Dataset) -> matplotlib.figure.Figure:
+def draw(maps: xr.DataArray, scores: xr.Dataset) -> Figure:
     """Draw the RMSE of each day, and maps of the RMSE of two methods and of their difference."""
-    figure = matplotlib.figure.Figure(figsize=(13, 6.5), layout="constrained")
-    axes = figure.add_subplot(2, 2, 1)
-    daily = scores["daily_rmse"]
-    for method in daily["method"].values:
-        each = daily.sel(method=method)
-        (line,) = axes.plot(each["time"], each.mean("draw"), label=method.replace("`", ""))
-        low, high = each.min("draw"), each.max("draw")
-        axes.fill_between(each["time"], low, high, color=line.get_color(), alpha=0.2, linewidth=0)
+    figure = Figure(figsize=(14, 6.5), layout="constrained")
+    days, below = figure.subfigures(2, 1)
+    axes = days.add_subplot()
+    for model in scores["model"].values:
+        daily = scores["daily_rmse"].sel(model=model)
+        (line,) = axes.plot(truth["time"], daily.mean("draw"), label=plain(model))
+        limits = daily.min("draw"), daily.max("draw")
+        axes.fill_between(truth["time"], *limits, color=line.get_color(), alpha=0.2, linewidth=0)
     axes.set_yscale("log")
     axes.set_yticks([1, 1.5, 2, 3, 4], ["1", "1.5", "2", "3", "4"])
     axes.minorticks_off()
-    axes.xaxis.set_major_formatter(matplotlib.dates.DateFormatter("%-d %B"))
-    axes.set_xticks(daily["time"].values[::5])
+    axes.set_xticks(truth["time"].values[::5], [f"{day} June" for day in range(10, 31, 5)])
     axes.set_ylabel("RMSE (cm)")
-    axes.set_title(f"each day; mean and range of {DRAWS} draws")
-    axes.legend(fontsize="small", ncols=2)
+    axes.set_title(f"each day: mean and range of {DRAWS} draws")
+    axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), frameon=False)
     axes.grid(alpha=0.3)
 
-    error = 100 * rmse(maps.sel(method=[LOCAL, NETWORK]), truth["ssh"], dim="time")
-    error = np.sqrt((error**2).mean("draw"))
-    panels = {
-        LOCAL: (error.sel(method=LOCAL), "RMSE (cm)", cmocean.cm.amp, 0, 3),
-        NETWORK: (error.sel(method=NETWORK), "RMSE (cm)", cmocean.cm.amp, 0, 3),
-        "4DVarNet minus OI": (
-            error.sel(method=NETWORK) - error.sel(method=LOCAL),
-            "difference of RMSE (cm)",
-            cmocean.cm.balance,
-            -0.5,
-            0.5,
-        ),
-    }
-    for place, (title, (array, label, cmap, vmin, vmax)) in enumerate(panels.items(), start=2):
-        array = array.assign_attrs(long_name=label, units="1").rename("rmse")
+    error = np.sqrt((rmse(maps, truth["ssh"], dim="time") ** 2).mean("draw")) * 100
+    oi, network = error.sel(model=LOCAL), error.sel(model=NETWORK)
+    panels = [
+        (oi, plain(LOCAL), "RMSE (cm)", cmocean.cm.amp, 0, 3),
+        (network, plain(NETWORK), "RMSE (cm)", cmocean.cm.amp, 0, 3),
+        (network - oi, "4DVarNet minus OI", "difference (cm)", cmocean.cm.balance, -0.5, 0.5),
+    ]
+    for place, (array, title, label, cmap, vmin, vmax) in enumerate(panels, start=1):
         xdvarnet.plot_map(
-            array.to_dataset(),
+            array.assign_attrs(long_name=label).to_dataset(name="rmse"),
             "rmse",
-            ax=figure.add_subplot(2, 2, place, projection=ccrs.PlateCarree()),
+            ax=below.add_subplot(1, 3, place, projection=PlateCarree()),
             cmap=cmap,
             vmin=vmin,
             vmax=vmax,
-            title=title.replace("`", ""),
+            title=title,
         )
     return figure
+
+
+def plain(name: str) -> str:
+    """Return a name of the tables without its Markdown."""
+    return name.replace("`", "")
 
 
 def main() -> None:
@@ -209,7 +206,7 @@ def main() -> None:
         frames.append(scores.drop_dims("time").to_dataframe().assign(observations=name))
         if number == 0:
             draw(maps, scores).savefig(RESULTS / "first_map.png", dpi=110)
-    table = pd.concat(frames).reset_index().set_index(["observations", "draw", "method"])
+    table = pd.concat(frames).reset_index().set_index(["observations", "draw", "model"])
     table.round(5).to_csv(RESULTS / "first_map.csv")
     (RESULTS / "first_map_tables.md").write_text("\n".join(texts), encoding="utf-8")
     print("\n".join(texts))

@@ -127,7 +127,7 @@ def _gaussian_field(
     """White noise on a torus, filtered to a Gaussian covariance of unit variance.
 
     The filter is ``exp(-2 Q)`` where the covariance is ``exp(-Q)``: a Gaussian convolved with
-    itself has half the exponent. The torus is longer than the domain by twice the correlation scales.
+    itself has half the exponent. The torus is longer than the domain by twice the scales.
     """
     scales = (time, length, length)
     sizes = [

@@ -30,7 +30,8 @@ def describe(value: object, arrays: Arrays, name: str = "model") -> object:
         arguments = {}
         for key, variable in value.variables.items():
             arrays[f"{name}.{key}"] = variable.values
-            arguments[str(key)] = list(map(str, variable.dims))
+            attributes = {name: str(text) for name, text in variable.attrs.items()}
+            arguments[str(key)] = {"dims": list(map(str, variable.dims)), "attrs": attributes}
     else:
         arguments = {
             parameter: describe(getattr(value, parameter), arrays, f"{name}.{parameter}")
@@ -70,8 +71,12 @@ def build(
         }
     kind, arguments = description["class"], description["arguments"]
     if kind == "Dataset":
-        variables = {key: (dims, arrays[f"{name}.{key}"]) for key, dims in arguments.items()}
-        return xr.Dataset(variables)
+        return xr.Dataset(
+            {
+                key: (entry["dims"], arrays[f"{name}.{key}"], entry["attrs"])
+                for key, entry in arguments.items()
+            }
+        )
     if kind == "slice":
         return slice(arguments["start"], arguments["stop"], arguments["step"])
     if kind not in classes:
