@@ -18,7 +18,7 @@ extensions = [
     "sphinx_gallery.gen_gallery",
 ]
 templates_path = ["_templates"]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "recipes", "results/*_tables.md"]
 default_role = "py:obj"  # `name` in a docstring is a link where there is a page for it
 
 # The pages follow xdvarnet.__all__, lazily loaded names included.

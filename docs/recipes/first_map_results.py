@@ -153,8 +153,8 @@ blocks of {BLOCK} days because the errors of neighbouring days are alike:
 
 def draw(maps: xr.DataArray, scores: xr.Dataset) -> Figure:
     """Draw the RMSE of each day, and maps of the RMSE of two methods and of their difference."""
-    figure = Figure(figsize=(14, 6.5), layout="constrained")
-    days, below = figure.subfigures(2, 1)
+    figure = Figure(figsize=(14, 6), layout="constrained")
+    days, below = figure.subfigures(2, 1, height_ratios=[1, 0.9])
     axes = days.add_subplot()
     for model in scores["model"].values:
         daily = scores["daily_rmse"].sel(model=model)
@@ -173,13 +173,13 @@ def draw(maps: xr.DataArray, scores: xr.Dataset) -> Figure:
     error = np.sqrt((rmse(maps, truth["ssh"], dim="time") ** 2).mean("draw")) * 100
     oi, network = error.sel(model=LOCAL), error.sel(model=NETWORK)
     panels = [
-        (oi, plain(LOCAL), "RMSE (cm)", cmocean.cm.amp, 0, 3),
-        (network, plain(NETWORK), "RMSE (cm)", cmocean.cm.amp, 0, 3),
-        (network - oi, "4DVarNet minus OI", "difference (cm)", cmocean.cm.balance, -0.5, 0.5),
+        (oi, plain(LOCAL), "RMSE", cmocean.cm.amp, 0, 3),
+        (network, plain(NETWORK), "RMSE", cmocean.cm.amp, 0, 3),
+        (network - oi, "4DVarNet minus OI", "difference", cmocean.cm.balance, -0.5, 0.5),
     ]
     for place, (array, title, label, cmap, vmin, vmax) in enumerate(panels, start=1):
         xdvarnet.plot_map(
-            array.assign_attrs(long_name=label).to_dataset(name="rmse"),
+            array.assign_attrs(long_name=label, units="cm").to_dataset(name="rmse"),
             "rmse",
             ax=below.add_subplot(1, 3, place, projection=PlateCarree()),
             cmap=cmap,

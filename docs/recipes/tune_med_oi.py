@@ -21,7 +21,7 @@ LENGTHS = ["55 km", "60 km", "65 km", "68 km", "72 km", "80 km"]
 TIMES = ["10 days", "13 days", "16 days", "20 days"]
 NOISES = [0.010, 0.0135, 0.018]  # m, of the mean of one cell and day
 STD_LENGTHS = {"one": [None], "local": ["50 km", "75 km", "110 km"]}
-START = (2, 1, 1)  # positions in LENGTHS, TIMES, NOISES
+START = (3, 1, 1)  # positions in LENGTHS, TIMES, NOISES
 
 truth = xdvarnet.datasets.mediterranean()
 mean_map = truth.sel(time=slice("2005-04-01", "2005-05-31")).mean("time")
