@@ -410,3 +410,16 @@ def test_a_training_has_epochs_and_steps(length):
 def test_an_unknown_precision_is_refused():
     with pytest.raises(InvalidInputError, match="'half' is neither 'float32' nor 'bfloat16'"):
         fit(make_solver(), precision="half")
+
+
+def test_patience_stops_when_the_validation_error_does_not_fall(tmp_path):
+    """Also when it is called again: nothing is left to do."""
+    errors = iter([3.0, 1.0, 2.0, 1.5, 0.5, 0.4])
+    checkpoint = tmp_path / "part.pt"
+    solver = make_solver()
+    history = fit(
+        solver, validate=lambda: next(errors), epochs=6, patience=2, checkpoint=checkpoint
+    )
+    assert [epoch.validation_rmse for epoch in history] == [3.0, 1.0, 2.0, 1.5]
+    again = fit(make_solver(), validate=lambda: 0.0, epochs=6, patience=2, checkpoint=checkpoint)
+    assert again == history

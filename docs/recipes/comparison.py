@@ -1,7 +1,5 @@
 """What the results pages have in common: the methods to compare with, and their tables."""
 
-import copy
-
 import numpy as np
 import pandas as pd
 
@@ -16,11 +14,9 @@ NETWORK, ONE, LOCAL = "4DVarNet `med-ssh`", "OI tuned, one std", "OI tuned, loca
 
 def tuned_methods(model: xdvarnet.DVarNet, background: Background) -> dict:
     """Return both tuned optimal interpolations and the network, all with the same background."""
-    first_guess = copy.copy(model.first_guess)
-    first_guess.background = background
     return {
         ONE: xdvarnet.OptimalInterpolation("ssh", **ONE_STD, background=background),
-        LOCAL: first_guess,
+        LOCAL: model.first_guess.with_options(background=background),
         NETWORK: model.with_options(background=background),
     }
 

@@ -38,12 +38,6 @@ LABELS = {
     "mu": "mu",
     "sigma": "sigma",
 }
-LABELS = {
-    "rmse": "RMSE (cm)",
-    "gradient_rmse": "gradient RMSE (cm/100 km)",
-    "mu": "mu",
-    "sigma": "sigma",
-}
 BLOCK, SAMPLES = 3, 4000  # days of one block, bootstrap samples
 
 known = xdvarnet.datasets.mediterranean()

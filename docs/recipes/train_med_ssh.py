@@ -1,12 +1,13 @@
 """Train the shipped model `med-ssh` on the Mediterranean maps of April and May 2005.
 
-Usage: python docs/recipes/train_med_ssh.py FILE.safetensors [--epochs N] [--checkpoint FILE]
+Usage: python docs/recipes/train_med_ssh.py FILE.safetensors [--checkpoints FOLDER]
 
-A training that was stopped goes on from its checkpoint when it is started again.
+A training that was stopped goes on from its checkpoints when it is started again.
 """
 
 import argparse
 import logging
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -46,11 +47,10 @@ def build() -> xdvarnet.DVarNet:
 
 
 def main() -> None:
-    """Train and save."""
+    """Train on real and simulated maps in turn, then on the real ones alone, and save."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("file")
-    parser.add_argument("--epochs", type=int, default=38)
-    parser.add_argument("--checkpoint", default=None)
+    parser.add_argument("--checkpoints", type=Path, default=Path("checkpoints"))
     arguments = parser.parse_args()
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)
     truth = xdvarnet.datasets.mediterranean()
@@ -60,18 +60,23 @@ def main() -> None:
         return xdvarnet.datasets.random_sea(known, rng=rng)
 
     model = build()
-    model.fit(
-        known,
-        observe=xdvarnet.ObservingSystem(MISSIONS, noise=NOISE),
-        validation=truth.sel(time=slice("2005-05-10", "2005-06-09")),
-        validation_period=slice("2005-06-01", "2005-06-09"),
-        simulate=simulate,
-        epochs=arguments.epochs,
-        steps_per_epoch=80,
-        loss=xdvarnet.ReconstructionLoss(field=1.0, gradient=2.0, prior=0.02),
-        checkpoint=arguments.checkpoint,
-        rng=0,
-    )
+    stages = {"first": (simulate, 38, 1e-3, 0), "second": (None, 12, 3e-4, 1)}
+    for stage, (simulation, epochs, learning_rate, seed) in stages.items():
+        model.fit(
+            known,
+            observe=xdvarnet.ObservingSystem(MISSIONS, noise=NOISE),
+            validation=truth.sel(time=slice("2005-05-10", "2005-06-09")),
+            validation_period=slice("2005-06-01", "2005-06-09"),
+            simulate=simulation,
+            epochs=epochs,
+            steps_per_epoch=80,
+            learning_rate=learning_rate,
+            loss=xdvarnet.ReconstructionLoss(field=1.0, gradient=2.0, prior=0.02),
+            patience=10,
+            checkpoint=arguments.checkpoints / f"med-ssh-{stage}.pt",
+            rng=seed,
+        )
+    model.provenance["recipe"] = "docs/recipes/train_med_ssh.py, both stages"
     model.provenance["citation"] = "Fablet et al. 2021, doi 10.1029/2021MS002572"
     model.with_options(precision="float32").save(arguments.file)
 

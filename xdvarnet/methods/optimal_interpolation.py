@@ -1,5 +1,6 @@
 """Optimal interpolation: the linear analysis with a prescribed Gaussian covariance."""
 
+import copy
 import math
 from collections.abc import Iterator, Mapping
 
@@ -14,8 +15,8 @@ from xdvarnet.grids.smoothing import local_mean
 from xdvarnet.models.background import Background, ObservedBackground
 from xdvarnet.models.base import Analysis, Observations
 
-BATCH_BYTES = 2**27
-"""Memory of the covariance matrices that are factored together."""
+BATCH_BYTES = 2**23
+"""Memory of the covariance matrices factored together; larger allocations are slower to get."""
 
 LARGEST_BLOCK = 3, 4, 4
 """Days, rows and columns that are analysed with the same observations, at most."""
@@ -121,6 +122,12 @@ class OptimalInterpolation:
             f"std={self.std}, std_length={self.std_length}, time_window={self.time_window:g}, "
             f"neighbours={self.neighbours}, background={self.background!r})"
         )
+
+    def with_options(self, *, background: Background) -> "OptimalInterpolation":
+        """Return the same method with another background, such as that of a trained model."""
+        other = copy.copy(self)
+        other.background = background
+        return other
 
     def solve(
         self,

@@ -231,6 +231,7 @@ class DVarNet:
         loss: ReconstructionLoss | None = None,
         augmentation: Augmentation | None = None,
         pool: int = 12,
+        patience: int | None = None,
         checkpoint: str | Path | None = None,
         rng: RandomState = None,
         progress: bool = False,
@@ -264,6 +265,8 @@ class DVarNet:
             How draws differ from the truth.
         pool : int
             Number of draws kept.
+        patience : int, optional
+            Stop after so many epochs without a lower validation error; by default never.
         checkpoint : str or pathlib.Path, optional
             File that is written after each epoch; a training that was killed goes on from it.
         rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
@@ -314,12 +317,14 @@ class DVarNet:
             loss=loss or ReconstructionLoss(),
             device=self.device,
             precision=self.precision,
+            patience=patience,
             checkpoint=None if checkpoint is None else Path(checkpoint),
             progress=progress,
         )
         self.provenance |= {
             "training data": _span(truth),
-            "training": f"{epochs} epochs of {steps_per_epoch} x {batch_size} windows, {observe}",
+            "training": f"{len(history)} epochs of {steps_per_epoch} x {batch_size} windows",
+            "observing system": str(observe),
             "validation data": _span(validation),
             "validation RMSE": f"{min(epoch.validation_rmse for epoch in history):.5g}",
         }

@@ -87,6 +87,7 @@ def train(
     device: str,
     precision: str,
     clip: float = 1.0,
+    patience: int | None = None,
     checkpoint: Path | None = None,
     progress: bool = False,
 ) -> list[Epoch]:
@@ -115,6 +116,8 @@ def train(
         Where and how convolutions run.
     clip : float
         Largest norm of the gradient of the parameters.
+    patience : int, optional
+        Stop after so many epochs without a lower validation error; by default never.
     checkpoint : pathlib.Path, optional
         Written after each epoch, and read at the start if it exists: a killed training goes on
         with the epoch that it was in.
@@ -154,6 +157,9 @@ def train(
     bar = tqdm(range(len(history), epochs), disable=not progress, unit="epoch")
     try:
         for epoch in bar:
+            if patience is not None and _epochs_since_best(history) >= patience:
+                logger.info("stopped: no lower validation error in %d epochs", patience)
+                break
             solver.train()
             losses = []
             for batch in batches(epoch):
@@ -195,6 +201,11 @@ def _average(past: torch.Tensor, present: torch.Tensor, steps: torch.Tensor) -> 
     """Exponential average, over about a tenth of the steps at first: a short training counts."""
     weight = min(AVERAGING, (1 + steps.item()) / (10 + steps.item()))
     return torch.lerp(past, present, 1 - weight)
+
+
+def _epochs_since_best(history: list[Epoch]) -> int:
+    errors = [epoch.validation_rmse for epoch in history]
+    return errors[::-1].index(min(errors)) if errors else 0
 
 
 @contextmanager
