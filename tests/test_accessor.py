@@ -1,6 +1,7 @@
 """The accessor: each method is one call of the public function of the same name."""
 
 import inspect
+import re
 
 import numpy as np
 import pandas as pd
@@ -73,3 +74,10 @@ def test_it_survives_operations_on_the_dataset(change, dataset):
     changed = change(dataset)
     assert float(changed.dvarnet.score(dataset, variable="ssh")["rmse"]) == 0
     assert changed.dvarnet._dataset is changed
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_describes_its_parameters(name):
+    method = getattr(DVarNetAccessor, name)
+    for parameter in parameters(method):
+        assert re.search(rf"^ +(.*, )?{parameter.name}(, .*)? : ", method.__doc__, re.MULTILINE)

@@ -4,12 +4,14 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from xdvarnet.errors import InvalidInputError, UnknownNameError
+from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError
 from xdvarnet.grids.checks import (
     check_known,
-    check_not_infinite,
     check_positive,
+    check_regular,
     check_times,
+    check_units,
+    check_values,
     check_variable,
     quantity,
     units_factor,
@@ -110,9 +112,9 @@ def test_units_with_an_offset_have_no_factor():
 
 
 def test_infinities_are_counted():
-    check_not_infinite(np.array([1.0, np.nan]), "ssh")
+    check_values(np.array([1.0, np.nan]), "ssh")
     with pytest.raises(InvalidInputError, match="'ssh' has 2 infinite value.*NaN"):
-        check_not_infinite(np.array([np.inf, 1.0, np.nan, -np.inf]), "ssh")
+        check_values(np.array([np.inf, 1.0, np.nan, -np.inf]), "ssh")
 
 
 @pytest.mark.parametrize("value", [2, 2.0, np.float32(2), "2"])
@@ -174,3 +176,43 @@ def test_known_names():
     check_known("gfo", ["gfo", "envisat"], "mission")
     with pytest.raises(UnknownNameError, match="unknown mission 'ers9'; known are envisat, gfo"):
         check_known("ers9", {"gfo": 1, "envisat": 2}, "mission")
+
+
+def test_fill_values_are_refused_and_large_values_are_not():
+    check_values(np.array([1e29, np.nan, -1e29]), "ssh")
+    check_values(np.array([6e4], np.float16), "ssh")
+    with pytest.raises(InvalidInputError, match=r"1 value\(s\) such as 1e\+35.*< 1e\+30\)"):
+        check_values(np.array([1e35, 1.0, np.nan], np.float32), "ssh")
+
+
+def test_steps_are_equal_to_ten_percent():
+    check_regular(np.array([1, 2, 3.05, 4]), "lat", "it")
+    with pytest.raises(InvalidInputError, match="'lat' steps by 2 degrees after 3 and by 1 else"):
+        check_regular(np.array([1.0, 2, 3, 5, 6]), "lat", "it")
+
+
+@pytest.mark.parametrize("units", ["bananas", "degree Celsius", "psu", 1e3])
+def test_equal_units_convert_if_they_are_text(units):
+    if isinstance(units, str):
+        assert units_factor(array(units), units) == 1.0
+    else:
+        with pytest.raises(InvalidInputError, match="do not convert"):
+            units_factor(array(units), units)
+
+
+def test_the_message_on_units_fits_them():
+    with pytest.raises(InvalidInputError, match="an offset, which is not supported") as caught:
+        units_factor(array("degree Celsius"), "K")
+    assert "cK" not in str(caught.value)
+
+
+@pytest.mark.parametrize("units", ["m", "cm s-1", "psu", "PSU", "degree_C", "degC", "1"])
+def test_known_units(units):
+    assert check_units(units) == units
+
+
+def test_unknown_units():
+    with pytest.raises(InvalidInputError, match="units='foo' are not known"):
+        check_units("foo")
+    with pytest.raises(InvalidTypeError, match="units=3 is no string"):
+        check_units(3)

@@ -7,10 +7,16 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
-from toys import DAYS, toy_model, toy_system, toy_truth
+from toys import DAYS, toy_interpolation, toy_model, toy_system, toy_truth
 
 import xdvarnet
-from xdvarnet.errors import InvalidInputError, UnknownNameError
+from xdvarnet.errors import (
+    InvalidInputError,
+    InvalidTypeError,
+    ModelFileError,
+    UnknownNameError,
+    XdvarnetWarning,
+)
 
 
 @pytest.fixture(scope="module")
@@ -97,22 +103,91 @@ def test_members_are_refused(observations):
         observations.dvarnet.reconstruct(toy_model(first_guess=False), members=4)
 
 
+@pytest.mark.parametrize("first_guess", [True, False])
+def test_the_context_has_the_channels_that_the_model_says(observations, first_guess):
+    model, seen = toy_model(first_guess=first_guess), []
+    model.solver.step.register_forward_pre_hook(lambda _, given: seen.append(given[1].shape[1]))
+    observations.dvarnet.reconstruct(model)
+    assert set(seen) == {model.context_channels(DAYS, model.first_guess)}
+
+
+def test_context_channels():
+    count = xdvarnet.DVarNet.context_channels
+    assert count(31) == 31 + 1
+    assert count(31, toy_interpolation()) == 3 * 31 + 1
+    assert count(31, xdvarnet.Persistence(toy_truth())) == 2 * 31 + 1
+    assert count(31, variables=2) == 2 * 31 + 1
+
+
+def build(**changes):
+    model = toy_model(first_guess=False)
+    parts = {"solver": model.solver, "variables": model.variables, "window": model.window}
+    return xdvarnet.DVarNet(**{**parts, **changes})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"variables": "ssh"}, "variables is 'ssh'; give names and units such as {'ssh': 'm'}"),
+        ({"variables": ["ssh"]}, r"variables is \['ssh'\]; give names and units"),
+        ({"window": (5, 12, 16)}, r"window is \(5, 12, 16\); give a Window"),
+        ({"solver": torch.nn.Identity()}, r"solver is Identity\(\); give a VariationalSolver"),
+        (
+            {"background": xdvarnet.ObservedBackground},
+            "background is the class ObservedBackground; give a background such as",
+        ),
+        (
+            {"first_guess": xdvarnet.OptimalInterpolation},
+            "first_guess is the class OptimalInterpolation; give a model such as",
+        ),
+        ({"first_guess": "oi"}, "first_guess is 'oi'; give a model such as"),
+    ],
+)
+def test_parts_of_another_kind_are_refused(changes, message):
+    with pytest.raises(InvalidTypeError, match=message):
+        build(**changes)
+
+
+def test_a_solver_that_does_not_fit_is_refused_with_the_right_numbers():
+    with pytest.raises(InvalidInputError, match="ConvLSTMStep has context=6;.*with context=16"):
+        build(first_guess=toy_interpolation())
+    window = xdvarnet.Window(7, 12, 16)
+    with pytest.raises(InvalidInputError, match="Bilinear.*channels=5;.*7 days.*channels=7"):
+        build(window=window)
+    solver = build().solver
+    solver.prior = xdvarnet.BilinearAutoencoder(7, hidden=6)
+    with pytest.raises(InvalidInputError, match="ConvLSTMStep has channels=5;.*channels=7"):
+        build(window=window, solver=solver)
+
+
 def fit(
-    model, *, epochs=3, checkpoint=None, truth=None, validation_period=None, learning_rate=1e-3
+    model,
+    *,
+    epochs=3,
+    batch_size=4,
+    checkpoint=None,
+    truth=None,
+    days=14,
+    observe=None,
+    validation_period=None,
+    learning_rate=1e-3,
+    loss=None,
+    rng=5,
 ):
     truth = toy_truth(20) if truth is None else truth
     return model.fit(
-        truth.isel(time=slice(0, 14)),
-        observe=toy_system(),
+        truth.isel(time=slice(0, days)),
+        observe=observe or toy_system(),
         validation=truth.isel(time=slice(10, 20)),
         validation_period=validation_period or slice("2020-02-15", None),
         epochs=epochs,
         steps_per_epoch=6,
-        batch_size=4,
+        batch_size=batch_size,
         learning_rate=learning_rate,
+        loss=loss,
         pool=2,
         checkpoint=checkpoint,
-        rng=5,
+        rng=rng,
     )
 
 
@@ -168,3 +243,68 @@ def test_bad_training_data_are_refused():
     dry["ssh"] = dry["ssh"].where(False)
     with pytest.raises(InvalidInputError, match="'ssh' has no finite value"):
         fit(toy_model(trained=False), truth=dry)
+
+
+def test_bad_arguments_of_a_training_are_refused(tmp_path):
+    model = toy_model(first_guess=False, trained=False)
+    with pytest.raises(InvalidInputError, match="have 4 day.*fewer than the 5 of the window"):
+        fit(model, days=4)
+    with pytest.raises(InvalidTypeError, match=r"observe is \['jason1'\]; give an Observing"):
+        fit(model, observe=["jason1"])
+    for name, value in {"epochs": 0, "batch_size": 2.5}.items():
+        with pytest.raises(InvalidInputError, match=f"{name}={value} is not.*whole number"):
+            fit(model, **{name: value})
+    with pytest.raises(InvalidInputError, match="learning_rate=-1 is not accepted"):
+        fit(model, learning_rate=-1)
+    with pytest.raises(InvalidInputError, match="without a seed; give one"):
+        fit(model, rng=None, checkpoint=tmp_path / "part.pt")
+
+
+def test_a_gappy_truth_is_refused():
+    truth = toy_truth(20)
+    truth["ssh"][2, 12, 3] = np.nan
+    with pytest.raises(InvalidInputError, match="1 missing value.* on sea in the training data"):
+        fit(toy_model(first_guess=False, trained=False), truth=truth)
+
+
+def test_scored_days_of_the_training_are_warned_of():
+    with pytest.warns(XdvarnetWarning, match="3 of the 8 validation days that are scored") as seen:
+        fit(
+            toy_model(first_guess=False, trained=False),
+            epochs=1,
+            validation_period=slice("2020-02-12", "2020-02-19"),
+        )
+    assert seen[0].filename == __file__
+
+
+def test_a_checkpoint_does_not_depend_on_where_objects_lie_in_memory(tmp_path):
+    class Loss(xdvarnet.ReconstructionLoss):
+        __repr__ = object.__repr__
+
+    def run():
+        model = toy_model(first_guess=False, trained=False)
+        return fit(model, epochs=1, checkpoint=tmp_path / "part.pt", loss=Loss())
+
+    losses = [Loss(), Loss()]
+    assert repr(losses[0]) != repr(losses[1])
+    assert run() == run()
+
+
+def test_a_checkpoint_of_another_training_is_refused(tmp_path):
+    checkpoint = tmp_path / "part.pt"
+
+    def run(**changes):
+        model = toy_model(first_guess=False, trained=False)
+        return fit(model, epochs=2, checkpoint=checkpoint, **changes)
+
+    history = run()
+    for changes, message in (
+        ({"learning_rate": 0.01}, r"\(learning_rate: 0.001 in the checkpoint, 0.01 asked for\)"),
+        ({"days": 12}, r"\(truth: .*02-14.* in the checkpoint, .*02-12.* asked for\)"),
+        ({"rng": 6}, r"\(seeds drawn from rng: "),
+        ({"observe": xdvarnet.ObservingSystem("gfo", noise=0.01)}, r"\(observe: .*jason1.*gfo"),
+        ({"validation_period": slice("2020-02-17", None)}, r"\(validation_period: "),
+    ):
+        with pytest.raises(ModelFileError, match=message):
+            run(**changes)
+    assert run() == history

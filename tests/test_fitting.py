@@ -1,11 +1,13 @@
 """What a training sees, epoch by epoch."""
 
 import numpy as np
+import pytest
 from toys import toy_model, toy_system, toy_truth
 
 import xdvarnet
+from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError
 from xdvarnet.models.draws import Augmentation
-from xdvarnet.models.fitting import TrainingDraws, Validation
+from xdvarnet.models.fitting import TrainingDraws, Validation, check_maps
 
 
 def training_draws(pool=2, simulate=None):
@@ -71,3 +73,43 @@ def test_every_second_draw_is_simulated():
     for epoch in range(5):
         values(draws, epoch)
     assert len(asked) == 2
+
+
+def test_complete_maps_are_accepted_with_and_without_a_mask():
+    truth = toy_truth().assign(other=lambda dataset: dataset["ssh"])
+    for maps in (truth, truth.drop_vars("sea"), truth.chunk({"time": 4})):
+        assert list(check_maps(maps, {"ssh": "m"}, "training data")) == ["ssh"]
+
+
+@pytest.mark.parametrize("mask", [True, False])
+def test_missing_values_on_sea_are_refused(mask):
+    truth = toy_truth() if mask else toy_truth().drop_vars("sea")
+    truth["ssh"][3, 10, 5:8] = np.nan
+    with pytest.raises(InvalidInputError, match="'ssh' has 3 missing value.* on sea in the train"):
+        check_maps(truth, {"ssh": "m"}, "training data")
+    known = truth["ssh"].notnull().all("time")
+    check_maps(truth.where(known).drop_vars("sea", errors="ignore"), {"ssh": "m"}, "training data")
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (lambda truth: truth["ssh"], InvalidTypeError, "xarray Dataset, got DataArray"),
+        (lambda truth: truth.rename(ssh="sla"), UnknownNameError, "'ssh' is missing.*sla"),
+        (lambda truth: truth.drop_isel(time=4), InvalidInputError, "steps by 2 days"),
+        (lambda truth: truth.where(False), InvalidInputError, "'ssh' has no finite value in the"),
+    ],
+)
+def test_what_is_no_complete_maps_is_refused(change, error, message):
+    with pytest.raises(error, match=message):
+        check_maps(change(toy_truth()), {"ssh": "m"}, "validation data")
+
+
+def test_the_validation_knows_its_days():
+    period = slice("2020-02-08", "2020-02-12")
+    validation = Validation(toy_model(first_guess=False), toy_truth(), period, toy_system(), 1)
+    epoch = np.datetime64("1950-01-01")
+    np.testing.assert_array_equal(
+        epoch + validation.days.astype("timedelta64[D]"),
+        np.arange("2020-02-08", "2020-02-13", dtype="datetime64[D]"),
+    )

@@ -258,3 +258,15 @@ def test_a_missing_package_is_named(name, dataset, monkeypatch):
     with pytest.raises(MissingDependencyError, match=f'{name}.*pip install "xdvarnet'):
         plot_map(dataset, "ssh", time="2005-06-20")
     assert issubclass(MissingDependencyError, ImportError)
+
+
+def test_a_time_of_the_dataset_is_a_day(dataset):
+    title = plot_map(dataset, "ssh", time=dataset["time"][1]).get_title()
+    assert title == str(dataset["time"].values[1])[:10]
+    with pytest.raises(InvalidInputError, match="is no date"):
+        plot_map(dataset, "ssh", time=dataset["time"])
+
+
+def test_a_map_is_of_a_dataset(dataset):
+    with pytest.raises(InvalidTypeError, match="Dataset, got DataArray.*to_dataset"):
+        plot_map(dataset["ssh"], "ssh", time="2005-06-20")

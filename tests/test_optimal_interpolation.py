@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 import xdvarnet.methods.optimal_interpolation as module
-from xdvarnet.errors import InvalidInputError
+from xdvarnet.errors import InvalidInputError, InvalidTypeError
 from xdvarnet.grids.smoothing import local_mean
 from xdvarnet.methods.optimal_interpolation import OptimalInterpolation
+from xdvarnet.models.background import ObservedBackground
 from xdvarnet.models.base import Observations, Reconstructor
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -300,6 +301,8 @@ def test_it_can_be_copied_and_says_what_it_is():
         ({"correlation_time": "20 km"}, "correlation_time='20 km' is not understood"),
         ({"time_window": 0}, "time_window=0 is not accepted"),
         ({"neighbours": -3}, "neighbours=-3 is not accepted"),
+        ({"neighbours": 3.5}, "neighbours=3.5 is no whole number"),
+        ({"units": "foo"}, "units='foo' are not known"),
     ],
 )
 def test_parameters_that_are_not_accepted(options, message):
@@ -315,3 +318,21 @@ def test_units_of_lengths_and_times_convert():
 def test_it_has_no_members():
     with pytest.raises(InvalidInputError, match="has no ensemble.*Leave members=None"):
         interpolation().solve(make(), members=3, rng=np.random.default_rng(0))
+
+
+def test_the_variable_is_one_name():
+    with pytest.raises(InvalidTypeError, match=r"variable=\['ssh'\] is no string"):
+        OptimalInterpolation(["ssh"], correlation_length=60, correlation_time=9, noise=0.1)
+
+
+@pytest.mark.parametrize("background", [ObservedBackground, "observed"])
+def test_a_background_is_an_object(background):
+    with pytest.raises(InvalidTypeError, match="is no background; give one such as"):
+        interpolation(background=background)
+    with pytest.raises(InvalidTypeError, match="is no background; give one such as"):
+        interpolation().with_options(background=background)
+
+
+def test_the_representation_has_the_units():
+    assert "noise=0.03, " in repr(interpolation(units="cm"))
+    assert "units='cm'" in repr(interpolation(units="cm"))

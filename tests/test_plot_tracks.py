@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from xdvarnet.errors import InvalidInputError, UnknownNameError
+from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError
 from xdvarnet.plot.tracks import SMALLEST_MARKER, plot_tracks
 
 ccrs = pytest.importorskip("cartopy.crs")
@@ -106,3 +106,8 @@ def test_what_cannot_be_drawn(observations):
         plot_tracks(observations, "sla")
     with pytest.raises(InvalidInputError, match="no field on"):
         plot_tracks(observations, "ssh", time="2006-01-01")
+
+
+def test_tracks_are_of_a_dataset(observations):
+    with pytest.raises(InvalidTypeError, match="Dataset, got DataArray.*to_dataset"):
+        plot_tracks(observations["ssh"], "ssh")

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 import xarray as xr
-from reconstructors import Identity, Smoother, gappy
+from reconstructors import Identity, NoBackground, Smoother, gappy
 
 import xdvarnet
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError, XdvarnetWarning
@@ -107,7 +107,11 @@ def test_the_standard_deviation_is_described_by_cf(dataset):
 
 def test_without_attributes_there_are_units_at_least(dataset):
     dataset["ssh"].attrs = {}
-    maps = reconstruct(dataset, interpolation())
+    message = "variable 'ssh' has no attribute 'units'; 'm' is assumed"
+    with pytest.warns(XdvarnetWarning, match=message) as caught:
+        maps = reconstruct(dataset, interpolation())
+    assert len(caught) == 1
+    assert caught[0].filename == __file__
     assert maps["ssh"].attrs == {"units": "m", "ancillary_variables": "ssh_std"}
     assert maps["ssh_std"].attrs == {"units": "m", "long_name": "standard deviation of ssh"}
 
@@ -369,21 +373,22 @@ def test_members_of_nothing(dataset):
 @pytest.mark.parametrize(
     ("model", "given"),
     [
-        (None, "NoneType"),
-        ("med-ssh", "str"),
-        (OptimalInterpolation, "OptimalInterpolation"),
-        (gappy(), "Dataset"),
-        (reconstruct, "function"),
+        (None, "'NoneType' is no reconstructor; give a model such"),
+        ("med-ssh", r"'med-ssh' is a string; use load_model\('med-ssh'\)"),
+        (OptimalInterpolation, "you gave the class OptimalInterpolation; call it"),
+        (xdvarnet.DVarNet, r"you gave the class DVarNet; call it: DVarNet\("),
+        (gappy(), "'Dataset' is no reconstructor"),
+        (reconstruct, "'function' is no reconstructor"),
     ],
 )
 def test_something_that_is_no_reconstructor(dataset, model, given):
-    with pytest.raises(InvalidTypeError, match=f"'{given}' is no reconstructor; give a model such"):
+    with pytest.raises(InvalidTypeError, match=given):
         reconstruct(dataset, model)
 
 
 def test_a_first_guess_that_does_not_fit(dataset):
-    with pytest.raises(InvalidTypeError, match="'str' is no reconstructor"):
-        reconstruct(dataset, Smoother(first_guess="oi"))
+    with pytest.raises(InvalidTypeError, match="'int' is no reconstructor"):
+        reconstruct(dataset, Smoother(first_guess=3))
     other = Identity(None, variables={"ssh": "cm"})
     with pytest.raises(InvalidInputError, match=r"first guess has the variables \{'ssh': 'cm'\}"):
         reconstruct(dataset, Smoother(first_guess=other))
@@ -555,6 +560,65 @@ def test_latitudes_near_the_training(dataset):
         warnings.simplefilter("error")
         model = Smoother(training_grid=TrainingGrid((0.25, 0.4), (45.0, 60.0)))
         reconstruct(dataset, model)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        Smoother(),
+        Smoother(first_guess=interpolation()),
+        interpolation(),
+        interpolation(background=NoBackground(), std_length="60 km"),
+    ],
+    ids=["window", "first guess", "observed background", "std_length"],
+)
+@pytest.mark.parametrize("axis", ["lat", "lon"])
+@pytest.mark.parametrize("descending", [False, True])
+def test_a_hole_in_the_grid_is_refused_where_cells_are_counted(dataset, model, axis, descending):
+    holed = dataset.drop_isel({axis: [9]})
+    if descending:
+        holed = holed.isel({axis: slice(None, None, -1)})
+    with pytest.raises(InvalidInputError, match=r"'l.* steps by .* elsewhere; .*reindex\(l"):
+        reconstruct(holed, model)
+    filled = holed.reindex({axis: dataset[axis]}).assign_coords(sea=dataset["sea"])
+    assert reconstruct(filled, model)["ssh"].shape == dataset["ssh"].shape
+
+
+def test_a_hole_in_the_grid_is_no_fault_where_distances_count(dataset):
+    holed = dataset.drop_isel(lat=[9], lon=[3, 4])
+    reconstruct(holed, interpolation(background=NoBackground()))
+    known = MeanMapBackground(gappy(unobserved=0.0).mean("time"))
+    reconstruct(holed, interpolation(background=known))
+
+
+@THREE_MODELS
+def test_a_mask_that_is_a_data_variable_is_refused(dataset, model):
+    with pytest.raises(InvalidInputError, match=r"make it one with dataset\.set_coords\('sea'\)"):
+        reconstruct(dataset.reset_coords("sea"), model)
+
+
+@THREE_MODELS
+def test_fill_values_are_refused(dataset, model):
+    filled = dataset.fillna(9.96921e36)
+    with pytest.raises(InvalidInputError, match=r"9\.96921e\+36, which looks like a fill value"):
+        reconstruct(filled, model)
+    reconstruct(filled.where(abs(filled) < 1e30), model)
+
+
+@THREE_MODELS
+def test_swapped_axes_are_refused(dataset, model):
+    swapped = dataset.assign_coords(lat=("lat", 100 + dataset["lat"].values))
+    with pytest.raises(InvalidInputError, match="are -90 to 90. Are latitude and longitude swap"):
+        reconstruct(swapped, model)
+
+
+def test_the_history_has_one_more_line(dataset):
+    line = f"xdvarnet {xdvarnet.__version__}: reconstruct with Identity()"
+    assert reconstruct(dataset, Identity()).attrs["history"] == line
+    dataset.attrs["history"] = "2020: made"
+    maps = reconstruct(dataset, Identity())
+    assert maps.attrs["history"] == "2020: made\n" + line
+    assert maps.attrs["title"] == "toy sea"
 
 
 # on real maps

@@ -4,7 +4,7 @@ import pytest
 from toys import toy_model
 
 import xdvarnet
-from xdvarnet.errors import UnknownNameError
+from xdvarnet.errors import InvalidTypeError, ModelFileError, UnknownNameError
 from xdvarnet.models.description import build, describe
 from xdvarnet.zoo.registry import CLASSES, SHIPPED
 
@@ -40,3 +40,15 @@ def test_every_part_is_described_and_built(part):
     again = build(description, arrays, CLASSES)
     assert type(again) is type(part)
     assert describe(again, {}) == description
+
+
+def test_a_name_is_text_or_a_path():
+    with pytest.raises(InvalidTypeError, match="path of a model, got NoneType; known .* med-ssh"):
+        xdvarnet.load_model(None)
+
+
+def test_data_are_no_model(tmp_path):
+    (tmp_path / "maps.nc").write_bytes(b"CDF")
+    for name in ("maps.nc", tmp_path / "maps.nc"):
+        with pytest.raises(ModelFileError, match="maps.nc' is no model file.*open_dataset"):
+            xdvarnet.load_model(name)

@@ -296,3 +296,26 @@ def test_unknown_variables(maps, reference):
 def test_no_xarray_object(reference):
     with pytest.raises(InvalidTypeError, match="expected an xarray"):
         score(reference["ssh"].values, reference)
+
+
+def test_scores_have_attributes_of_their_own(maps, reference):
+    for dataset in (maps, reference):
+        dataset["ssh"].attrs |= {
+            "standard_name": "sea_surface_height",
+            "ancillary_variables": "ssh_std",
+            "grid_mapping": "crs",
+        }
+    for name, array in score(maps, reference).items():
+        assert set(array.attrs) == {"units", "long_name"}, name
+
+
+def test_sigma_of_one_day_is_not_known(maps, reference):
+    found = score(maps.isel(time=[2]), reference)
+    assert np.isnan(found["sigma"]) and np.isfinite(found["mu"])
+    assert np.isfinite(score(maps.isel(time=[2, 4]), reference)["sigma"])
+
+
+def test_scores_are_of_datasets(maps, reference):
+    for pair in ((maps["ssh"], reference), (maps, reference["ssh"])):
+        with pytest.raises(InvalidTypeError, match="Dataset, got DataArray.*to_dataset"):
+            score(*pair)

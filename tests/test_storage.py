@@ -39,6 +39,12 @@ def test_save_then_load_gives_the_same_maps(model, tmp_path):
     assert (tmp_path / "again.safetensors").read_bytes() == path.read_bytes()
 
 
+def test_a_missing_folder_is_made(model, tmp_path):
+    path = tmp_path / "new" / "folder" / "model.safetensors"
+    model.save(path)
+    assert xdvarnet.load_model(path).variables == model.variables
+
+
 def test_the_units_of_a_mean_map_are_saved(model, tmp_path):
     maps = toy_truth().drop_vars("sea").mean("time", keep_attrs=True)
     maps["ssh"] = (100 * maps["ssh"]).assign_attrs(units="cm")

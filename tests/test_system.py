@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+import xdvarnet
 from xdvarnet._random import default_rng
 from xdvarnet.datasets import mediterranean
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError, XdvarnetWarning
@@ -254,6 +255,8 @@ def test_attributes_dtype_and_other_variables_are_kept(smooth):
     assert set(observed.coords) == {*smooth.coords, "sea"}
     assert observed.attrs == {
         "title": "test",
+        "history": f"xdvarnet {xdvarnet.__version__}: observe with "
+        f"{ObservingSystem(FOUR, noise=0.1)!r}",
         "observing_missions": "jason1 envisat gfo topex_interleaved",
         "observing_noise": 0.1,
     }
@@ -470,3 +473,16 @@ def test_no_track_in_the_domain(smooth):
         observed = observe(polar, ["jason1"], noise=0.1, rng=0)
     assert observed["ssh"].isnull().all()
     assert observed["sea"].all()
+
+
+def test_the_history_has_one_more_line(smooth):
+    observed = observe(smooth.assign_attrs(history="2020: made"), "gfo", noise=0.1, rng=1)
+    assert observed.attrs["history"].startswith("2020: made\nxdvarnet ")
+    assert "history" not in smooth.attrs
+
+
+@pytest.mark.parametrize("missions", [{"jason1", "gfo"}, frozenset({"gfo"}), None, 3])
+def test_missions_are_in_a_fixed_order(smooth, missions):
+    with pytest.raises(InvalidTypeError, match=r"is no sequence; give a list of names"):
+        observe(smooth, missions, noise=0.1)
+    assert ObservingSystem(np.array(["gfo"]), 0.1).missions == ("gfo",)

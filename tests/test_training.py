@@ -327,6 +327,20 @@ def test_a_finished_training_is_only_read(tmp_path):
     assert checkpoint.read_bytes() == content
 
 
+def test_a_checkpoint_of_other_settings_is_refused(tmp_path):
+    """The message names each difference; the file and the solver stay as they are."""
+    checkpoint, settings = tmp_path / "training.ckpt", {"learning_rate": "0.001", "rng": "4"}
+    history = fit(make_solver(), epochs=1, settings=settings, checkpoint=checkpoint)
+    solver, content = make_solver(seed=1), checkpoint.read_bytes()
+    before = copy_weights(solver)
+    with pytest.raises(ModelFileError) as error:
+        fit(solver, epochs=1, settings={**settings, "learning_rate": "0.01"}, checkpoint=checkpoint)
+    assert "(learning_rate: 0.001 in the checkpoint, 0.01 asked for)" in str(error.value)
+    assert checkpoint.read_bytes() == content
+    assert equal(solver.state_dict(), before)
+    assert fit(solver, epochs=1, settings=settings, checkpoint=checkpoint) == history
+
+
 def truncated(path: Path) -> None:
     """Leave the first half."""
     content = path.read_bytes()

@@ -49,7 +49,8 @@ def toy_interpolation() -> xdvarnet.OptimalInterpolation:
 def toy_model(*, first_guess: bool = True, seed: int = 0, trained: bool = True) -> xdvarnet.DVarNet:
     """Small 4DVarNet with random weights, whose step does something."""
     torch.manual_seed(seed)
-    context = (3 if first_guess else 1) * DAYS + 1
+    guess = toy_interpolation() if first_guess else None
+    context = xdvarnet.DVarNet.context_channels(DAYS, guess)
     solver = xdvarnet.VariationalSolver(
         xdvarnet.BilinearAutoencoder(DAYS, hidden=6),
         xdvarnet.MaskedObservation(noise=0.5),
@@ -62,6 +63,6 @@ def toy_model(*, first_guess: bool = True, seed: int = 0, trained: bool = True) 
         solver,
         variables={"ssh": "m"},
         window=xdvarnet.Window(DAYS, 12, 16, stride=(2, 6, 7), halo=(0, 2, 2)),
-        first_guess=toy_interpolation() if first_guess else None,
+        first_guess=guess,
         normalizer=xdvarnet.Normalizer({"ssh": 0.05}) if trained else None,
     )

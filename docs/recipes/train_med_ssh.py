@@ -31,17 +31,19 @@ OPTIMAL = {
 def build() -> xdvarnet.DVarNet:
     """Build the untrained model: an optimal interpolation, and what the network adds to it."""
     torch.manual_seed(0)
+    guess = xdvarnet.OptimalInterpolation("ssh", time_window=DAYS, **OPTIMAL)
+    context = xdvarnet.DVarNet.context_channels(DAYS, guess)
     solver = xdvarnet.VariationalSolver(
         xdvarnet.BilinearAutoencoder(DAYS, hidden=32, downscale=2),
         xdvarnet.MaskedObservation(),
-        xdvarnet.ConvLSTMStep(DAYS, hidden=48, context=3 * DAYS + 1, downscale=2),
+        xdvarnet.ConvLSTMStep(DAYS, hidden=48, context=context, downscale=2),
         iterations=4,
     )
     return xdvarnet.DVarNet(
         solver,
         variables={"ssh": "m"},
-        window=xdvarnet.Window(DAYS, 64, 64, halo=(0, 8, 8), stride=(5, 40, 40)),
-        first_guess=xdvarnet.OptimalInterpolation("ssh", time_window=DAYS, **OPTIMAL),
+        window=xdvarnet.Window(DAYS, 64, 64, halo=(0, 8, 8), stride=(5, 40, 40), overhang=10),
+        first_guess=guess,
         precision="bfloat16",
     )
 

@@ -13,13 +13,25 @@ from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameErro
 DAY_TOLERANCE = 1e-3
 """Departure from daily steps that still counts as daily, in days."""
 
+STEP_TOLERANCE = 0.1
+"""Departure from the median step of a grid that still counts as regular, relative to it."""
+
+LARGEST_VALUE = np.float64(1e30)
+"""Larger magnitudes are fill values that were not decoded."""
+
 
 def _mark_exponents(units: str) -> str:
     """Write the CF units ``m s-1`` as ``m s**-1``, but leave the number ``1e3`` alone."""
     return re.sub(r"(?<=[A-Za-z])(?<!\d[eE])(?=-?\d)", "**", units)
 
 
-_registry = LazyRegistry(kwargs={"preprocessors": [_mark_exponents]})
+def _spell_out(units: str) -> str:
+    """Write units of oceanography that pint does not know, whole strings only."""
+    units = re.sub(r"(?i)^psu$", "dimensionless", units)
+    return re.sub(r"(?i)^(degrees?|deg)[ _]?c(elsius)?$", "degC", units)
+
+
+_registry = LazyRegistry(kwargs={"preprocessors": [_mark_exponents, _spell_out]})
 
 
 def check_times(days: np.ndarray, name: str, *, daily: bool) -> None:
@@ -56,6 +68,35 @@ def check_times(days: np.ndarray, name: str, *, daily: bool) -> None:
             f"coordinate {name!r} steps by {steps[first]:g} days after position {first}; this "
             "method has a time window and needs one field a day without gaps. Fill the days with "
             f"unobserved fields: dataset.resample({name}='1D').asfreq()."
+        )
+
+
+def check_regular(degrees: np.ndarray, name: str, reason: str) -> None:
+    """Require equal steps of a horizontal axis: no holes.
+
+    Parameters
+    ----------
+    degrees : numpy.ndarray
+        Increasing positions, shape (n,).
+    name : str
+        The coordinate's name, for the message.
+    reason : str
+        What needs equal steps, for the message.
+
+    Raises
+    ------
+    InvalidInputError
+        If a step differs by more than 10 % from the median.
+    """
+    steps = np.diff(degrees)
+    usual = np.median(steps)
+    odd = np.flatnonzero(np.abs(steps / usual - 1) > STEP_TOLERANCE)
+    if odd.size:
+        raise InvalidInputError(
+            f"coordinate {name!r} steps by {steps[odd[0]]:g} degrees after {degrees[odd[0]]:g} and "
+            f"by {usual:g} elsewhere; {reason} needs equal steps, to {STEP_TOLERANCE:.0%}. Reindex "
+            f"to the full axis, unobserved cells being NaN: dataset.reindex({name}=..., "
+            "method='nearest', tolerance=...); or regrid to equal steps."
         )
 
 
@@ -106,32 +147,63 @@ def units_factor(array: xr.DataArray, target: str) -> float:
         If the units are unknown, measure something else, or differ by an offset (as °C and K do).
     """
     given = array.attrs.get("units", target)
+    if isinstance(given, str) and given == target:
+        return 1.0
     try:
         zero, one = _registry.Quantity(np.array([0.0, 1.0]), given).to(target).magnitude
         if zero != 0:
-            raise ValueError("the units differ by an offset and not only by a factor")
+            raise ValueError("they differ by an offset, which is not supported")
         return float(one)
     except (PintError, ValueError, TypeError, AttributeError) as error:
         raise InvalidInputError(
-            f"variable {array.name!r} has units {given!r}, which do not convert to {target!r}; "
-            f"accepted are units of the same kind, such as {target!r} or 'c{target}'. Correct "
-            "the attribute 'units' or convert the values."
+            f"variable {array.name!r} has units {given!r}, which do not convert to {target!r} "
+            f"({error}); accepted are units that differ from {target!r} by a factor. Correct the "
+            "attribute 'units' or convert the values."
         ) from error
 
 
-def check_not_infinite(values: np.ndarray, name: str) -> None:
-    """Refuse infinities; NaN means unobserved.
+def check_units(units: object) -> str:
+    """Return `units` if they can be read.
+
+    Raises
+    ------
+    InvalidTypeError
+        If `units` is no string.
+    InvalidInputError
+        If no such units are known.
+    """
+    if not isinstance(units, str):
+        raise InvalidTypeError(f"units={units!r} is no string; give units such as 'm'.")
+    try:
+        _registry.Quantity(1.0, units)
+    except (PintError, ValueError, TypeError, AttributeError) as error:
+        raise InvalidInputError(
+            f"units={units!r} are not known ({error}); give units such as 'm', 'cm' or 'degC'."
+        ) from error
+    return units
+
+
+def check_values(values: np.ndarray, name: str) -> None:
+    """Refuse infinities and fill values; NaN means unobserved.
 
     Raises
     ------
     InvalidInputError
-        If a value of the array is infinite.
+        If a value of the array is infinite, or larger than 1e30.
     """
-    if np.isinf(values).any():
+    huge = np.abs(values) > LARGEST_VALUE
+    if not huge.any():
+        return
+    infinite = int(np.isinf(values).sum())
+    if infinite:
         raise InvalidInputError(
-            f"variable {name!r} has {int(np.isinf(values).sum())} infinite value(s); mark "
-            "unobserved cells with NaN."
+            f"variable {name!r} has {infinite} infinite value(s); mark unobserved cells with NaN."
         )
+    raise InvalidInputError(
+        f"variable {name!r} has {int(huge.sum())} value(s) such as {values[huge][0]:g}, which "
+        "looks like a fill value; mark unobserved cells with NaN, e.g. "
+        f"dataset.where(abs(dataset) < {LARGEST_VALUE:.0e})."
+    )
 
 
 def check_positive(value: float, name: str, units: str, *, zero: bool = False) -> float:

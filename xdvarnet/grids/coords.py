@@ -23,6 +23,9 @@ EPOCH = np.datetime64("1950-01-01", "D")
 _SAME_POSITION = 1e-6
 """Difference in degrees that is only rounding."""
 
+_LARGEST_LATITUDE = 90.5
+"""Degrees; grids of cell borders or of rounded values go a little beyond the pole."""
+
 _NAMES = {
     "longitude": ("longitude", "lon", "nav_lon", "x"),
     "latitude": ("latitude", "lat", "nav_lat", "y"),
@@ -230,7 +233,8 @@ def find_grid(dataset: xr.Dataset | xr.DataArray, *, time: bool = True) -> Grid:
     Raises
     ------
     InvalidInputError
-        If a coordinate is missing, curvilinear, not finite or has repeated values.
+        If a coordinate is missing, curvilinear, not finite or has repeated values, or latitudes go
+        beyond the poles.
     """
     axes = find_axes(dataset, time=time)
     for name in axes.dims:
@@ -246,6 +250,12 @@ def find_grid(dataset: xr.Dataset | xr.DataArray, *, time: bool = True) -> Grid:
                 "finite position."
             )
     latitude = dataset[axes.latitude].values.astype(float)
+    if latitude.size and np.abs(latitude).max() > _LARGEST_LATITUDE:
+        raise InvalidInputError(
+            f"coordinate {axes.latitude!r} goes from {latitude.min():g} to {latitude.max():g} "
+            "degrees; latitudes are -90 to 90. Are latitude and longitude swapped? Rename them "
+            "with dataset.rename."
+        )
     longitude = continuous_longitude(dataset[axes.longitude].values)
     orders = []
     for name, values in ((axes.latitude, latitude), (axes.longitude, longitude)):

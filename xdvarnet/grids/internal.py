@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.grids.checks import check_not_infinite, check_variable, units_factor
+from xdvarnet.grids.checks import check_values, check_variable, units_factor
 from xdvarnet.grids.coords import Grid, find_grid
 
 DIMS = ("time", "latitude", "longitude")
@@ -36,6 +36,11 @@ def to_internal(dataset: xr.Dataset, variables: Mapping[str, str]) -> xr.Dataset
     InvalidInputError, UnknownNameError
         If axes, variables, units or values are not as they must be.
     """
+    if "sea" in dataset.data_vars:
+        raise InvalidInputError(
+            "'sea' is a data variable, and the mask of the sea is a coordinate; make it one with "
+            "dataset.set_coords('sea')."
+        )
     grid = find_grid(dataset)
     names = dict(zip(grid.axes.dims, DIMS, strict=True))
     coords = dict(zip(DIMS, (grid.days, grid.latitude, grid.longitude), strict=True))
@@ -70,7 +75,7 @@ def to_internal(dataset: xr.Dataset, variables: Mapping[str, str]) -> xr.Dataset
 
 def _convert(array: xr.DataArray, factor: float) -> xr.DataArray:
     def convert(values: np.ndarray) -> np.ndarray:
-        check_not_infinite(values, str(array.name))
+        check_values(values, str(array.name))
         return (values * factor).astype(np.float32)
 
     return _apply(convert, array, np.float32)

@@ -7,8 +7,15 @@ import xarray as xr
 
 from xdvarnet._random import RandomState, default_rng
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, warn
-from xdvarnet.grids.checks import check_dataset, check_times, check_variable, units_factor
+from xdvarnet.grids.checks import (
+    check_dataset,
+    check_regular,
+    check_times,
+    check_variable,
+    units_factor,
+)
 from xdvarnet.grids.coords import Grid, find_grid
+from xdvarnet.grids.history import add_history
 from xdvarnet.grids.internal import DIMS, to_internal
 from xdvarnet.mapping.lazy import analyse_lazily, check_observed
 from xdvarnet.models.base import Analysis, Observations, Reconstructor, TrainingGrid
@@ -61,7 +68,7 @@ def reconstruct(
         On the grid, in the units, order, dtype and chunks of `dataset`: each variable (posterior
         mean), ``<variable>_std`` where the model has one, and ``<variable>_members`` if asked for,
         with the dimension ``member`` first. Land is NaN. The attributes name the model and the
-        version.
+        version, and ``history`` has one more line.
 
     Raises
     ------
@@ -76,7 +83,8 @@ def reconstruct(
     Warns
     -----
     XdvarnetWarning
-        If the region lies far from the trained latitudes, or windows have no observation.
+        If the region lies far from the trained latitudes, windows have no observation, or a
+        variable has no attribute ``units``.
 
     Examples
     --------
@@ -94,6 +102,9 @@ def reconstruct(
     grid = find_grid(dataset)
     _check_grid(grid, model)
     observed = to_internal(dataset, model.variables)
+    for name, units in model.variables.items():
+        if "units" not in dataset[name].attrs:
+            warn(f"variable {name!r} has no attribute 'units'; {units!r} is assumed.")
     anomalies, backgrounds = observed[["sea"]], {}
     for name in model.variables:
         at_sea = observed[name].where(observed["sea"]).assign_attrs(observed[name].attrs)
@@ -161,7 +172,7 @@ def _label(
     return xr.Dataset(
         fields,
         attrs={
-            **dataset.attrs,
+            **add_history(dataset.attrs, f"reconstruct with {model!r}"),
             "xdvarnet_version": importlib.metadata.version("xdvarnet"),
             "xdvarnet_model": repr(model),
             "xdvarnet_land_mask": masked,
@@ -186,9 +197,13 @@ def _attributes(like: xr.DataArray, name: str, kind: str, units: str) -> dict:
 
 def _check_model(model: object) -> None:
     if isinstance(model, type) or not isinstance(model, Reconstructor):
-        given = model.__name__ if isinstance(model, type) else type(model).__name__
+        given = f"{type(model).__name__!r} is no reconstructor"
+        if isinstance(model, type):
+            given = f"you gave the class {model.__name__}; call it: {model.__name__}(...)"
+        if isinstance(model, str):
+            given = f"{model!r} is a string; use load_model({model!r})"
         raise InvalidTypeError(
-            f"{given!r} is no reconstructor; give a model such as load_model('med-ssh') or "
+            f"{given}; give a model such as load_model('med-ssh') or "
             "OptimalInterpolation(...), or an object with variables, window, background, "
             "first_guess, training_grid, gives_std and solve."
         )
@@ -219,6 +234,9 @@ def _check_grid(grid: Grid, model: Reconstructor) -> None:
         )
     check_times(grid.days, grid.axes.time, daily=model.window is not None)
     if model.window is not None:
+        reason = "this method has a window, which counts cells, and"
+        check_regular(grid.latitude, grid.axes.latitude, reason)
+        check_regular(grid.longitude, grid.axes.longitude, reason)
         cover((grid.days.size, *grid.shape), model.window)
     if model.training_grid is not None:
         _check_training_grid(grid, model.training_grid)

@@ -1,18 +1,23 @@
 """Optimal interpolation: the linear analysis with a prescribed Gaussian covariance."""
 
 import copy
-import math
 from collections.abc import Iterator, Mapping
 
 import numpy as np
 import torch
 from scipy.spatial import KDTree
 
-from xdvarnet.errors import InvalidInputError
-from xdvarnet.grids.checks import DAY_TOLERANCE, check_positive, quantity
+from xdvarnet.errors import InvalidInputError, InvalidTypeError
+from xdvarnet.grids.checks import (
+    DAY_TOLERANCE,
+    check_positive,
+    check_regular,
+    check_units,
+    quantity,
+)
 from xdvarnet.grids.coords import EARTH_RADIUS
 from xdvarnet.grids.smoothing import local_mean
-from xdvarnet.models.background import Background, ObservedBackground
+from xdvarnet.models.background import Background, ObservedBackground, check_background
 from xdvarnet.models.base import Analysis, Observations
 
 BATCH_BYTES = 2**23
@@ -69,7 +74,9 @@ class OptimalInterpolation:
     Raises
     ------
     InvalidInputError
-        If a length, a time, a noise or a number is not accepted.
+        If a length, a time, a noise, a number or the units are not accepted.
+    InvalidTypeError
+        If `variable` is no string, or `background` is no background.
 
     Examples
     --------
@@ -98,7 +105,11 @@ class OptimalInterpolation:
         time_window: float = 31,
         neighbours: int = 200,
     ) -> None:
-        self.variable, self.units = variable, units
+        if not isinstance(variable, str):
+            raise InvalidTypeError(
+                f"variable={variable!r} is no string; give the name of one variable, such as 'ssh'."
+            )
+        self.variable, self.units = variable, check_units(units)
         self.variables: Mapping[str, str] = {variable: units}
         self.correlation_length = quantity(correlation_length, "km", "correlation_length")
         self.correlation_time = quantity(correlation_time, "day", "correlation_time")
@@ -110,23 +121,35 @@ class OptimalInterpolation:
                 f"std={std} and std_length={std_length!r} exclude each other: a given standard "
                 "deviation is not estimated. Give one of them."
             )
-        self.background = ObservedBackground() if background is None else background
+        self.background = check_background(
+            ObservedBackground() if background is None else background
+        )
         self.time_window = check_positive(time_window, "time_window", "days")
-        self.neighbours = math.ceil(check_positive(neighbours, "neighbours", "observations"))
+        number = check_positive(neighbours, "neighbours", "observations")
+        if not number.is_integer():
+            raise InvalidInputError(f"neighbours={neighbours!r} is no whole number; give one.")
+        self.neighbours = int(number)
 
     def __repr__(self) -> str:
         return (
             f"OptimalInterpolation({self.variable!r}, "
             f"correlation_length='{self.correlation_length:g} km', "
             f"correlation_time='{self.correlation_time:g} days', noise={self.noise:g}, "
-            f"std={self.std}, std_length={self.std_length}, time_window={self.time_window:g}, "
-            f"neighbours={self.neighbours}, background={self.background!r})"
+            f"std={self.std}, std_length={self.std_length}, units={self.units!r}, "
+            f"time_window={self.time_window:g}, neighbours={self.neighbours}, "
+            f"background={self.background!r})"
         )
 
     def with_options(self, *, background: Background) -> "OptimalInterpolation":
-        """Return the same method with another background, such as that of a trained model."""
+        """Return the same method with another background, such as that of a trained model.
+
+        Raises
+        ------
+        InvalidTypeError
+            If it is no background.
+        """
         other = copy.copy(self)
-        other.background = background
+        other.background = check_background(background)
         return other
 
     def solve(
@@ -182,6 +205,8 @@ class OptimalInterpolation:
         overall = max(overall, self.noise**2)
         if self.std_length is None:
             return np.full(shape, overall**0.5)
+        check_regular(observations.latitude, "latitude", "std_length")
+        check_regular(observations.longitude, "longitude", "std_length")
         local = local_mean(
             squares.sum(0),
             observed.sum(0),

@@ -15,7 +15,7 @@ import pandas as pd
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError, UnknownNameError
-from xdvarnet.grids.checks import DAY_TOLERANCE, check_variable, units_factor
+from xdvarnet.grids.checks import DAY_TOLERANCE, check_dataset, check_variable, units_factor
 from xdvarnet.grids.coords import EARTH_RADIUS, days_since_epoch, find_axes, find_grid
 
 Dims = str | Iterable[str] | None
@@ -106,6 +106,8 @@ def sigma(
 ) -> xr.DataArray:
     """Population standard deviation over time of the daily `mu`; parameters as in `rmse`.
 
+    NaN where fewer than two days are compared.
+
     Raises
     ------
     InvalidInputError
@@ -116,7 +118,8 @@ def sigma(
     if time not in reference.dims:
         raise InvalidInputError(f"sigma is a spread in time, and {time!r} is no dimension.")
     horizontal = [dim for dim in reference.dims if dim != time]
-    return mu(maps, reference, dim=horizontal, weights=weights).std(time)
+    daily = mu(maps, reference, dim=horizontal, weights=weights)
+    return daily.std(time).where(daily.count(time) > 1)
 
 
 def gradient_rmse(
@@ -165,13 +168,15 @@ def score(maps: xr.Dataset, reference: xr.Dataset, *, variable: str | None = Non
     -------
     xarray.Dataset
         Scalars ``rmse`` and ``bias`` (units of the reference), ``explained_variance``, ``mu`` and
-        ``sigma`` (1; the latter only with time), ``gradient_rmse`` (units of the reference per
-        100 km), ``n_points`` (cells and days that are finite in both, on which all scores rest)
-        and ``n_missing`` (those where only the reference is finite; two methods are compared
-        fairly where theirs agree). With several variables, along a dimension ``variable``.
+        ``sigma`` (1; the latter only with time, NaN for one day), ``gradient_rmse`` (units of the
+        reference per 100 km), ``n_points`` (cells and days that are finite in both, on which all
+        scores rest) and ``n_missing`` (those where only the reference is finite; two methods are
+        compared fairly where theirs agree). With several variables, along a dimension ``variable``.
 
     Raises
     ------
+    InvalidTypeError
+        If `maps` or `reference` is no Dataset.
     UnknownNameError
         If `variable`, or any common variable, is missing.
     InvalidInputError
@@ -185,6 +190,8 @@ def score(maps: xr.Dataset, reference: xr.Dataset, *, variable: str | None = Non
     >>> float(score(truth + 0.02, truth)["rmse"].round(3))
     0.02
     """
+    check_dataset(maps)
+    check_dataset(reference)
     find_axes(maps, time=False)
     horizontal = set(find_axes(reference, time=False).dims[-2:])
     if variable is not None:
@@ -238,9 +245,9 @@ def _score(maps: xr.DataArray, reference: xr.DataArray) -> xr.Dataset:
         scores["sigma"] = (spread, "standard deviation of the daily mu", "1")
     return xr.Dataset(
         {
-            name: array.drop_vars(array.coords.keys() - array.indexes.keys()).assign_attrs(
-                long_name=text, units=unit
-            )
+            name: array.drop_vars(array.coords.keys() - array.indexes.keys())
+            .drop_attrs()  # of the field, such as its standard_name
+            .assign_attrs(long_name=text, units=unit)
             for name, (array, text, unit) in scores.items()
         }
     )

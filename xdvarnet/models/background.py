@@ -9,12 +9,13 @@ from typing import Protocol
 import numpy as np
 import xarray as xr
 
-from xdvarnet.errors import InvalidInputError
+from xdvarnet.errors import InvalidInputError, InvalidTypeError
 from xdvarnet.grids.checks import (
     DAY_TOLERANCE,
     check_dataset,
-    check_not_infinite,
     check_positive,
+    check_regular,
+    check_values,
     check_variable,
     quantity,
     units_factor,
@@ -30,6 +31,22 @@ class Background(Protocol):
     def estimate(self, observed: xr.DataArray) -> xr.DataArray:
         """Estimate the background of `observed` (time, latitude, longitude); lazy if it is lazy."""
         ...
+
+
+def check_background(background: object) -> Background:
+    """Return `background` if it is one.
+
+    Raises
+    ------
+    InvalidTypeError
+        If it is a class, or has no method ``estimate``.
+    """
+    if isinstance(background, type) or not callable(getattr(background, "estimate", None)):
+        raise InvalidTypeError(
+            f"background={background!r} is no background; give one such as ObservedBackground() or "
+            "MeanMapBackground(mean_maps), an object and not its class."
+        )
+    return background
 
 
 def running_basin_mean(anomalies: xr.DataArray, days: float) -> xr.DataArray:
@@ -108,7 +125,7 @@ class MeanMapBackground:
             if set(array.dims) != set(dims):
                 continue
             values = grid.arrange(array).values.astype(np.float32)
-            check_not_infinite(values, str(name))
+            check_values(values, str(name))
             if np.isnan(values).all():
                 raise InvalidInputError(f"the mean map of {name!r} has no finite value.")
             units = {key: array.attrs[key] for key in ("units",) if key in array.attrs}
@@ -204,7 +221,15 @@ class ObservedBackground:
         return f"ObservedBackground(length='{self.length:g} km', days={self.days:g})"
 
     def estimate(self, observed: xr.DataArray) -> xr.DataArray:
-        """Estimate the background of `observed` (time, latitude, longitude)."""
+        """Estimate the background of `observed` (time, latitude, longitude).
+
+        Raises
+        ------
+        InvalidInputError
+            If latitude or longitude have no equal steps, in which the smoothing counts.
+        """
+        for name in DIMS[1:]:
+            check_regular(observed[name].values, name, "ObservedBackground")
         basin = running_basin_mean(observed, self.days)
         anomalies = observed - basin
         mean = xr.apply_ufunc(

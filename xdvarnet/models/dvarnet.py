@@ -5,6 +5,7 @@ import html
 import importlib.metadata
 import itertools
 import logging
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -13,15 +14,15 @@ import torch
 import xarray as xr
 
 from xdvarnet._random import RandomState, default_rng
-from xdvarnet.errors import InvalidInputError
-from xdvarnet.grids.checks import check_known
-from xdvarnet.grids.coords import find_axes
+from xdvarnet.errors import InvalidInputError, InvalidTypeError, warn
+from xdvarnet.grids.checks import check_known, check_positive
+from xdvarnet.grids.coords import find_axes, find_grid
 from xdvarnet.grids.internal import to_internal
 from xdvarnet.models.background import Background, MeanMapBackground, ObservedBackground
 from xdvarnet.models.base import Analysis, Observations, Reconstructor, TrainingGrid
 from xdvarnet.models.description import describe
 from xdvarnet.models.draws import Augmentation, Draw, stack
-from xdvarnet.models.fitting import Simulate, TrainingDraws, Validation
+from xdvarnet.models.fitting import Simulate, TrainingDraws, Validation, check_maps
 from xdvarnet.models.normalize import Normalizer
 from xdvarnet.models.storage import write
 from xdvarnet.observing.system import ObservingSystem
@@ -48,7 +49,8 @@ class DVarNet:
     Parameters
     ----------
     solver : VariationalSolver
-        With ``len(variables) * window.time`` channels and ``context_channels(...)`` of context.
+        Its step and prior have ``len(variables) * window.time`` channels, and its step
+        ``DVarNet.context_channels(window.time, first_guess)`` of context.
     variables : mapping of str to str
         Names and units of the state variables.
     window : Window
@@ -67,10 +69,41 @@ class DVarNet:
     device, precision : str
         Where the solver runs (``"cpu"``, ``"cuda"``), and how ("float32" or "bfloat16").
 
+    Raises
+    ------
+    InvalidTypeError
+        If an argument is of another kind than these.
+    InvalidInputError
+        If the channels of the solver do not fit the window, the variables and the first guess, or
+        the device cannot be used.
+
     Examples
     --------
+    A trained model:
+
     >>> import xdvarnet
     >>> model = xdvarnet.load_model("med-ssh").with_options(precision="bfloat16")
+
+    One that is yet to be trained with `fit`:
+
+    >>> days = 7
+    >>> guess = xdvarnet.OptimalInterpolation(
+    ...     "ssh",
+    ...     correlation_length="68 km",
+    ...     correlation_time="13 days",
+    ...     noise=0.0135,
+    ...     time_window=days,
+    ... )
+    >>> context = xdvarnet.DVarNet.context_channels(days, guess)
+    >>> solver = xdvarnet.VariationalSolver(
+    ...     xdvarnet.BilinearAutoencoder(days, hidden=8),
+    ...     xdvarnet.MaskedObservation(),
+    ...     xdvarnet.ConvLSTMStep(days, hidden=16, context=context, downscale=2),
+    ...     iterations=4,
+    ... )
+    >>> model = xdvarnet.DVarNet(
+    ...     solver, variables={"ssh": "m"}, window=xdvarnet.Window(days, 32, 32), first_guess=guess
+    ... )
     """
 
     gives_std = False
@@ -89,6 +122,26 @@ class DVarNet:
         device: str = "cpu",
         precision: str = "float32",
     ) -> None:
+        _require(isinstance(solver, VariationalSolver), "solver", solver, "a VariationalSolver")
+        _require(
+            isinstance(variables, Mapping) and bool(variables),
+            "variables",
+            variables,
+            "names and units such as {'ssh': 'm'}",
+        )
+        _require(isinstance(window, Window), "window", window, "a Window such as Window(7, 32, 32)")
+        _require(
+            background is None or hasattr(background, "estimate"),
+            "background",
+            background,
+            "a background such as ObservedBackground()",
+        )
+        _require(
+            first_guess is None or isinstance(first_guess, Reconstructor),
+            "first_guess",
+            first_guess,
+            "a model such as OptimalInterpolation(...), or None",
+        )
         self.solver = solver
         self.variables = dict(variables)
         self.window = window
@@ -97,8 +150,52 @@ class DVarNet:
         self.normalizer = normalizer
         self.training_grid = training_grid
         self.provenance = dict(provenance or {})
+        self._check_channels()
         self.device, self.precision = _check_options(device, precision)
         self.solver.to(self.device)
+
+    @staticmethod
+    def context_channels(
+        days: int, first_guess: Reconstructor | None = None, *, variables: int = 1
+    ) -> int:
+        """Return the number of channels that the step sees as context.
+
+        One for each day of each variable for the mask of the observations, as many for the first
+        guess and for its standard deviation, where there are such, and one for the sea.
+
+        Parameters
+        ----------
+        days : int
+            Of the window.
+        first_guess : Reconstructor, optional
+            That of the model.
+        variables : int
+            Number of variables.
+
+        Examples
+        --------
+        >>> DVarNet.context_channels(7)
+        8
+        """
+        fields = 1 if first_guess is None else 2 + first_guess.gives_std
+        return fields * variables * days + 1
+
+    def _check_channels(self) -> None:
+        days, variables = self.window.time, len(self.variables)
+        context = self.context_channels(days, self.first_guess, variables=variables)
+        for part, name, wanted in (
+            (self.solver.prior, "channels", variables * days),
+            (self.solver.step, "channels", variables * days),
+            (self.solver.step, "context", context),
+        ):
+            given = getattr(part, name, wanted)
+            if given != wanted:
+                raise InvalidInputError(
+                    f"the solver's {type(part).__name__} has {name}={given}; for {variables} "
+                    f"variable(s), a window of {days} days and the first guess "
+                    f"{self.first_guess!r} build it with {name}={wanted} (channels are days x "
+                    "variables, context is DVarNet.context_channels(days, first_guess))."
+                )
 
     def __repr__(self) -> str:
         names = ", ".join(f"{name} [{units}]" for name, units in self.variables.items())
@@ -244,11 +341,11 @@ class DVarNet:
         Parameters
         ----------
         truth : xarray.Dataset
-            Complete maps of the variables, NaN on land, one a day.
+            Complete maps of the variables, NaN on land, one a day, for a window at least.
         observe : ObservingSystem
             What observes the truth.
         validation : xarray.Dataset
-            Complete maps of other days, observed once.
+            Complete maps of other days, one a day, observed once.
         validation_period : slice, optional
             Times of `validation` that are scored; by default all. All days are observed.
         simulate : callable, optional
@@ -268,9 +365,10 @@ class DVarNet:
         patience : int, optional
             Stop after so many epochs without a lower validation error; by default never.
         checkpoint : str or pathlib.Path, optional
-            File that is written after each epoch; a training that was killed goes on from it.
+            File that is written after each epoch; a training that was killed goes on from it when
+            it is started again with the same settings.
         rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
-            Source of the draws and windows.
+            Source of the draws and windows. A seed is needed with a checkpoint.
         progress : bool
             Whether to show a bar.
 
@@ -282,12 +380,55 @@ class DVarNet:
         Raises
         ------
         InvalidInputError
-            If the truth is smaller than a window, or has no finite value.
+            If the truth is smaller than a window, days or values on sea are missing, a number is
+            not positive, or there is a checkpoint but no seed.
+        InvalidTypeError, UnknownNameError
+            If truth, validation or observe are of another kind, or a variable is missing.
+        ModelFileError
+            If the checkpoint is damaged, or of a training with other settings.
+
+        Warns
+        -----
+        XdvarnetWarning
+            If days of the truth are scored.
         """
-        truth, validation = truth[list(self.variables)], validation[list(self.variables)]
+        _require(
+            isinstance(observe, ObservingSystem), "observe", observe, "an ObservingSystem(...)"
+        )
+        counts = {"epochs": epochs, "steps_per_epoch": steps_per_epoch, "batch_size": batch_size}
+        _check_counts(counts | {"pool": pool})
+        check_positive(learning_rate, "learning_rate", "units of the weights")
+        if checkpoint is not None and rng is None:
+            raise InvalidInputError(
+                "a training with a checkpoint cannot go on from it without a seed; give one, such "
+                "as rng=0."
+            )
+        truth = check_maps(truth, self.variables, "training data")
+        validation = check_maps(validation, self.variables, "validation data")
+        self._check_length(truth)
+        loss, augmentation = loss or ReconstructionLoss(), augmentation or Augmentation()
         training_seed, validation_seed = default_rng(rng).integers(2**63, size=2)
+        settings = {
+            "truth": f"{_span(truth)}, {dict(truth.sizes)}",
+            "observe": repr(observe),
+            "validation": f"{_span(validation)}, {dict(validation.sizes)}",
+            "validation_period": str(validation_period),
+            "simulate": "no" if simulate is None else "yes",
+            "variables": str(self.variables),
+            "window": str(self.window),
+            "first_guess": _lasting_repr(self.first_guess),
+            "epochs": str(epochs),
+            "steps_per_epoch": str(steps_per_epoch),
+            "batch_size": str(batch_size),
+            "learning_rate": str(learning_rate),
+            "loss": _lasting_repr(loss),
+            "augmentation": str(augmentation),
+            "pool": str(pool),
+            "seeds drawn from rng": f"{training_seed} and {validation_seed}",
+        }
         self._adopt(truth)
         scored = Validation(self, validation, validation_period, observe, int(validation_seed))
+        _warn_of_common_days(truth, scored.days)
         draws = TrainingDraws(
             truth,
             simulate,
@@ -295,7 +436,7 @@ class DVarNet:
             self.first_guess,
             self.variables,
             self.window,
-            augmentation or Augmentation(),
+            augmentation,
             pool=pool,
             seed=int(training_seed),
         )
@@ -314,11 +455,12 @@ class DVarNet:
             epochs=epochs,
             steps_per_epoch=steps_per_epoch,
             learning_rate=learning_rate,
-            loss=loss or ReconstructionLoss(),
+            loss=loss,
             device=self.device,
             precision=self.precision,
             patience=patience,
             checkpoint=None if checkpoint is None else Path(checkpoint),
+            settings=settings,
             progress=progress,
         )
         self.provenance |= {
@@ -331,6 +473,14 @@ class DVarNet:
         if guess is not None:
             self.provenance["validation RMSE of the first guess"] = f"{guess:.5g}"
         return history
+
+    def _check_length(self, truth: xr.Dataset) -> None:
+        days = truth.sizes[find_axes(truth).time]
+        if days < self.window.time:
+            raise InvalidInputError(
+                f"the training data have {days} day(s), fewer than the {self.window.time} of the "
+                "window; train on a longer truth or with a shorter window."
+            )
 
     def _adopt(self, truth: xr.Dataset) -> None:
         """Take background, normalisation and grid from the training data."""
@@ -382,6 +532,35 @@ def _span(dataset: xr.Dataset) -> str:
     time = dataset[find_axes(dataset).time]
     title = dataset.attrs.get("title", "untitled")
     return f"{title}, {str(time.values[0])[:10]} to {str(time.values[-1])[:10]}"
+
+
+def _lasting_repr(value: object) -> str:
+    """Return the repr without a memory address, which is another in each run."""
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
+
+
+def _warn_of_common_days(truth: xr.Dataset, scored: np.ndarray) -> None:
+    common = np.intersect1d(np.floor(find_grid(truth).days), np.floor(scored))
+    if common.size:
+        warn(
+            f"{common.size} of the {scored.size} validation days that are scored are also in the "
+            "training data: the validation RMSE is too low. Set validation_period to other days."
+        )
+
+
+def _require(right: bool, name: str, value: object, wanted: str) -> None:
+    if isinstance(value, type) or not right:
+        given = f"the class {value.__name__}" if isinstance(value, type) else repr(value)
+        raise InvalidTypeError(f"{name} is {given}; give {wanted}.")
+
+
+def _check_counts(counts: Mapping[str, int]) -> None:
+    for name, count in counts.items():
+        whole = isinstance(count, int | np.integer) and not isinstance(count, bool)
+        if not whole or count < 1:
+            raise InvalidInputError(
+                f"{name}={count!r} is not accepted; give a whole number of at least 1."
+            )
 
 
 def _check_options(device: str, precision: str) -> tuple[str, str]:

@@ -6,7 +6,9 @@ import numpy as np
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError
+from xdvarnet.grids.checks import check_dataset, check_times, check_variable
 from xdvarnet.grids.coords import find_axes
+from xdvarnet.grids.internal import to_internal
 from xdvarnet.models.base import Analysis, Reconstructor
 from xdvarnet.models.domain import analyse
 from xdvarnet.models.draws import Augmentation, Draw, draw, random_windows, vary
@@ -15,6 +17,53 @@ from xdvarnet.patches.cover import Window
 
 Simulate = Callable[[np.random.Generator], xr.Dataset]
 """From a generator to complete maps."""
+
+
+def check_maps(dataset: xr.Dataset, variables: Mapping[str, str], role: str) -> xr.Dataset:
+    """Return the variables of complete daily maps.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        What a user gives to train on.
+    variables : mapping of str to str
+        Names and units.
+    role : str
+        What the maps are, for the message.
+
+    Raises
+    ------
+    InvalidTypeError, UnknownNameError
+        If this is no Dataset, or lacks a variable.
+    InvalidInputError
+        If a day is missing, or a value on sea; without the coordinate ``sea``, all cells with a
+        value on any day are sea.
+    """
+    check_dataset(dataset)
+    for name in variables:
+        check_variable(dataset, name)
+    dataset = dataset[list(variables)]
+    known = to_internal(dataset, variables)
+    check_times(known["time"].values, find_axes(dataset).time, daily=True)
+    for name in variables:
+        finite = np.isfinite(known[name]).compute()
+        if not finite.any():
+            raise InvalidInputError(
+                f"variable {name!r} has no finite value in the {role}; give maps with values on "
+                "sea."
+            )
+        sea = known["sea"].compute() if "sea" in dataset.coords else finite.any("time")
+        gaps = int((~finite & sea).sum())
+        if gaps:
+            raise InvalidInputError(
+                f"variable {name!r} has {gaps} missing value(s) on sea in the {role} "
+                f"({gaps / int(sea.sum() * finite.sizes['time']):.1%} of all); a training needs "
+                "complete maps. Take those of a simulation or of a mapped product, or leave out "
+                "the cells that are not always known: "
+                f"dataset.where(dataset[{name!r}].notnull().all({find_axes(dataset).time!r}))"
+                ".drop_vars('sea', errors='ignore')."
+            )
+    return dataset
 
 
 class TrainingDraws:
@@ -98,6 +147,11 @@ class Validation:
     seed : int
         Of the draw.
 
+    Attributes
+    ----------
+    days : numpy.ndarray
+        The days that are scored, since 1950-01-01.
+
     Raises
     ------
     InvalidInputError
@@ -129,6 +183,7 @@ class Validation:
             model.variables,
             np.random.default_rng(seed),
         )
+        self.days = self._draw.observations.days[self._days]
 
     def rmse(self) -> float:
         """Root mean square error over sea of the first variable, in its units."""

@@ -26,7 +26,7 @@ def write(path: str | Path, description: dict, arrays: dict[str, np.ndarray]) ->
     Parameters
     ----------
     path : str or pathlib.Path
-        File to write; an older one is replaced.
+        File to write, in a folder that is made if there is none; an older file is replaced.
     description : dict
         What JSON can hold.
     arrays : dict of str to numpy.ndarray
@@ -36,6 +36,7 @@ def write(path: str | Path, description: dict, arrays: dict[str, np.ndarray]) ->
     content = json.dumps({"format": FORMAT, **description})
     contiguous = {name: np.ascontiguousarray(array) for name, array in arrays.items()}
     partial = path.with_name(path.name + ".partial")
+    path.parent.mkdir(parents=True, exist_ok=True)
     try:
         partial.write_bytes(save(contiguous, metadata={KEY: content}))
         os.replace(partial, path)

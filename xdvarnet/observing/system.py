@@ -1,16 +1,22 @@
 """Observe gridded fields as a constellation of altimeters would."""
 
-import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
 
 from xdvarnet._random import RandomState, default_rng
-from xdvarnet.errors import InvalidInputError, InvalidTypeError, XdvarnetWarning
-from xdvarnet.grids.checks import check_known, check_not_infinite, check_positive, check_times
+from xdvarnet.errors import InvalidInputError, InvalidTypeError, warn
+from xdvarnet.grids.checks import (
+    check_dataset,
+    check_known,
+    check_positive,
+    check_times,
+    check_values,
+)
 from xdvarnet.grids.coords import Grid, find_grid
+from xdvarnet.grids.history import add_history
 from xdvarnet.observing.missions import MISSIONS
 from xdvarnet.observing.orbits import ground_track
 
@@ -33,6 +39,8 @@ class ObservingSystem:
         If a mission is unknown.
     InvalidInputError
         If there is no mission, one is given twice, or the noise is negative or no number.
+    InvalidTypeError
+        If the missions are no sequence, such as a set, whose order differs from run to run.
 
     Examples
     --------
@@ -47,6 +55,11 @@ class ObservingSystem:
     noise: float
 
     def __post_init__(self) -> None:
+        if not isinstance(self.missions, Iterable) or isinstance(self.missions, set | frozenset):
+            raise InvalidTypeError(
+                f"missions={self.missions!r} is no sequence; give a list of names in a fixed "
+                "order, on which the draws depend, such as ['jason1', 'envisat']."
+            )
         missions = (self.missions,) if isinstance(self.missions, str) else tuple(self.missions)
         if not missions:
             raise InvalidInputError(
@@ -96,11 +109,13 @@ def observe(
     xarray.Dataset
         With the names, grid, order of dimensions, dtypes and attributes of `dataset`, NaN where
         nothing was measured; a boolean coordinate ``sea`` (latitude, longitude), where there is
-        not one already, True where a variable is finite on any day; and the attributes
-        ``observing_missions`` and ``observing_noise``.
+        not one already, True where a variable is finite on any day; the attributes
+        ``observing_missions`` and ``observing_noise``, and one more line of ``history``.
 
     Raises
     ------
+    InvalidTypeError
+        If `dataset` is no Dataset, or `missions` no sequence.
     UnknownNameError
         If a mission is unknown.
     InvalidInputError
@@ -121,18 +136,15 @@ def observe(
     ('time', 'lat', 'lon')
     """
     system = ObservingSystem(missions, noise)
-    if not isinstance(dataset, xr.Dataset):
-        raise InvalidTypeError(f"expected an xarray Dataset, got {type(dataset).__name__}.")
+    check_dataset(dataset)
     grid = find_grid(dataset)
     names = _observed_variables(dataset, grid)
     generator = default_rng(rng)
     points = _track_points(system.missions, grid, generator)
     if not points.days.size:
-        warnings.warn(
+        warn(
             f"no track of {', '.join(system.missions)} crosses the domain in these "
-            f"{grid.days.size} day(s); all is unobserved.",
-            XdvarnetWarning,
-            stacklevel=2,
+            f"{grid.days.size} day(s); all is unobserved."
         )
     observed = dataset.copy()
     for name in names:
@@ -140,6 +152,7 @@ def observe(
         observed[name] = _observe_variable(dataset[name], grid, points, errors)
     if "sea" not in dataset.variables:
         observed = observed.assign_coords(sea=_sea(dataset[names], grid))
+    observed.attrs = add_history(dataset.attrs, f"observe with {system!r}")
     return observed.assign_attrs(
         observing_missions=" ".join(system.missions), observing_noise=system.noise
     )
@@ -224,7 +237,7 @@ def _observe_variable(
     array: xr.DataArray, grid: Grid, points: _Points, errors: np.ndarray
 ) -> xr.DataArray:
     def kernel(maps: np.ndarray, positions: np.ndarray) -> np.ndarray:
-        check_not_infinite(maps, str(array.name))
+        check_values(maps, str(array.name))
         begin, end = np.searchsorted(points.days, [positions[0], positions[-1] + 1])
         here = slice(begin, end)
         return _cell_means(

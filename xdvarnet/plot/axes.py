@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, MissingDependencyError
-from xdvarnet.grids.checks import check_variable
+from xdvarnet.grids.checks import check_dataset, check_variable
 from xdvarnet.grids.coords import EPOCH, Grid, find_axes, find_grid
 
 if TYPE_CHECKING:
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from matplotlib.cm import ScalarMappable
     from matplotlib.colors import Colormap
 
-Day = str | datetime | np.datetime64
-"""A day: ``"2005-06-20"``, or a date of the standard library or NumPy."""
+Day = str | datetime | np.datetime64 | xr.DataArray
+"""A day: ``"2005-06-20"``, a date of the standard library or NumPy, or one time of a Dataset."""
 
 LAND = "0.72"
 COAST = "0.25"
@@ -81,12 +81,15 @@ def select_field(dataset: xr.Dataset, variable: str, day: Day | None) -> Field:
 
     Raises
     ------
+    InvalidTypeError
+        If `dataset` is no Dataset.
     UnknownNameError
         If the variable does not exist.
     InvalidInputError
         If the day is not in the dataset, or the variable has other dimensions than time, latitude
         and longitude.
     """
+    check_dataset(dataset)
     find_axes(dataset, time=False)
     array = check_variable(dataset, variable)
     grid = find_grid(array, time=False)
@@ -116,6 +119,9 @@ def _select_day(array: xr.DataArray, grid: Grid, day: Day) -> xr.DataArray:
         raise InvalidInputError(
             f"time={day!r} was given, but {array.name!r} has no time dimension."
         )
+    if isinstance(day, xr.DataArray):
+        day = day.values[()]  # a date where there is one, else refused below
+        day = day.isoformat() if hasattr(day, "isoformat") else day  # cftime
     try:
         wanted = np.datetime64(day, "ns")
     except (TypeError, ValueError) as error:

@@ -68,7 +68,7 @@ def plot_map(
     InvalidInputError
         If the day does not exist, or none is given and there are several.
     InvalidTypeError
-        If `ax` has no projection.
+        If `dataset` is no Dataset, or `ax` has no projection.
     MissingDependencyError
         If cartopy, matplotlib or cmocean is not installed.
     """

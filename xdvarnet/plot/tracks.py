@@ -65,7 +65,7 @@ def plot_tracks(
     InvalidInputError
         If the day does not exist.
     InvalidTypeError
-        If `ax` has no projection.
+        If `dataset` is no Dataset, or `ax` has no projection.
     MissingDependencyError
         If cartopy, matplotlib or cmocean is not installed.
     """

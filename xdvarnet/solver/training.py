@@ -89,6 +89,7 @@ def train(
     clip: float = 1.0,
     patience: int | None = None,
     checkpoint: Path | None = None,
+    settings: Mapping[str, str] | None = None,
     progress: bool = False,
 ) -> list[Epoch]:
     """Minimise a loss with Adam, a cosine schedule and gradient clipping.
@@ -121,6 +122,9 @@ def train(
     checkpoint : pathlib.Path, optional
         Written after each epoch, and read at the start if it exists: a killed training goes on
         with the epoch that it was in.
+    settings : mapping of str to str, optional
+        What else the training depends on, kept in the checkpoint: only a training with the same
+        settings goes on from it.
     progress : bool
         Whether to show a bar.
 
@@ -134,7 +138,7 @@ def train(
     InvalidInputError
         If there is nothing to train on, or the loss or the validation error is no longer finite.
     ModelFileError
-        If the checkpoint is damaged or of another architecture.
+        If the checkpoint is damaged, of another architecture, or made with other settings.
     """
     if epochs < 1 or steps_per_epoch < 1:
         raise InvalidInputError(
@@ -149,10 +153,11 @@ def train(
         "optimiser": optimiser,
         "schedule": schedule,
     }
+    settings = dict(settings or {})
     history: list[Epoch] = []
     best: dict[str, torch.Tensor] = {}
     if checkpoint is not None and checkpoint.exists():
-        history, best = _resume(checkpoint, parts, device)
+        history, best = _resume(checkpoint, parts, settings, device)
         logger.info("resumed from %s after %d epochs", checkpoint, len(history))
     bar = tqdm(range(len(history), epochs), disable=not progress, unit="epoch")
     try:
@@ -190,7 +195,8 @@ def train(
             if checkpoint is not None:
                 content = {name: part.state_dict() for name, part in parts.items()}
                 records = [asdict(record) for record in history]
-                _write(checkpoint, {**content, "best": best, "history": records})
+                content |= {"best": best, "history": records, "settings": settings}
+                _write(checkpoint, content)
     finally:
         if best:
             solver.load_state_dict(best)
@@ -252,7 +258,7 @@ def _loss(
 
 
 def _resume(
-    checkpoint: Path, parts: Mapping[str, Any], device: str
+    checkpoint: Path, parts: Mapping[str, Any], settings: Mapping[str, str], device: str
 ) -> tuple[list[Epoch], dict[str, torch.Tensor]]:
     """Load the parts from a checkpoint; return its history and its best weights."""
     advice = "give the name of another file, or delete this one to start anew."
@@ -260,6 +266,7 @@ def _resume(
         saved = torch.load(checkpoint, map_location=device, weights_only=True)
         history = [Epoch(**record) for record in saved["history"]]
         best, states = saved["best"], {name: saved[name] for name in parts}
+        noted = dict(saved["settings"])
         shapes = [_shapes(weights) for weights in (best, states["solver"])]
     except Exception as error:  # torch raises nearly anything where the bytes are not its own
         raise ModelFileError(
@@ -269,6 +276,16 @@ def _resume(
     if any(part != _shapes(parts["solver"].state_dict()) for part in shapes):
         raise ModelFileError(
             f"the checkpoint {str(checkpoint)!r} is of a solver of another architecture; {advice}"
+        )
+    differences = [
+        f"{name}: {noted.get(name)} in the checkpoint, {settings.get(name)} asked for"
+        for name in {**noted, **settings}
+        if noted.get(name) != settings.get(name)
+    ]
+    if differences:
+        raise ModelFileError(
+            f"the checkpoint {str(checkpoint)!r} is of a training with other settings "
+            f"({'; '.join(differences)}); ask for the same ones to go on with it, or {advice}"
         )
     for name, part in parts.items():
         part.load_state_dict(states[name])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import torch
 
-from xdvarnet.errors import ModelFileError, UnknownNameError
+from xdvarnet.errors import InvalidTypeError, ModelFileError, UnknownNameError
 from xdvarnet.methods.optimal_interpolation import OptimalInterpolation
 from xdvarnet.models.background import MeanMapBackground, ObservedBackground
 from xdvarnet.models.base import TrainingGrid
@@ -41,6 +41,9 @@ CLASSES = {
 SHIPPED = {"med-ssh": "med-ssh.safetensors"}
 """Models in the package: sea surface height of the Mediterranean at 1/8 degree."""
 
+DATA_SUFFIXES = {".grib", ".h5", ".nc", ".nc4", ".zarr"}
+"""Files of data, which are given by mistake."""
+
 
 def load_model(name: str | Path) -> DVarNet:
     """Load a shipped model by its name, or a model file by its path.
@@ -57,6 +60,8 @@ def load_model(name: str | Path) -> DVarNet:
 
     Raises
     ------
+    InvalidTypeError
+        If `name` is neither a string nor a path.
     UnknownNameError
         If there is neither a shipped model nor a file of this name.
     MissingFileError, ModelFileError
@@ -67,6 +72,16 @@ def load_model(name: str | Path) -> DVarNet:
     >>> import xdvarnet
     >>> model = xdvarnet.load_model("med-ssh")
     """
+    if not isinstance(name, str | Path):
+        raise InvalidTypeError(
+            f"expected the name or the path of a model, got {type(name).__name__}; known names are "
+            f"{', '.join(sorted(SHIPPED))}."
+        )
+    if Path(name).suffix in DATA_SUFFIXES:
+        raise ModelFileError(
+            f"{str(name)!r} is no model file: models are '.safetensors' files, as model.save(path) "
+            "writes them. Open data with xarray.open_dataset."
+        )
     if name in SHIPPED:
         resource = importlib.resources.files("xdvarnet.zoo") / "weights" / SHIPPED[str(name)]
         with importlib.resources.as_file(resource) as path:
