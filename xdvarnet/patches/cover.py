@@ -302,7 +302,8 @@ def cover(shape: tuple[int, int, int], window: Window) -> Cover:
 
     Windows begin at the first cell, in time ``window.overhang`` days before it, and follow each
     other at the smallest stride that needs no more windows than ``window.stride``; the last one may
-    reach beyond the domain, into unobserved cells. A period shorter than the window is padded with unobserved days on both sides.
+    reach beyond the domain, into unobserved cells. A period shorter than the window is padded with
+    unobserved days on both sides.
 
     Parameters
     ----------
