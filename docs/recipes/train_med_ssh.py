@@ -42,7 +42,7 @@ def build() -> xdvarnet.DVarNet:
     return xdvarnet.DVarNet(
         solver,
         variables={"ssh": "m"},
-        window=xdvarnet.Window(DAYS, 64, 64, halo=(0, 8, 8), stride=(5, 40, 40), overhang=10),
+        window=xdvarnet.Window(DAYS, 64, 64, halo=(0, 8, 8), stride=(5, 40, 40)),
         first_guess=guess,
         precision="bfloat16",
     )

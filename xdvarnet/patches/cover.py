@@ -36,9 +36,6 @@ class Window:
     halo : tuple of int
         Cells at both sides, along time, latitude and longitude, that are seen as context and
         have no weight, except at the edge of the domain.
-    overhang : int
-        Days by which windows may begin before the period and end after it, unobserved there, so
-        that the first and last days, too, are seen by several windows.
 
     Raises
     ------
@@ -56,7 +53,6 @@ class Window:
     longitude: int
     stride: tuple[int, int, int] | None = None
     halo: tuple[int, int, int] = (0, 0, 0)
-    overhang: int = 0
 
     def __post_init__(self) -> None:
         halo = tuple(self.halo)
@@ -79,11 +75,6 @@ class Window:
             raise InvalidInputError(
                 f"the window's stride {stride} leaves cells without weight; it is at most the size "
                 f"without the halo, here {core}."
-            )
-        if not isinstance(self.overhang, int) or not 0 <= self.overhang < self.time:
-            raise InvalidInputError(
-                f"overhang={self.overhang!r} is not accepted; give a whole number of days, from 0 "
-                f"to less than the window's {self.time}."
             )
         object.__setattr__(self, "halo", tuple(map(int, halo)))
         object.__setattr__(self, "stride", tuple(map(int, stride)))
@@ -167,13 +158,12 @@ class AxisCover:
         return chosen
 
 
-def _cover_axis(length: int, size: int, stride: int, halo: int, overhang: int) -> AxisCover:
-    reach = length + 2 * overhang - size  # from the first window's begin to the last one's
-    if reach <= 0:
+def _cover_axis(length: int, size: int, stride: int, halo: int) -> AxisCover:
+    if length <= size:
         return AxisCover(length, size, size, halo, 1, (size - length) // 2)
-    steps = -(-reach // stride)
+    steps = -(-(length - size) // stride)
     # the smallest stride that needs no more windows: padding is shorter, ramps are longer
-    return AxisCover(length, size, -(-reach // steps), halo, steps + 1, overhang)
+    return AxisCover(length, size, -(-(length - size) // steps), halo, steps + 1, 0)
 
 
 @dataclass(frozen=True)
@@ -300,10 +290,9 @@ class Cover:
 def cover(shape: tuple[int, int, int], window: Window) -> Cover:
     """Cover a domain with windows.
 
-    Windows begin at the first cell, in time ``window.overhang`` days before it, and follow each
-    other at the smallest stride that needs no more windows than ``window.stride``; the last one may
-    reach beyond the domain, into unobserved cells. A period shorter than the window is padded with
-    unobserved days on both sides.
+    Windows begin at the first cell and follow each other at the smallest stride that needs no more
+    windows than ``window.stride``; the last one may reach beyond the domain, into unobserved
+    cells. A period shorter than the window is padded with unobserved days on both sides.
 
     Parameters
     ----------
@@ -337,14 +326,7 @@ def cover(shape: tuple[int, int, int], window: Window) -> Cover:
     return Cover(
         tuple(
             _cover_axis(int(length), *sizes)
-            for length, *sizes in zip(
-                shape,
-                window.sizes,
-                window.stride,
-                window.halo,
-                (window.overhang, 0, 0),
-                strict=True,
-            )
+            for length, *sizes in zip(shape, window.sizes, window.stride, window.halo, strict=True)
         )
     )
 
