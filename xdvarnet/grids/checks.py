@@ -1,7 +1,7 @@
 """Checks of what a user gives: each raises an error that says what is wrong and what to do."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import xarray as xr
@@ -265,3 +265,32 @@ def check_known(name: str, known: Iterable[str], kind: str) -> None:
     known = sorted(known)
     if name not in known:
         raise UnknownNameError(f"unknown {kind} {name!r}; known are {', '.join(known)}.")
+
+
+def check_kind(right: bool, name: str, value: object, wanted: str) -> None:
+    """Refuse an object of another kind than `wanted`, or a class where an object is meant.
+
+    Raises
+    ------
+    InvalidTypeError
+        If `right` is False or `value` is a class.
+    """
+    if isinstance(value, type) or not right:
+        given = f"the class {value.__name__}" if isinstance(value, type) else repr(value)
+        raise InvalidTypeError(f"{name} is {given}; give {wanted}.")
+
+
+def check_counts(counts: Mapping[str, int]) -> None:
+    """Refuse numbers that are not whole and positive.
+
+    Raises
+    ------
+    InvalidInputError
+        With the name of the first of them.
+    """
+    for name, count in counts.items():
+        whole = isinstance(count, int | np.integer) and not isinstance(count, bool)
+        if not whole or count < 1:
+            raise InvalidInputError(
+                f"{name}={count!r} is not accepted; give a whole number of at least 1."
+            )

@@ -5,7 +5,6 @@ import html
 import importlib.metadata
 import itertools
 import logging
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -14,15 +13,23 @@ import torch
 import xarray as xr
 
 from xdvarnet._random import RandomState, default_rng
-from xdvarnet.errors import InvalidInputError, InvalidTypeError, warn
-from xdvarnet.grids.checks import check_known, check_positive
-from xdvarnet.grids.coords import find_axes, find_grid
+from xdvarnet.errors import InvalidInputError
+from xdvarnet.grids.checks import check_counts, check_kind, check_known, check_positive
+from xdvarnet.grids.coords import find_axes
 from xdvarnet.grids.internal import to_internal
 from xdvarnet.models.background import Background, MeanMapBackground, ObservedBackground
 from xdvarnet.models.base import Analysis, Observations, Reconstructor, TrainingGrid
 from xdvarnet.models.description import describe
 from xdvarnet.models.draws import Augmentation, Draw, stack
-from xdvarnet.models.fitting import Simulate, TrainingDraws, Validation, check_maps
+from xdvarnet.models.fitting import (
+    Simulate,
+    TrainingDraws,
+    Validation,
+    check_maps,
+    lasting_repr,
+    span,
+    warn_of_common_days,
+)
 from xdvarnet.models.normalize import Normalizer
 from xdvarnet.models.storage import write
 from xdvarnet.observing.system import ObservingSystem
@@ -122,21 +129,23 @@ class DVarNet:
         device: str = "cpu",
         precision: str = "float32",
     ) -> None:
-        _require(isinstance(solver, VariationalSolver), "solver", solver, "a VariationalSolver")
-        _require(
+        check_kind(isinstance(solver, VariationalSolver), "solver", solver, "a VariationalSolver")
+        check_kind(
             isinstance(variables, Mapping) and bool(variables),
             "variables",
             variables,
             "names and units such as {'ssh': 'm'}",
         )
-        _require(isinstance(window, Window), "window", window, "a Window such as Window(7, 32, 32)")
-        _require(
+        check_kind(
+            isinstance(window, Window), "window", window, "a Window such as Window(7, 32, 32)"
+        )
+        check_kind(
             background is None or hasattr(background, "estimate"),
             "background",
             background,
             "a background such as ObservedBackground()",
         )
-        _require(
+        check_kind(
             first_guess is None or isinstance(first_guess, Reconstructor),
             "first_guess",
             first_guess,
@@ -392,11 +401,11 @@ class DVarNet:
         XdvarnetWarning
             If days of the truth are scored.
         """
-        _require(
+        check_kind(
             isinstance(observe, ObservingSystem), "observe", observe, "an ObservingSystem(...)"
         )
         counts = {"epochs": epochs, "steps_per_epoch": steps_per_epoch, "batch_size": batch_size}
-        _check_counts(counts | {"pool": pool})
+        check_counts(counts | {"pool": pool})
         check_positive(learning_rate, "learning_rate", "units of the weights")
         if checkpoint is not None and rng is None:
             raise InvalidInputError(
@@ -409,26 +418,26 @@ class DVarNet:
         loss, augmentation = loss or ReconstructionLoss(), augmentation or Augmentation()
         training_seed, validation_seed = default_rng(rng).integers(2**63, size=2)
         settings = {
-            "truth": f"{_span(truth)}, {dict(truth.sizes)}",
+            "truth": f"{span(truth)}, {dict(truth.sizes)}",
             "observe": repr(observe),
-            "validation": f"{_span(validation)}, {dict(validation.sizes)}",
+            "validation": f"{span(validation)}, {dict(validation.sizes)}",
             "validation_period": str(validation_period),
             "simulate": "no" if simulate is None else "yes",
             "variables": str(self.variables),
             "window": str(self.window),
-            "first_guess": _lasting_repr(self.first_guess),
+            "first_guess": lasting_repr(self.first_guess),
             "epochs": str(epochs),
             "steps_per_epoch": str(steps_per_epoch),
             "batch_size": str(batch_size),
             "learning_rate": str(learning_rate),
-            "loss": _lasting_repr(loss),
+            "loss": lasting_repr(loss),
             "augmentation": str(augmentation),
             "pool": str(pool),
             "seeds drawn from rng": f"{training_seed} and {validation_seed}",
         }
         self._adopt(truth)
         scored = Validation(self, validation, validation_period, observe, int(validation_seed))
-        _warn_of_common_days(truth, scored.days)
+        warn_of_common_days(truth, scored.days)
         draws = TrainingDraws(
             truth,
             simulate,
@@ -464,10 +473,10 @@ class DVarNet:
             progress=progress,
         )
         self.provenance |= {
-            "training data": _span(truth),
+            "training data": span(truth),
             "training": f"{len(history)} epochs of {steps_per_epoch} x {batch_size} windows",
             "observing system": str(observe),
-            "validation data": _span(validation),
+            "validation data": span(validation),
             "validation RMSE": f"{min(epoch.validation_rmse for epoch in history):.5g}",
         }
         if guess is not None:
@@ -526,41 +535,6 @@ class DVarNet:
         weights[..., :margin] = weights[..., -margin:] = 0  # seen without their neighbours
         weights[..., :margin, :] = weights[..., -margin:, :] = 0
         return Batch(state, torch.where(weights > 0, truth, state), data, context, weights)
-
-
-def _span(dataset: xr.Dataset) -> str:
-    time = dataset[find_axes(dataset).time]
-    title = dataset.attrs.get("title", "untitled")
-    return f"{title}, {str(time.values[0])[:10]} to {str(time.values[-1])[:10]}"
-
-
-def _lasting_repr(value: object) -> str:
-    """Return the repr without a memory address, which is another in each run."""
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
-
-
-def _warn_of_common_days(truth: xr.Dataset, scored: np.ndarray) -> None:
-    common = np.intersect1d(np.floor(find_grid(truth).days), np.floor(scored))
-    if common.size:
-        warn(
-            f"{common.size} of the {scored.size} validation days that are scored are also in the "
-            "training data: the validation RMSE is too low. Set validation_period to other days."
-        )
-
-
-def _require(right: bool, name: str, value: object, wanted: str) -> None:
-    if isinstance(value, type) or not right:
-        given = f"the class {value.__name__}" if isinstance(value, type) else repr(value)
-        raise InvalidTypeError(f"{name} is {given}; give {wanted}.")
-
-
-def _check_counts(counts: Mapping[str, int]) -> None:
-    for name, count in counts.items():
-        whole = isinstance(count, int | np.integer) and not isinstance(count, bool)
-        if not whole or count < 1:
-            raise InvalidInputError(
-                f"{name}={count!r} is not accepted; give a whole number of at least 1."
-            )
 
 
 def _check_options(device: str, precision: str) -> tuple[str, str]:

@@ -1,13 +1,14 @@
 """What a training sees: draws of one truth in turn, and a validation draw."""
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import xarray as xr
 
-from xdvarnet.errors import InvalidInputError
+from xdvarnet.errors import InvalidInputError, warn
 from xdvarnet.grids.checks import check_dataset, check_times, check_variable
-from xdvarnet.grids.coords import find_axes
+from xdvarnet.grids.coords import find_axes, find_grid
 from xdvarnet.grids.internal import to_internal
 from xdvarnet.models.base import Analysis, Reconstructor
 from xdvarnet.models.domain import analyse
@@ -199,4 +200,26 @@ class Validation:
         errors = analysis.mean[name] - self._draw.truth[name]
         return float(
             np.sqrt(np.nanmean(np.square(errors[self._days][:, self._draw.observations.sea])))
+        )
+
+
+def span(dataset: xr.Dataset) -> str:
+    """Title and first and last day of a dataset, for a model's provenance."""
+    time = dataset[find_axes(dataset).time]
+    title = dataset.attrs.get("title", "untitled")
+    return f"{title}, {str(time.values[0])[:10]} to {str(time.values[-1])[:10]}"
+
+
+def lasting_repr(value: object) -> str:
+    """Return the repr without a memory address, which is another in each run."""
+    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
+
+
+def warn_of_common_days(truth: xr.Dataset, scored: np.ndarray) -> None:
+    """Warn if scored validation days (days since 1950-01-01) are also training days."""
+    common = np.intersect1d(np.floor(find_grid(truth).days), np.floor(scored))
+    if common.size:
+        warn(
+            f"{common.size} of the {scored.size} validation days that are scored are also in the "
+            "training data: the validation RMSE is too low. Set validation_period to other days."
         )
