@@ -7,21 +7,15 @@ from toys import toy_model, toy_system, toy_truth
 import xdvarnet
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError
 from xdvarnet.models.draws import Augmentation
-from xdvarnet.models.fitting import TrainingDraws, Validation, check_maps
+from xdvarnet.models.fitting import DrawPool, ObservedTruth, check_maps, observed_validation
 
 
 def training_draws(pool=2, simulate=None):
-    return TrainingDraws(
-        toy_truth(),
-        simulate,
-        toy_system(),
-        None,
-        {"ssh": "m"},
-        xdvarnet.Window(5, 12, 16),
-        Augmentation(),
-        pool=pool,
-        seed=7,
+    window, augmentation = xdvarnet.Window(5, 12, 16), Augmentation()
+    observed = ObservedTruth(
+        toy_truth(), simulate, toy_system(), None, {"ssh": "m"}, window.time, augmentation
     )
+    return DrawPool(observed, window, augmentation, pool=pool, seed=7)
 
 
 def values(draws, epoch):
@@ -56,7 +50,7 @@ def test_the_validation_error_is_that_of_the_maps_on_the_chosen_days():
     model = toy_model()
     model.background = xdvarnet.MeanMapBackground(truth.drop_vars("sea").mean("time"))
     period = slice("2020-02-08", "2020-02-12")
-    validation = Validation(model, truth, period, toy_system(), seed=11)
+    validation = observed_validation(model, truth, period, toy_system(), seed=11)
     maps = toy_system().observe(truth, rng=np.random.default_rng(11)).dvarnet.reconstruct(model)
     expected = maps.sel(time=period).dvarnet.score(truth)["rmse"]
     np.testing.assert_allclose(validation.rmse(), expected, rtol=1e-4)
@@ -107,7 +101,9 @@ def test_what_is_no_complete_maps_is_refused(change, error, message):
 
 def test_the_validation_knows_its_days():
     period = slice("2020-02-08", "2020-02-12")
-    validation = Validation(toy_model(first_guess=False), toy_truth(), period, toy_system(), 1)
+    validation = observed_validation(
+        toy_model(first_guess=False), toy_truth(), period, toy_system(), 1
+    )
     epoch = np.datetime64("1950-01-01")
     np.testing.assert_array_equal(
         epoch + validation.days.astype("timedelta64[D]"),

@@ -22,11 +22,12 @@ from xdvarnet.models.base import Analysis, Observations, Reconstructor, Training
 from xdvarnet.models.description import describe
 from xdvarnet.models.draws import Augmentation, Draw, stack
 from xdvarnet.models.fitting import (
+    DrawPool,
+    ObservedTruth,
     Simulate,
-    TrainingDraws,
-    Validation,
     check_maps,
     lasting_repr,
+    observed_validation,
     span,
     warn_of_common_days,
 )
@@ -436,19 +437,20 @@ class DVarNet:
             "seeds drawn from rng": f"{training_seed} and {validation_seed}",
         }
         self._adopt(truth)
-        scored = Validation(self, validation, validation_period, observe, int(validation_seed))
+        scored = observed_validation(
+            self, validation, validation_period, observe, int(validation_seed)
+        )
         warn_of_common_days(truth, scored.days)
-        draws = TrainingDraws(
+        observed = ObservedTruth(
             truth,
             simulate,
             observe,
             self.first_guess,
             self.variables,
-            self.window,
+            self.window.time,
             augmentation,
-            pool=pool,
-            seed=int(training_seed),
         )
+        draws = DrawPool(observed, self.window, augmentation, pool=pool, seed=int(training_seed))
 
         def batches(epoch: int) -> Iterator[Batch]:
             windows = draws.windows(epoch, steps_per_epoch * batch_size)

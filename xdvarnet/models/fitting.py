@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
@@ -67,28 +68,20 @@ def check_maps(dataset: xr.Dataset, variables: Mapping[str, str], role: str) -> 
     return dataset
 
 
-class TrainingDraws:
-    """The last draws of a truth: each epoch adds one and forgets the oldest.
+class DrawPool:
+    """The last draws of a training: each epoch adds one and forgets the oldest.
 
     Epoch k sees the same draws and windows however often it is asked for, and whatever came before:
     a training that goes on from a checkpoint sees what it would have seen.
 
     Parameters
     ----------
-    truth : xarray.Dataset
-        Complete maps.
-    simulate : callable or None
-        Gives other complete maps from a generator, for every second draw.
-    system : ObservingSystem
-        What observes them.
-    first_guess : Reconstructor or None
-        Analysed for each draw.
-    variables : mapping of str to str
-        Names and units.
+    make : callable
+        From the number of a draw and a generator to the draw, such as `ObservedTruth`.
     window : Window
         What is cut out.
     augmentation : Augmentation
-        How draws differ from the truth.
+        How windows differ from the draws.
     pool : int
         Number of draws kept.
     seed : int
@@ -97,20 +90,14 @@ class TrainingDraws:
 
     def __init__(
         self,
-        truth: xr.Dataset,
-        simulate: Simulate | None,
-        system: ObservingSystem,
-        first_guess: Reconstructor | None,
-        variables: Mapping[str, str],
+        make: Callable[[int, np.random.Generator], Draw],
         window: Window,
         augmentation: Augmentation,
         *,
         pool: int,
         seed: int,
     ) -> None:
-        self._truth, self._simulate = truth, simulate
-        self._system, self._first_guess = system, first_guess
-        self._variables, self._window, self._augmentation = variables, window, augmentation
+        self._make, self._window, self._augmentation = make, window, augmentation
         self._pool, self._seed = pool, seed
         self._draws: dict[int, Draw] = {}
 
@@ -125,20 +112,100 @@ class TrainingDraws:
     def _draw(self, number: int) -> Draw:
         if number in self._draws:
             return self._draws[number]
-        rng = np.random.default_rng([self._seed, 0, number])
-        simulated = self._simulate is not None and number % 2 == 1
-        truth = self._simulate(rng) if simulated else self._truth
-        truth, background = vary(truth, self._augmentation, self._window.time, rng)
-        return draw(truth, self._system, background, self._first_guess, self._variables, rng)
+        return self._make(number, np.random.default_rng([self._seed, 0, number]))
 
 
+@dataclass(frozen=True)
+class ObservedTruth:
+    """Draws of simulated observations of complete maps.
+
+    Attributes
+    ----------
+    truth : xarray.Dataset
+        Complete maps.
+    simulate : callable or None
+        Gives other complete maps from a generator, for every second draw.
+    system : ObservingSystem
+        What observes them.
+    first_guess : Reconstructor or None
+        Analysed for each draw.
+    variables : mapping of str to str
+        Names and units.
+    days : int
+        Length of the running basin mean.
+    augmentation : Augmentation
+        How draws differ from the truth.
+    """
+
+    truth: xr.Dataset
+    simulate: Simulate | None
+    system: ObservingSystem
+    first_guess: Reconstructor | None
+    variables: Mapping[str, str]
+    days: int
+    augmentation: Augmentation
+
+    def __call__(self, number: int, rng: np.random.Generator) -> Draw:
+        """Make draw `number`."""
+        simulated = self.simulate is not None and number % 2 == 1
+        truth = self.simulate(rng) if simulated else self.truth
+        truth, background = vary(truth, self.augmentation, self.days, rng)
+        return draw(truth, self.system, background, self.first_guess, self.variables, rng)
+
+
+@dataclass(frozen=True)
 class Validation:
-    """The error of a model on one draw of other days.
+    """The error of a model on one draw.
+
+    Attributes
+    ----------
+    model : Reconstructor
+        Scored with its present weights at each call.
+    draw : Draw
+        The observations, and what is known of the truth, NaN elsewhere.
+    positions : slice or numpy.ndarray
+        Positions of the days that are scored.
+    """
+
+    model: Reconstructor
+    draw: Draw
+    positions: slice | np.ndarray = slice(None)
+
+    @property
+    def days(self) -> np.ndarray:
+        """The days that are scored, since 1950-01-01."""
+        return self.draw.observations.days[self.positions]
+
+    def rmse(self) -> float:
+        """Root mean square error over sea of the first variable, in its units."""
+        return self._rmse(analyse(self.model, self.draw.observations))
+
+    def first_guess_rmse(self) -> float | None:
+        """Error of the first guess alone; None without one."""
+        guess = self.draw.observations.first_guess
+        return None if guess is None else self._rmse(guess)
+
+    def _rmse(self, analysis: Analysis) -> float:
+        name = next(iter(self.model.variables))
+        errors = analysis.mean[name] - self.draw.truth[name]
+        return float(
+            np.sqrt(np.nanmean(np.square(errors[self.positions][:, self.draw.observations.sea])))
+        )
+
+
+def observed_validation(
+    model: Reconstructor,
+    truth: xr.Dataset,
+    period: slice | None,
+    system: ObservingSystem,
+    seed: int,
+) -> Validation:
+    """Observe a truth of other days once.
 
     Parameters
     ----------
     model : Reconstructor
-        Scored with its present weights at each call; its background is used.
+        Its background is used.
     truth : xarray.Dataset
         Complete maps.
     period : slice or None
@@ -148,59 +215,22 @@ class Validation:
     seed : int
         Of the draw.
 
-    Attributes
-    ----------
-    days : numpy.ndarray
-        The days that are scored, since 1950-01-01.
-
     Raises
     ------
     InvalidInputError
         If the truth has no day in the period.
     """
-
-    def __init__(
-        self,
-        model: Reconstructor,
-        truth: xr.Dataset,
-        period: slice | None,
-        system: ObservingSystem,
-        seed: int,
-    ) -> None:
-        time = find_axes(truth).time
-        days = xr.DataArray(np.arange(truth.sizes[time]), coords=[truth[time]], dims=[time])
-        self._days = days.sel({time: period or slice(None)}).values
-        if self._days.size == 0:
-            raise InvalidInputError(
-                f"no day of the validation data ({truth[time].values[0]} to "
-                f"{truth[time].values[-1]}) is in the validation period {period}."
-            )
-        self._model = model
-        self._draw = draw(
-            truth,
-            system,
-            model.background,
-            model.first_guess,
-            model.variables,
-            np.random.default_rng(seed),
+    time = find_axes(truth).time
+    days = xr.DataArray(np.arange(truth.sizes[time]), coords=[truth[time]], dims=[time])
+    positions = days.sel({time: period or slice(None)}).values
+    if positions.size == 0:
+        raise InvalidInputError(
+            f"no day of the validation data ({truth[time].values[0]} to "
+            f"{truth[time].values[-1]}) is in the validation period {period}."
         )
-        self.days = self._draw.observations.days[self._days]
-
-    def rmse(self) -> float:
-        """Root mean square error over sea of the first variable, in its units."""
-        return self._rmse(analyse(self._model, self._draw.observations))
-
-    def first_guess_rmse(self) -> float | None:
-        """Error of the first guess alone; None without one."""
-        guess = self._draw.observations.first_guess
-        return None if guess is None else self._rmse(guess)
-
-    def _rmse(self, analysis: Analysis) -> float:
-        name = next(iter(self._model.variables))
-        errors = analysis.mean[name] - self._draw.truth[name]
-        return float(
-            np.sqrt(np.nanmean(np.square(errors[self._days][:, self._draw.observations.sea])))
-        )
+    rng = np.random.default_rng(seed)
+    made = draw(truth, system, model.background, model.first_guess, model.variables, rng)
+    return Validation(model, made, positions)
 
 
 def span(dataset: xr.Dataset) -> str:
