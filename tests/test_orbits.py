@@ -1,12 +1,21 @@
+"""Ground tracks: where and when a satellite is above the turning Earth."""
+
+import dataclasses
+
 import numpy as np
 import pytest
 import xarray as xr
 
 from xdvarnet.observing.missions import MISSIONS
-from xdvarnet.observing.orbits import ground_track
+from xdvarnet.observing.orbits import ground_speed, ground_track, heading
 
 each_mission = pytest.mark.parametrize(
     "mission", MISSIONS.values(), ids=[name for name in MISSIONS]
+)
+each_repeating = pytest.mark.parametrize(
+    "mission",
+    [mission for mission in MISSIONS.values() if not mission.drifts],
+    ids=lambda mission: mission.name,
 )
 
 
@@ -23,7 +32,7 @@ def ascending_nodes(mission, phase):
     return longitude
 
 
-@each_mission
+@each_repeating
 def test_track_closes_after_the_repeat_cycle_and_not_before(mission):
     points = 97  # in a revolution
     cycle = points * mission.repeat_revolutions
@@ -38,11 +47,37 @@ def test_track_closes_after_the_repeat_cycle_and_not_before(mission):
     assert np.abs(angle(nodes[1:] - nodes[0])).min() > 0.9 * mission.track_spacing
 
 
-@each_mission
+@each_repeating
 def test_nodes_divide_the_equator_evenly(mission):
     nodes = np.sort(ascending_nodes(mission, 0.1) % 360)
     assert nodes.size == mission.repeat_revolutions
     np.testing.assert_allclose(np.diff(nodes), mission.track_spacing, atol=1e-6)
+
+
+def test_drifting_track_comes_near_itself_and_never_closes():
+    """After 35 days SARAL is two degrees west of where it was, as published."""
+    mission = MISSIONS["saral"]
+    points, revolutions = 97, mission.repeat_revolutions
+    cycle = points * revolutions
+    days, longitude, latitude = ground_track(
+        mission, 0, 1.1 * mission.repeat_days, phase=0.37, step=mission.nodal_period / points
+    )
+    again = latitude.size - cycle
+    assert days[cycle] == pytest.approx(35.0054)
+    np.testing.assert_allclose(latitude[cycle:], latitude[:again], atol=1e-7)
+    np.testing.assert_allclose(angle(longitude[cycle:] - longitude[:again]), -1.99, atol=1e-6)
+    nodes = ground_track(mission, 0, 1000, phase=0.37, step=mission.nodal_period)[1]
+    assert np.abs(angle(nodes[1:] - nodes[0])).min() > 1e-4
+
+
+def test_sentinel3_tracks_are_those_of_one_plane():
+    """The satellite ahead passes 140 degrees of a revolution earlier where the Earth turns to."""
+    first, second = MISSIONS["sentinel3a"], MISSIONS["sentinel3b"]
+    earlier = 140 / 360 * first.nodal_period / 86400
+    node = ground_track(second, 100, 101, phase=second.phase(0.3), step=first.nodal_period)
+    ahead = angle(node[1] - ground_track(first, 100, 101, phase=0.3, step=first.nodal_period)[1])
+    turn = 360 * first.nodal_days * earlier / first.repeat_days
+    np.testing.assert_allclose(ahead, turn, atol=1e-6)
 
 
 @each_mission
@@ -96,13 +131,14 @@ def test_tracks_of_jason_cross_at_the_published_angle():
     assert 2 * np.degrees(from_north) == pytest.approx(39.5, abs=0.2)
 
 
-def test_interleaved_tracks_lie_half_way():
-    jason, topex = MISSIONS["jason1"], MISSIONS["topex_interleaved"]
+@pytest.mark.parametrize("name", ["topex_interleaved", "jason3", "sentinel3b"])
+def test_interleaved_tracks_lie_half_way(name):
+    mission = MISSIONS[name]
     phase = 0.9
-    fixed = ascending_nodes(jason, phase)
-    moved = ascending_nodes(topex, phase + topex.track_spacing / 720)
+    fixed = ascending_nodes(MISSIONS[mission.partner], phase)
+    moved = ascending_nodes(mission, mission.phase(phase))
     distance = np.abs(angle(moved[:, None] - fixed[None, :])).min(axis=1)
-    np.testing.assert_allclose(distance, jason.track_spacing / 2, atol=1e-6)
+    np.testing.assert_allclose(distance, mission.track_spacing / 2, atol=1e-6)
 
 
 @each_mission
@@ -140,28 +176,83 @@ def test_successive_periods_join():
     np.testing.assert_allclose(np.diff(whole[0]) * 86400, 0.9, atol=1e-5)
 
 
-def test_track_is_that_of_the_real_jason(shared_data):
-    with xr.open_dataset(shared_data("dt_global_j1_phy_l3_20070101.nc")) as real:
+@each_mission
+def test_heading_is_the_direction_to_the_next_point(mission):
+    """By the azimuth of the great circle to it, from pyproj."""
+    pyproj = pytest.importorskip("pyproj")
+    sphere = pyproj.Geod(a=6371e3, b=6371e3)
+    days, longitude, latitude = ground_track(mission, 7, 7.2, phase=0.8, step=0.5)
+    here, there = slice(0, -1, 40), slice(1, None, 40)
+    leaving, back, _ = sphere.inv(
+        longitude[here], latitude[here], longitude[there], latitude[there]
+    )
+    assert np.ptp(leaving) > 90  # ascending, descending and the turning points
+    azimuth = leaving + angle(back + 180 - leaving) / 2
+    middle = days[here] + 0.25 / 86400
+    np.testing.assert_allclose(angle(heading(mission, middle) - azimuth), 0, atol=2e-3)
+
+
+@each_mission
+def test_ground_speed_is_that_between_points_on_the_equator(mission):
+    """And nearly that elsewhere, along the great circle, by pyproj."""
+    pyproj = pytest.importorskip("pyproj")
+    sphere = pyproj.Geod(a=6371e3, b=6371e3)
+    _, longitude, latitude = ground_track(mission, 0, 0.1, phase=0.8, step=0.5)
+    _, _, metres = sphere.inv(longitude[:-1], latitude[:-1], longitude[1:], latitude[1:])
+    speed = metres / 500
+    assert speed[0] == pytest.approx(ground_speed(mission), rel=1e-5)
+    np.testing.assert_allclose(speed, ground_speed(mission), rtol=0.02)
+
+
+def departures(path, mission, radius, every):
+    """Fit the place and the time of the orbit to real points, and return what remains.
+
+    Standard deviation of the latitude, and departures eastward from the track, both in degrees.
+    `radius` is that of the orbit in km: it gives the geocentric latitude of the satellite.
+    """
+    with xr.open_dataset(path) as real:
         days = (real["time"].values - np.datetime64("1950-01-01", "ns")) / np.timedelta64(1, "D")
         latitude, longitude = real["latitude"].values, real["longitude"].values
-    # geodetic latitude to that of the satellite, which is 7714 km from the centre of the Earth
     flattening = 1 / 298.257
     geocentric = latitude - np.degrees(
-        flattening * 6378.137 / 7714.43 * np.sin(2 * np.radians(latitude))
+        flattening * 6378.137 / radius * np.sin(2 * np.radians(latitude))
     )
-    mission = MISSIONS["jason1"]
     track_days, track_longitude, track_latitude = ground_track(
-        mission, days[0] - 0.1, days[-1] + 0.2, phase=0.0
+        mission, days[0] - 0.1, days[-1] + 0.2, phase=0.0, step=5
     )
     # the real time of the node and its longitude are unknown: fit the two
     shifts = np.arange(0, mission.nodal_period, 1) / 86400
     misfit = [
-        np.std(np.interp(days[::200] + shift, track_days, track_latitude) - geocentric[::200])
+        np.std(np.interp(days[::every] + shift, track_days, track_latitude) - geocentric[::every])
         for shift in shifts
     ]
     shifted = days + shifts[np.argmin(misfit)]
-    assert min(misfit) < 0.06  # degrees; the real orbit is not quite a circle
     expected = np.interp(shifted, track_days, np.unwrap(track_longitude, period=360))
     turn = np.exp(1j * np.radians(longitude - expected))
     east = np.degrees(np.angle(turn / turn.mean())) * np.cos(np.radians(latitude))
-    assert np.abs(east).max() < 0.11
+    return min(misfit), np.abs(east)
+
+
+def test_track_is_that_of_the_real_jason(shared_data):
+    path = shared_data("dt_global_j1_phy_l3_20070101.nc")
+    misfit, east = departures(path, MISSIONS["jason1"], 7714.43, every=200)
+    assert misfit < 0.06  # degrees; the real orbit is not quite a circle
+    assert east.max() < 0.11
+
+
+def test_track_is_that_of_the_real_cryosat2(shared_data):
+    """For 37 days, to 5 km; with 368 turns of the Earth in a cycle it would drift away."""
+    path = shared_data("dt_gulfstream_c2_phy_l3_20161220_20170126.nc")
+    misfit, east = departures(path, MISSIONS["cryosat2"], 7095.3, every=9)
+    assert misfit < 0.35
+    assert east.max() < 0.06
+    other = dataclasses.replace(MISSIONS["cryosat2"], nodal_days=368)
+    assert departures(path, other, 7095.3, every=9)[1].max() > 10
+
+
+def test_track_is_that_of_the_drifting_saral(shared_data):
+    """Five months into the drift, where it was a little faster, and no more that of Envisat."""
+    path = shared_data("dt_gulfstream_alg_phy_l3_20161221_20170104.nc")
+    _, drifting = departures(path, MISSIONS["saral"], 7166.0, every=1)
+    _, repeating = departures(path, MISSIONS["envisat"], 7166.0, every=1)
+    assert drifting.max() < 0.35 and repeating.max() > 1.5

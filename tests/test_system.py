@@ -7,7 +7,9 @@ from xdvarnet._random import default_rng
 from xdvarnet.datasets import mediterranean
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError, XdvarnetWarning
 from xdvarnet.observing.missions import MISSIONS
+from xdvarnet.observing.noise import KarinNoise
 from xdvarnet.observing.orbits import ground_track
+from xdvarnet.observing.swath import swath_points
 from xdvarnet.observing.system import ObservingSystem, observe
 
 FOUR = ["jason1", "envisat", "gfo", "topex_interleaved"]
@@ -50,9 +52,13 @@ def points_of(dataset, mission, seed):
     first = int(
         (dataset["time"].values[0] - np.datetime64("1950-01-01", "ns")) / np.timedelta64(1, "D")
     )
-    days, longitude, latitude = ground_track(
+    swath = MISSIONS[mission].swath is not None
+    days, longitude, latitude = (swath_points if swath else ground_track)(
         MISSIONS[mission], first, first + dataset.sizes["time"], phase=phase, region=(-7, 9, 31, 40)
     )
+    if swath:
+        days = np.repeat(days, longitude.shape[1])
+        longitude, latitude = longitude.ravel(), latitude.ravel()
     edges = [first + np.arange(dataset.sizes["time"] + 1)]
     for name in ("lat", "lon"):
         centres, half = dataset[name].values, SPACING[name] / 2
@@ -205,6 +211,160 @@ def test_interleaved_missions_do_not_fly_the_same_tracks():
             np.round((longitude + 5) / 0.4).astype(int),
         ] = True
     np.testing.assert_array_equal(both, expected)
+
+
+@pytest.mark.parametrize(
+    ("name", "partner"), [("jason3", "sentinel6"), ("sentinel3b", "sentinel3a")]
+)
+def test_a_mission_keeps_its_place_beside_its_partner(name, partner):
+    """In any order, the two are seen where the partner's phase puts both of them."""
+    dataset = field(0.0)
+    for missions in ([name, partner], [partner, name]):
+        both = observe(dataset, missions, noise=0, rng=11)["ssh"].notnull()
+        phase = np.random.default_rng(11).random(2)[missions.index(partner)]
+        first = int(
+            (dataset["time"].values[0] - np.datetime64("1950-01-01", "ns")) / np.timedelta64(1, "D")
+        )
+        expected = np.zeros((DAYS, ROWS, COLUMNS), bool)
+        for mission, of_mission in ((partner, phase), (name, MISSIONS[name].phase(phase))):
+            days, longitude, latitude = ground_track(
+                MISSIONS[mission],
+                first,
+                first + DAYS,
+                phase=of_mission,
+                region=(-5.2, 7.2, 32.875, 38.375),
+            )
+            expected[
+                (days - first).astype(int),
+                np.round((latitude - 33) / 0.25).astype(int),
+                np.round((longitude + 5) / 0.4).astype(int),
+            ] = True
+        np.testing.assert_array_equal(both, expected)
+
+
+# swath
+
+
+def test_swath_lies_on_both_sides_of_its_nadir(smooth):
+    """The altimeter of SWOT sees the gap of its own swath: on the same days, cells in a row."""
+    swath = observe(smooth, ["swot"], noise=0, rng=3)["ssh"].notnull()
+    nadir = observe(smooth, ["swot_nadir"], noise=0, rng=3)["ssh"].notnull()
+    both = observe(smooth, ["swot_nadir", "swot"], noise=0, rng=3)["ssh"].notnull()
+    np.testing.assert_array_equal(both, swath | nadir)
+    seen = nadir.any(("lat", "lon")).values
+    assert seen.any() and (swath.any(("lat", "lon")).values[seen]).all()
+    assert swath.sum() > 3 * nadir.sum()
+    # a cell below the satellite has its neighbours one or two columns on seen by the swath
+    beside = swath.shift(lon=2, fill_value=False) | swath.shift(lon=-2, fill_value=False)
+    assert float((nadir & beside).sum() / nadir.sum()) > 0.9
+
+
+def test_pixels_of_the_swath_are_measurements_like_others():
+    """Cells hold the mean of their pixels, on a linear field, by brute force."""
+    dataset = field(0.0)
+    dataset["ssh"] = (0 * dataset["ssh"] + 2 * dataset["lat"] - 3 * dataset["lon"]).transpose(
+        "time", "lat", "lon"
+    )
+    points, edges = points_of(dataset, "swot", seed=1)
+    counts, _ = np.histogramdd(points, edges)
+    sums, _ = np.histogramdd(points, edges, weights=2 * points[:, 1] - 3 * points[:, 2])
+    with np.errstate(invalid="ignore"):
+        expected = (sums / counts)[:, 1:-1, 1:-1]
+    observed = observe(dataset, ["swot"], noise=0.0, rng=1)["ssh"].values[:, 1:-1, 1:-1]
+    np.testing.assert_allclose(observed, expected, rtol=0, atol=1e-9)
+
+
+def test_swath_across_the_meridian(smooth):
+    """Both conventions of longitude, and a basin in two pieces, give the same."""
+    reference = observe(smooth, ["swot"], noise=0.1, rng=12)
+    east = smooth.assign_coords(lon=smooth["lon"] % 360)
+    observed = observe(east, ["swot"], noise=0.1, rng=12)
+    np.testing.assert_allclose(observed["ssh"], reference["ssh"], atol=1e-9)
+    ordered = observe(east.sortby("lon"), ["swot"], noise=0.1, rng=12)
+    np.testing.assert_allclose(ordered["ssh"].sel(lon=east["lon"]), reference["ssh"], atol=1e-9)
+
+
+# noise of each mission
+
+
+def test_equal_noise_of_each_mission_is_that_of_all(smooth):
+    """Bit by bit, and more names than are flown may be given."""
+    each = {name: 0.1 for name in MISSIONS}
+    first = observe(smooth, FOUR, noise=0.1, rng=9)["ssh"]
+    second = observe(smooth, FOUR, noise=each, rng=9)["ssh"]
+    np.testing.assert_array_equal(first, second)
+
+
+def test_each_mission_has_its_own_noise(smooth):
+    """Where only one mission measures, the error is its own."""
+    alone = {
+        name: observe(smooth, [name], noise=0, rng=0)["ssh"].notnull() for name in ("gfo", "saral")
+    }
+    system = ObservingSystem(["gfo", "saral"], noise={"saral": 0.0, "gfo": 0.5})
+    truth = observe(smooth, ["gfo", "saral"], noise=0.0, rng=0)["ssh"]
+    error = system.observe(smooth, rng=0)["ssh"] - truth
+    gfo = alone["gfo"].values  # drawn first: its tracks are those of the pair
+    assert float(error.where(gfo).std()) > 0.2
+    np.testing.assert_array_equal(error.where(~gfo & truth.notnull(), 0.0), 0.0)
+
+
+def test_karin_noise_is_in_the_units_of_each_variable():
+    """A hundred times more in cm than in m, with tilts and without."""
+    dataset = field(0.0)
+    noise = {"gfo": 0.0, "swot": KarinNoise(3.0, roll=2.0, phase=1.0)}
+    metres = observe(dataset, ["gfo", "swot"], noise=noise, rng=4)["ssh"]
+    dataset["ssh"].attrs["units"] = "cm"
+    centimetres = observe(dataset, ["gfo", "swot"], noise=noise, rng=4)["ssh"]
+    assert 0.005 < float(metres.std()) < 0.2
+    np.testing.assert_allclose(centimetres, 100 * metres, rtol=1e-12)
+    assert centimetres.attrs["units"] == "cm"
+
+
+def test_karin_noise_of_a_variable_without_units():
+    """Metres are assumed, with a warning; the noise of the altimeters needs none."""
+    dataset = field(0.0)
+    del dataset["ssh"].attrs["units"]
+    noise = {"swot": KarinNoise()}
+    with pytest.warns(XdvarnetWarning, match="'ssh' has no attribute 'units'; 'm' is assumed"):
+        observed = observe(dataset, ["swot"], noise=noise, rng=4)
+    np.testing.assert_array_equal(
+        observed["ssh"], observe(field(0.0), ["swot"], noise=noise, rng=4)["ssh"]
+    )
+
+
+def test_karin_noise_of_a_temperature():
+    """It is a height."""
+    dataset = field(0.0)
+    dataset["ssh"].attrs["units"] = "degC"
+    with pytest.raises(InvalidInputError, match="units 'degC', which do not convert to 'm'"):
+        observe(dataset, ["swot"], noise={"swot": KarinNoise()}, rng=4)
+    observe(dataset, ["swot"], noise=0.3, rng=4)
+
+
+def test_a_mapping_is_kept_and_written_readably(smooth, tmp_path):
+    """The system is equal to its own words, and the attributes go into a file."""
+    noise = {"swot": KarinNoise(roll=0.5), "gfo": 0.02, "saral": 0.01}
+    system = ObservingSystem(["gfo", "swot"], noise=noise)
+    assert list(system.noise) == ["gfo", "swot"]
+    assert system == eval(repr(system))
+    observed = system.observe(smooth, rng=3)
+    xr.testing.assert_identical(
+        observed, observe(smooth, ["gfo", "swot"], noise=dict(reversed(noise.items())), rng=3)
+    )
+    assert observed.attrs["observing_noise"] == (
+        "{'gfo': 0.02, 'swot': KarinNoise(significant_wave_height=2.0, roll=0.5, phase=0.0, "
+        "correlation_length=1000.0)}"
+    )
+    observed.to_netcdf(tmp_path / "observations.nc", engine="h5netcdf")
+
+
+def test_lazy_swath_equals_eager(smooth):
+    """In chunks of time and space, with correlated errors."""
+    pytest.importorskip("dask")
+    noise = {"gfo": 0.1, "swot": KarinNoise(roll=1.0)}
+    eager = observe(smooth, ["swot", "gfo"], noise=noise, rng=12)
+    lazy = observe(smooth.chunk(time=4, lat=7, lon=10), ["swot", "gfo"], noise=noise, rng=12)
+    xr.testing.assert_identical(lazy.compute(), eager)
 
 
 # conventions of the data
@@ -422,13 +582,29 @@ def test_system_is_what_the_function_does(smooth):
             ["jason9"],
             0.1,
             UnknownNameError,
-            "unknown mission 'jason9'; known are envisat, gfo",
+            "unknown mission 'jason9'; known are cryosat2, envisat, gfo, hy2b, jason1, jason3, "
+            "saral, sentinel3a, sentinel3b, sentinel6, swot, swot_nadir, topex_interleaved",
         ),
-        ([], 0.1, InvalidInputError, "no missions given; choose from envisat"),
+        ([], 0.1, InvalidInputError, "no missions given; choose from cryosat2, envisat"),
         (["gfo", "gfo"], 0.1, InvalidInputError, "repeat a name"),
         (["gfo"], -0.1, InvalidInputError, "noise=-0.1 is not accepted; give zero or more"),
         (["gfo"], np.nan, InvalidInputError, "noise=nan is not accepted"),
         (["gfo"], "much", InvalidInputError, "noise='much' is no number"),
+        (
+            ["gfo", "saral", "jason1"],
+            {"gfo": 0.1},
+            InvalidInputError,
+            "noise has no saral, jason1; it has gfo. Give the noise of each mission",
+        ),
+        (["gfo"], {}, InvalidInputError, "noise has no gfo; it has nothing"),
+        (["gfo"], {"gfo": -1}, InvalidInputError, r"noise\['gfo'\]=-1 is not accepted"),
+        (
+            ["gfo", "swot"],
+            {"gfo": KarinNoise(), "swot": 0.1},
+            InvalidInputError,
+            r"noise\['gfo'\] is a KarinNoise.* gfo is a nadir altimeter; give a number",
+        ),
+        (["swot"], KarinNoise(), InvalidInputError, r"give a mapping .* such as {'swot': Karin"),
     ],
 )
 def test_bad_system(smooth, missions, noise, error, message):

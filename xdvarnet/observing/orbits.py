@@ -1,7 +1,8 @@
-"""Ground tracks of repeat orbits."""
+"""Ground tracks of circular orbits."""
 
 import numpy as np
 
+from xdvarnet.grids.coords import EARTH_RADIUS
 from xdvarnet.observing.missions import Mission
 
 Region = tuple[float, float, float, float]
@@ -20,7 +21,7 @@ def ground_track(
     step: float = 1.0,
     region: Region | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    r"""Positions below a satellite on a circular orbit that repeats its ground track.
+    r"""Positions below a satellite on a circular orbit.
 
     At the argument of latitude :math:`u = 2 \pi t / T`, with the nodal period :math:`T` and the
     inclination :math:`i`,
@@ -31,8 +32,8 @@ def ground_track(
         \lambda = \lambda_0 - 360° D t / R + \operatorname{atan2}(\cos i \sin u, \cos u)
 
     where the Earth turns `D` times below the orbital plane in a repeat cycle `R`, so that the track
-    closes exactly. The Earth is taken as a sphere: these latitudes are geocentric, and up to 0.2
-    degrees nearer the equator than geodetic ones.
+    closes exactly if `D` is a whole number, and else drifts. The Earth is taken as a sphere: these
+    latitudes are geocentric, and up to 0.2 degrees nearer the equator than geodetic ones.
 
     Parameters
     ----------
@@ -88,6 +89,47 @@ def ground_track(
     longitude = west + (node + from_node - west) % 360
     inside = longitude < east if east - west >= 360 else longitude <= east
     return index[inside] * (step / 86400), longitude[inside], latitude[inside]
+
+
+def heading(mission: Mission, days: np.ndarray) -> np.ndarray:
+    """Direction in which a ground track runs on the turning Earth.
+
+    Parameters
+    ----------
+    mission : Mission
+        The orbit.
+    days : numpy.ndarray
+        Days since 1950-01-01, as `ground_track` returns them.
+
+    Returns
+    -------
+    numpy.ndarray
+        Degrees clockwise from north, in the shape of `days`.
+
+    Examples
+    --------
+    >>> from xdvarnet.observing.missions import MISSIONS
+    >>> heading(MISSIONS["jason1"], np.zeros(1)).round(1)  # half of the published crossing angle
+    array([19.7])
+    """
+    cycles = days / mission.repeat_days
+    inclination = np.radians(mission.inclination)
+    cosine = np.cos(np.radians(_latitude(mission, cycles)))
+    # both times the cosine, in radians of the orbit per revolution
+    northward = np.sin(inclination) * np.cos(_argument(mission, cycles))
+    turns = mission.nodal_days / mission.repeat_revolutions
+    eastward = np.cos(inclination) - turns * cosine**2
+    return np.degrees(np.arctan2(eastward, northward))
+
+
+def ground_speed(mission: Mission) -> float:
+    """Speed of the point below the satellite, in km a second, where it crosses the equator.
+
+    Elsewhere it is the same to 1 or 2 %.
+    """
+    turns = mission.nodal_days / mission.repeat_revolutions
+    relative = np.sqrt(1 + turns**2 - 2 * turns * np.cos(np.radians(mission.inclination)))
+    return float(2 * np.pi * EARTH_RADIUS / mission.nodal_period * relative)
 
 
 def _argument(mission: Mission, cycles: np.ndarray) -> np.ndarray:

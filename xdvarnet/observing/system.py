@@ -1,6 +1,6 @@
 """Observe gridded fields as a constellation of altimeters would."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,37 +8,34 @@ import xarray as xr
 
 from xdvarnet._random import RandomState, default_rng
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, warn
-from xdvarnet.grids.checks import (
-    check_dataset,
-    check_known,
-    check_positive,
-    check_times,
-    check_values,
-)
+from xdvarnet.grids.checks import check_dataset, check_known, check_values, units_factor
 from xdvarnet.grids.coords import Grid, find_grid
 from xdvarnet.grids.history import add_history
+from xdvarnet.observing.measurements import Measurements, find_measurements
 from xdvarnet.observing.missions import MISSIONS
-from xdvarnet.observing.orbits import ground_track
+from xdvarnet.observing.noise import KarinNoise, Noise, check_noise, draw_errors
 
 
 @dataclass(frozen=True)
 class ObservingSystem:
-    """What observes: nadir altimeters with a noise.
+    """What observes: altimeters, nadir and swath, with a noise.
 
     Parameters
     ----------
     missions : sequence of str
         Names, of `xdvarnet.observing.missions.MISSIONS`.
-    noise : float
-        Standard deviation of the error of one measurement (one a second), independent from one to
-        the next, in the units of the data.
+    noise : float or mapping of str to (float or KarinNoise)
+        Standard deviation of the error of one measurement (one a second, or one pixel of a swath),
+        independent from one to the next, in the units of the data. Of a mapping, each mission has
+        its own; that of a swath may be a `KarinNoise`.
 
     Raises
     ------
     UnknownNameError
         If a mission is unknown.
     InvalidInputError
-        If there is no mission, one is given twice, or the noise is negative or no number.
+        If there is no mission, one is given twice or has no noise, or a noise is negative or no
+        number.
     InvalidTypeError
         If the missions are no sequence, such as a set, whose order differs from run to run.
 
@@ -52,7 +49,7 @@ class ObservingSystem:
     """
 
     missions: Sequence[str]
-    noise: float
+    noise: float | Mapping[str, Noise]
 
     def __post_init__(self) -> None:
         if not isinstance(self.missions, Iterable) or isinstance(self.missions, set | frozenset):
@@ -70,8 +67,7 @@ class ObservingSystem:
         if len(set(missions)) < len(missions):
             raise InvalidInputError(f"missions {missions} repeat a name; give each once.")
         object.__setattr__(self, "missions", missions)
-        units = "the units of the data"
-        object.__setattr__(self, "noise", check_positive(self.noise, "noise", units, zero=True))
+        object.__setattr__(self, "noise", check_noise(self.noise, missions))
 
     def observe(self, dataset: xr.Dataset, *, rng: RandomState = None) -> xr.Dataset:
         """Sample `dataset` along the tracks of the missions; see `observe`."""
@@ -79,17 +75,21 @@ class ObservingSystem:
 
 
 def observe(
-    dataset: xr.Dataset, missions: Sequence[str], *, noise: float, rng: RandomState = None
+    dataset: xr.Dataset,
+    missions: Sequence[str],
+    *,
+    noise: float | Mapping[str, Noise],
+    rng: RandomState = None,
 ) -> xr.Dataset:
     """Observe daily maps along the ground tracks of altimeters, on the same grid.
 
-    On each day, from 00:00 to 24:00, every mission measures once a second. A measurement is the map
-    of the day at that point, bilinear in space, with an independent normal error; it exists where
-    the cell that holds the point is finite, and leaves out neighbours that are not. Each observed
-    cell holds the mean of its measurements of the day.
+    On each day, from 00:00 to 24:00, every nadir altimeter measures once a second, and every swath
+    one pixel every 2 km. A measurement is the map of the day at that point, bilinear in space, with
+    a normal error; it exists where the cell that holds the point is finite, and leaves out
+    neighbours that are not. Each observed cell holds the mean of its measurements of the day.
 
     `rng` draws the phase of each orbit, then the errors, so draws differ in where the tracks are.
-    Missions that are interleaved keep half a track spacing between them.
+    Missions that share an orbit, interleaved or on one satellite, keep their places.
 
     Parameters
     ----------
@@ -99,8 +99,9 @@ def observe(
         dask arrays stay lazy.
     missions : sequence of str
         Names, of `xdvarnet.observing.missions.MISSIONS`.
-    noise : float
-        Standard deviation of the error of one measurement, in the units of the data.
+    noise : float or mapping of str to (float or KarinNoise)
+        Standard deviation of the error of one measurement, in the units of the data, of all
+        missions or of each. A `KarinNoise` is converted to the units of each variable.
     rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
         Source of the phases and errors; two calls with one seed are equal.
 
@@ -121,12 +122,12 @@ def observe(
     InvalidInputError
         If there is no mission or the noise is negative; if an axis is missing or unsorted, or two
         maps are of one day; if no variable can be observed, or one has further dimensions, no
-        floating-point values, or infinities.
+        floating-point values, or infinities, or no units of length for a `KarinNoise`.
 
     Warns
     -----
     XdvarnetWarning
-        If no track crosses the domain.
+        If no track crosses the domain, or units are missing for a `KarinNoise`.
 
     Examples
     --------
@@ -140,7 +141,8 @@ def observe(
     grid = find_grid(dataset)
     names = _observed_variables(dataset, grid)
     generator = default_rng(rng)
-    points = _track_points(system.missions, grid, generator)
+    metres = {name: _metre(dataset[name], system.noise) for name in names}
+    points = find_measurements(system.missions, grid, generator)
     if not points.days.size:
         warn(
             f"no track of {', '.join(system.missions)} crosses the domain in these "
@@ -148,23 +150,15 @@ def observe(
         )
     observed = dataset.copy()
     for name in names:
-        errors = generator.normal(0.0, system.noise, points.days.size)
+        errors = draw_errors(system.noise, system.missions, points, metres[name], generator)
         observed[name] = _observe_variable(dataset[name], grid, points, errors)
     if "sea" not in dataset.variables:
         observed = observed.assign_coords(sea=_sea(dataset[names], grid))
     observed.attrs = add_history(dataset.attrs, f"observe with {system!r}")
+    noise = str(system.noise) if isinstance(system.noise, Mapping) else system.noise
     return observed.assign_attrs(
-        observing_missions=" ".join(system.missions), observing_noise=system.noise
+        observing_missions=" ".join(system.missions), observing_noise=noise
     )
-
-
-@dataclass(frozen=True)
-class _Points:
-    """Measurements in the order of days: their map and their place among the cells' centres."""
-
-    days: np.ndarray  # position of the map in time
-    rows: np.ndarray  # place in latitude, in cells: 2.25 is between rows 2 and 3
-    columns: np.ndarray  # place in longitude, in cells
 
 
 def _observed_variables(dataset: xr.Dataset, grid: Grid) -> list[str]:
@@ -190,51 +184,23 @@ def _observed_variables(dataset: xr.Dataset, grid: Grid) -> list[str]:
     return names
 
 
-def _track_points(missions: Sequence[str], grid: Grid, rng: np.random.Generator) -> _Points:
-    if not grid.days.size:
-        raise InvalidInputError(
-            f"coordinate {grid.axes.time!r} is empty; there is no day to observe."
+def _metre(array: xr.DataArray, noise: float | Mapping[str, Noise]) -> float:
+    """Return a metre in the units of `array`, where a noise is in metres."""
+    if not isinstance(noise, Mapping):
+        return 1.0
+    karin = [name for name, error in noise.items() if isinstance(error, KarinNoise)]
+    if not karin:
+        return 1.0
+    if "units" not in array.attrs:
+        warn(
+            f"variable {array.name!r} has no attribute 'units'; 'm' is assumed for the noise of "
+            f"{', '.join(karin)}."
         )
-    check_times(grid.days, grid.axes.time, daily=False)
-    calendar_days = np.floor(grid.days)
-    if (np.diff(calendar_days) == 0).any():
-        raise InvalidInputError(
-            f"coordinate {grid.axes.time!r} has several times in one day; observations are one map "
-            f"a day: dataset.resample({grid.axes.time}='1D').mean()."
-        )
-    latitude_edges, longitude_edges = _edges(grid.latitude), _edges(grid.longitude)
-    region = (*longitude_edges[[0, -1]], *latitude_edges[[0, -1]])
-    phases = _phases(missions, rng)
-    days, rows, columns = [], [], []
-    for position, day in enumerate(calendar_days):
-        for name, phase in phases.items():
-            _, longitude, latitude = ground_track(
-                MISSIONS[name], day, day + 1, phase=phase, region=region
-            )
-            days.append(np.full(longitude.size, position))
-            rows.append(np.interp(latitude, grid.latitude, np.arange(grid.latitude.size)))
-            columns.append(np.interp(longitude, grid.longitude, np.arange(grid.longitude.size)))
-    return _Points(np.concatenate(days), np.concatenate(rows), np.concatenate(columns))
-
-
-def _phases(missions: Sequence[str], rng: np.random.Generator) -> dict[str, float]:
-    """Draw a phase for each orbit; interleaved missions stay half a track spacing apart."""
-    phases = dict(zip(missions, rng.random(len(missions)).tolist(), strict=True))
-    for name in missions:
-        other = MISSIONS[name].interleaved_with
-        if other in phases:
-            phases[name] = (phases[other] + MISSIONS[name].track_spacing / 720) % 1
-    return phases
-
-
-def _edges(centres: np.ndarray) -> np.ndarray:
-    """Borders of the cells around `centres`, shape (n + 1,)."""
-    middle = (centres[1:] + centres[:-1]) / 2
-    return np.concatenate([[2 * centres[0] - middle[0]], middle, [2 * centres[-1] - middle[-1]]])
+    return 1 / units_factor(array, "m")
 
 
 def _observe_variable(
-    array: xr.DataArray, grid: Grid, points: _Points, errors: np.ndarray
+    array: xr.DataArray, grid: Grid, points: Measurements, errors: np.ndarray
 ) -> xr.DataArray:
     def kernel(maps: np.ndarray, positions: np.ndarray) -> np.ndarray:
         check_values(maps, str(array.name))

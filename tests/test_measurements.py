@@ -1,0 +1,97 @@
+"""Measurements: their place in the grid, their mission and their place in the swath."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from xdvarnet._random import default_rng
+from xdvarnet.errors import InvalidInputError
+from xdvarnet.grids.coords import find_grid
+from xdvarnet.observing.measurements import draw_phases, find_measurements
+from xdvarnet.observing.missions import MISSIONS
+from xdvarnet.observing.orbits import ground_speed, ground_track
+
+MISSION_NAMES = ["saral", "swot", "sentinel6", "swot_nadir"]
+
+
+def grid(days=6):
+    """Return a grid with three different steps and sizes."""
+    return find_grid(
+        xr.Dataset(
+            coords={
+                "time": pd.date_range("2023-08-01", periods=days),
+                "lat": 33 + 0.25 * np.arange(22),
+                "lon": -5 + 0.4 * np.arange(31),
+            }
+        )
+    )
+
+
+@pytest.fixture(scope="module")
+def measurements():
+    """Return those of four missions on six days."""
+    return find_measurements(MISSION_NAMES, grid(), default_rng(2))
+
+
+def test_all_are_in_the_cells_of_the_grid_and_in_the_order_of_days(measurements):
+    """Places are clamped to the centres at the borders."""
+    assert measurements.days.size > 1000
+    assert (np.diff(measurements.days) >= 0).all()
+    for places, size in ((measurements.rows, 22), (measurements.columns, 31)):
+        assert places.min() >= 0 and places.max() <= size - 1
+
+
+def test_a_nadir_altimeter_has_the_points_of_its_track(measurements):
+    """In the middle of the domain rows and columns are its latitudes and longitudes."""
+    phase = draw_phases(MISSION_NAMES, default_rng(2))["sentinel6"]
+    first = grid().days[0]
+    days, longitude, latitude = ground_track(
+        MISSIONS["sentinel6"], first, first + 6, phase=phase, region=(-5.2, 7.2, 32.875, 38.375)
+    )
+    own = measurements.missions == MISSION_NAMES.index("sentinel6")
+    np.testing.assert_array_equal(measurements.days[own], (days - first).astype(int))
+    np.testing.assert_allclose(
+        measurements.rows[own], np.clip((latitude - 33) / 0.25, 0, 21), atol=1e-9
+    )
+    np.testing.assert_allclose(
+        measurements.columns[own], np.clip((longitude + 5) / 0.4, 0, 30), atol=1e-9
+    )
+    assert (measurements.across[own] == 0).all()
+
+
+def test_pixels_of_a_swath_have_their_place_in_it(measurements):
+    """Lines 2 km apart along the track, pixels at distances that the mission has."""
+    own = measurements.missions == MISSION_NAMES.index("swot")
+    assert set(measurements.across[own]) == set(MISSIONS["swot"].swath.distances)
+    lines, counts = np.unique(measurements.along[own], return_counts=True)
+    assert counts.max() == 52
+    steps = np.diff(lines)
+    np.testing.assert_allclose(steps[steps < 100], 2, rtol=1e-5)
+    assert steps[steps > 100].min() > 5000  # to the next revolution
+
+
+def test_distance_flown_is_that_of_the_time(measurements):
+    """The altimeter of SWOT is along the track where its swath is on that second."""
+    speed = ground_speed(MISSIONS["swot"])
+    for name in ("swot", "swot_nadir"):
+        own = measurements.missions == MISSION_NAMES.index(name)
+        days = measurements.along[own] / speed / 86400
+        np.testing.assert_array_equal(np.floor(days - grid().days[0]), measurements.days[own])
+
+
+def test_phases_of_partners_are_bound_and_others_free():
+    """Each mission uses one number of the generator, with or without a partner."""
+    drawn = default_rng(5).random(4)
+    phases = draw_phases(MISSION_NAMES, default_rng(5))
+    assert phases["swot"] == phases["swot_nadir"] == drawn[3]
+    assert [phases["saral"], phases["sentinel6"]] == [drawn[0], drawn[2]]
+    assert draw_phases(["swot"], default_rng(5)) == {"swot": drawn[0]}
+    jason = draw_phases(["jason3", "sentinel6"], default_rng(5))["jason3"]
+    assert jason == pytest.approx((drawn[1] - 4.5 / 127) % 1)
+
+
+def test_no_days():
+    """An empty time axis is refused."""
+    with pytest.raises(InvalidInputError, match="'time' is empty; there is no day to observe"):
+        find_measurements(["gfo"], grid(days=0), default_rng(0))

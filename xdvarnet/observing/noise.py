@@ -1,0 +1,225 @@
+"""Errors of the measurements."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import KW_ONLY, dataclass
+
+import numpy as np
+
+from xdvarnet.errors import InvalidInputError
+from xdvarnet.grids.checks import check_positive
+from xdvarnet.observing.measurements import Measurements
+from xdvarnet.observing.missions import MISSIONS
+
+_LARGEST_WAVES = 8.0
+"""Significant wave height in m up to which the noise is known."""
+
+_KARIN = np.array(
+    [
+        [-4.306, 1.084, 0.033],
+        [-0.748, 0.512, 0.100],
+        [1.833, -1.606, 0.213],
+        [0.113, 0.009, 0.049],
+    ]
+)
+"""Logarithm of the standard deviation in m, of the mean over 1 km2, with the distance from the
+track r in 60 km and the wave height h in 8 m: rows are the coefficients of 1, r^2, r^4 and 1/r,
+columns of 1, h^1.5 and h^3. The smallest largest error of all such fits that grow with h."""
+
+
+@dataclass(frozen=True)
+class KarinNoise:
+    r"""Errors of the radar interferometer KaRIn of SWOT.
+
+    Each pixel has an independent error, largest at both borders of the swath and in high waves.
+    Its standard deviation is a fit, to 4 %, of the table of the SWOT simulator (between 10 and 60
+    km, and 0 and 8 m), which is for 1 km2: it goes with the inverse square root of the pixel's
+    area. To it are added tilts of the measured surface, slowly varying along the track with the
+    covariance :math:`\sigma^2 \exp(-d/L)`: `roll` turns the whole swath around the ground track,
+    `phase` each half by itself. Their error is the angle times the distance from the track.
+
+    Parameters
+    ----------
+    significant_wave_height : float
+        In m, 0 to 8, the same everywhere.
+    roll, phase : float
+        Standard deviations of the tilts in microradians: 1 is an error of 6 cm at 60 km. A roll of
+        the satellite by an angle tilts the surface by 1.14 times that angle. By default none, as
+        after a perfect cross-calibration.
+    correlation_length : float
+        e-folding distance :math:`L` of the tilts along the track in km.
+
+    Raises
+    ------
+    InvalidInputError
+        If a number is negative, the correlation length zero, or the waves are higher than 8 m.
+
+    References
+    ----------
+    Gaultier, L., Ubelmann, C. and Fu, L.-L. (2016), The challenge of using future SWOT data for
+    oceanic field reconstruction, J. Atmos. Oceanic Technol. 33, 119-126,
+    https://doi.org/10.1175/JTECH-D-15-0160.1.
+    Table: karin_noise_v2.nc of https://github.com/CNES/swot_simulator.
+
+    Examples
+    --------
+    >>> KarinNoise(2.0).std(np.array([10.0, 35.0, 60.0]), area=4.0).round(4)
+    array([0.0151, 0.009 , 0.0225])
+    """
+
+    significant_wave_height: float = 2.0
+    _: KW_ONLY
+    roll: float = 0.0
+    phase: float = 0.0
+    correlation_length: float = 1000.0
+
+    def __post_init__(self) -> None:
+        for name, units, zero in (
+            ("significant_wave_height", "m", True),
+            ("roll", "microradians", True),
+            ("phase", "microradians", True),
+            ("correlation_length", "km", False),
+        ):
+            number = check_positive(getattr(self, name), name, units, zero=zero)
+            object.__setattr__(self, name, number)
+        if self.significant_wave_height > _LARGEST_WAVES:
+            raise InvalidInputError(
+                f"significant_wave_height={self.significant_wave_height:g} is not accepted; the "
+                f"noise is known for 0 to {_LARGEST_WAVES:g} m."
+            )
+
+    def std(self, distance: np.ndarray, *, area: float) -> np.ndarray:
+        """Standard deviation of the independent errors.
+
+        Parameters
+        ----------
+        distance : numpy.ndarray
+            Distance from the ground track in km, of either sign, 10 to 60.
+        area : float
+            Area of a pixel in km2.
+
+        Returns
+        -------
+        numpy.ndarray
+            In m, in the shape of `distance`.
+        """
+        r, h = np.abs(distance) / 60, self.significant_wave_height / _LARGEST_WAVES
+        one, square, fourth, inverse = _KARIN @ (1, h**1.5, h**3)
+        return np.exp(one + square * r**2 + fourth * r**4 + inverse / r) / np.sqrt(area)
+
+    def tilts(self, along: np.ndarray, across: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Draw the errors of roll and phase.
+
+        Parameters
+        ----------
+        along, across : numpy.ndarray
+            Distance along the track, and from it (negative on the left), in km, shape (points,).
+        rng : numpy.random.Generator
+            Source of the angles.
+
+        Returns
+        -------
+        numpy.ndarray
+            In m, shape (points,).
+        """
+        lines, line = np.unique(along, return_inverse=True)
+        roll, left, right = (
+            std * _correlated(lines, self.correlation_length, rng)[line]
+            for std in (self.roll, self.phase, self.phase)
+        )
+        return (roll + np.where(across < 0, left, right)) * across * 1e-3  # microradians, km to m
+
+
+Noise = float | KarinNoise
+"""Standard deviation of one measurement in the units of the data, or errors of a swath."""
+
+
+def check_noise(
+    noise: float | Mapping[str, Noise], missions: Sequence[str]
+) -> float | dict[str, Noise]:
+    """Return the noise as a number, or as a dictionary with the `missions` in their order.
+
+    Raises
+    ------
+    InvalidInputError
+        If a number is negative or none, a mission has no noise, or a nadir altimeter a swath's.
+    """
+    units = "the units of the data"
+    if isinstance(noise, KarinNoise):
+        raise InvalidInputError(
+            "noise=KarinNoise(...) is that of a swath alone; give a mapping from each mission to "
+            f"its noise, such as {{'swot': {noise!r}}}."
+        )
+    if not isinstance(noise, Mapping):
+        return check_positive(noise, "noise", units, zero=True)
+    missing = [name for name in missions if name not in noise]
+    if missing:
+        raise InvalidInputError(
+            f"noise has no {', '.join(missing)}; it has {', '.join(map(str, noise)) or 'nothing'}. "
+            "Give the noise of each mission, or one number for all."
+        )
+    checked = {}
+    for name in missions:
+        if not isinstance(noise[name], KarinNoise):
+            checked[name] = check_positive(noise[name], f"noise[{name!r}]", units, zero=True)
+        elif MISSIONS[name].swath is None:
+            raise InvalidInputError(
+                f"noise[{name!r}] is a KarinNoise, which depends on the place in a swath, and "
+                f"{name} is a nadir altimeter; give a number, in {units}."
+            )
+        else:
+            checked[name] = noise[name]
+    return checked
+
+
+def draw_errors(
+    noise: float | Mapping[str, Noise],
+    missions: Sequence[str],
+    points: Measurements,
+    metre: float,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Draw the error of each measurement.
+
+    Parameters
+    ----------
+    noise : float or mapping of str to (float or KarinNoise)
+        As `check_noise` returns it.
+    missions : sequence of str
+        The missions that `points.missions` counts.
+    points : Measurements
+        What is measured.
+    metre : float
+        A metre in the units of the data.
+    rng : numpy.random.Generator
+        Source of the errors.
+
+    Returns
+    -------
+    numpy.ndarray
+        In the units of the data, shape (points,).
+    """
+    if not isinstance(noise, Mapping):
+        return rng.normal(0.0, noise, points.days.size)
+    std, slow = np.zeros(points.days.size), np.zeros(points.days.size)
+    for number, name in enumerate(missions):
+        own, error = points.missions == number, noise[name]
+        if isinstance(error, KarinNoise):
+            along, across = points.along[own], points.across[own]
+            std[own] = metre * error.std(across, area=MISSIONS[name].swath.spacing ** 2)
+            slow[own] = metre * error.tilts(along, across, rng)
+        else:
+            std[own] = error
+    return rng.normal(0.0, std) + slow
+
+
+def _correlated(
+    positions: np.ndarray, correlation_length: float, rng: np.random.Generator
+) -> np.ndarray:
+    """Draw a Gaussian process of variance 1 and covariance exp(-d/L) at increasing positions."""
+    kept = np.exp(-np.diff(positions, prepend=-np.inf) / correlation_length)
+    new = np.sqrt(1 - kept**2) * rng.standard_normal(positions.size)
+    values, value = [], 0.0
+    for share, step in zip(kept.tolist(), new.tolist(), strict=True):
+        value = share * value + step
+        values.append(value)
+    return np.array(values)
