@@ -1,0 +1,1 @@
+"""Between maps and along-track points: sampling, binning, segments and crossovers."""

@@ -1,0 +1,251 @@
+"""Average the points of tracks in the cells of a grid."""
+
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import replace
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from xdvarnet.errors import InvalidInputError
+from xdvarnet.grids.checks import check_dataset, check_known, check_times
+from xdvarnet.grids.coords import EPOCH, Axes, Grid, days_since_epoch, find_axes, find_grid
+from xdvarnet.grids.history import add_history
+from xdvarnet.grids.points import Points, find_points
+from xdvarnet.tracks.sample import check_calendars, describe_ranges, is_global, wrap_longitude
+
+STATISTICS: dict[str, Callable] = {
+    "mean": lambda groups: groups.mean(),
+    "median": lambda groups: groups.median(),
+    "count": lambda groups: groups.count(),
+    "std": lambda groups: groups.std(ddof=0),
+}
+"""Statistics of the values in a cell that `bin_tracks` knows, missing values left out."""
+
+CELL_METHODS = {"mean": "mean", "median": "median", "std": "standard_deviation"}
+"""Names of the statistics in the CF attribute ``cell_methods``."""
+
+
+def bin_tracks(
+    tracks: xr.Dataset,
+    grid: xr.Dataset,
+    *,
+    statistic: Literal["mean", "median", "count", "std"] = "mean",
+    time: xr.DataArray | pd.DatetimeIndex | Sequence | None = None,
+) -> xr.Dataset:
+    """Average the points of tracks in the cells of a grid and the steps of a time axis.
+
+    Cells reach half-way to their neighbours, and the outermost as far outwards as inwards; a point
+    on a border belongs to the cell of the larger coordinate. In the same way a stamp stands for the
+    points nearest to it: a midnight stamp for noon to noon around it.
+
+    Parameters
+    ----------
+    tracks : xarray.Dataset
+        Longitude, latitude and time of the points, along a nadir track or in a swath. All
+        floating-point variables on the dimensions of the points are binned; integers, such as the
+        cycle, are labels and are not.
+    grid : xarray.Dataset
+        Its longitude and latitude are used, in any order and convention, and its coordinate
+        ``sea`` (latitude, longitude) if it has one.
+    statistic : {"mean", "median", "count", "std"}
+        Of the values in a cell, missing ones left out; ``std`` is that of the population (0 of one
+        value).
+    time : xarray.DataArray, pandas.DatetimeIndex or sequence of dates, optional
+        Increasing stamps; a single one stands for the day around it. Default is midnight of every
+        day from the one nearest to the first point to the one nearest to the last.
+
+    Returns
+    -------
+    xarray.Dataset
+        With the dimensions ``time``, latitude and longitude, the latter two named and ordered as
+        in `grid`. Units, dtypes and attributes are those of `tracks`, NaN where a cell has no value
+        or is land; the attribute ``cell_methods`` says what was done. Counts are integers,
+        without units, 0 where there is nothing. The attribute ``xdvarnet_points_outside`` is the
+        number of points that are outside the grid or the period, or on land.
+
+    Raises
+    ------
+    InvalidTypeError
+        If `tracks` or `grid` is no Dataset.
+    UnknownNameError
+        If `statistic` is unknown.
+    InvalidInputError
+        If an axis is missing, the stamps do not increase or have another calendar, `tracks` has
+        no variable to bin, or no point is left.
+
+    Examples
+    --------
+    >>> tracks = xr.Dataset({"sla": ("time", [0.1, 0.3, 0.5])},
+    ...                     {"time": pd.date_range("2017-01-01T23:00", periods=3, freq="s"),
+    ...                      "longitude": ("time", [350.0, 350.1, 351.0]),
+    ...                      "latitude": ("time", [40.0, 40.1, 41.0])})
+    >>> grid = xr.Dataset(coords={"lat": [40.0, 41.0], "lon": [-10.0, -9.0]})
+    >>> binned = bin_tracks(tracks, grid)
+    >>> binned["sla"].dims
+    ('time', 'lat', 'lon')
+    >>> binned["sla"].values
+    array([[[0.2, nan],
+            [nan, 0.5]]])
+    """
+    check_known(statistic, STATISTICS, "statistic")
+    check_dataset(grid)
+    axes = replace(find_axes(grid, time=False), time=None)
+    cells, points = find_grid(grid[list(axes.dims)], time=False), find_points(tracks)
+    names = _point_variables(tracks, points)
+    coords = _horizontal_coords(grid, axes)
+    calendar = tracks[points.axes.time].dt.calendar
+    stamps = daily_stamps(points.days, calendar) if time is None else _given_stamps(time)
+    check_calendars(stamps, tracks[points.axes.time])
+    index = _cell_indices(points, cells, days_since_epoch(stamps))
+    if "sea" in coords:
+        sea = coords["sea"].transpose(*axes.dims).values.astype(bool).ravel()
+        index[~sea[index % sea.size]] = -1
+    outside = int((index < 0).sum())
+    if outside == index.size:
+        raise InvalidInputError(
+            f"no point of the tracks ({describe_ranges(tracks, points.axes)}) is in a cell of the "
+            f"grid ({describe_ranges(grid, axes)}, time {stamps.values[0]} to "
+            f"{stamps.values[-1]}) that is sea; select the same region and period."
+        )
+    shape = (stamps.size, *cells.shape)
+    dims = ("time", *axes.dims)
+    binned = xr.Dataset(coords={"time": stamps, **coords})
+    for name in names:
+        values = _statistic(points.flatten(tracks[name]), index, shape, statistic)
+        attributes = _attributes(tracks[name], statistic, dims)
+        binned[name] = xr.DataArray(values, binned.coords, dims, attrs=attributes)
+    binned.attrs = add_history(tracks.attrs, f"bin_tracks, {statistic}")
+    return binned.assign_attrs(xdvarnet_points_outside=outside)
+
+
+def daily_stamps(days: np.ndarray, calendar: str = "standard") -> xr.DataArray:
+    """Return each midnight from the one nearest to the first time to the one nearest to the last.
+
+    Parameters
+    ----------
+    days : numpy.ndarray
+        Days since 1950-01-01 in the calendar, of any shape and order.
+    calendar : str
+        CF name. Of the standard calendar, the stamps are ``datetime64[ns]``, else cftime dates.
+
+    Returns
+    -------
+    xarray.DataArray
+        The stamps, along ``time``.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no time.
+    """
+    if not days.size:
+        raise InvalidInputError("the tracks have no points, and so no days.")
+    first, last = np.floor(np.array([days.min(), days.max()]) + 0.5).astype(int)
+    midnights = np.arange(first, last + 1)
+    if calendar in ("standard", "gregorian", "proleptic_gregorian"):
+        stamps = (EPOCH + midnights).astype("datetime64[ns]")
+    else:
+        import cftime
+
+        stamps = cftime.num2date(midnights, f"days since {EPOCH}", calendar=calendar)
+    return xr.DataArray(stamps, dims="time", name="time", attrs={"standard_name": "time"})
+
+
+def _point_variables(tracks: xr.Dataset, points: Points) -> list[Hashable]:
+    names = [
+        name
+        for name, array in tracks.data_vars.items()
+        if set(array.dims) == set(points.sizes)
+        and np.issubdtype(array.dtype, np.floating)
+        and name not in points.axes.dims
+    ]
+    if not names:
+        found = {str(name): (array.dims, str(array.dtype)) for name, array in tracks.items()}
+        raise InvalidInputError(
+            f"no variable to bin: the tracks have {found}; binned are floating-point variables "
+            f"with the dimensions {list(points.sizes)}. Convert integers with astype(float)."
+        )
+    return names
+
+
+def _horizontal_coords(grid: xr.Dataset, axes: Axes) -> dict[Hashable, xr.DataArray]:
+    """Return the axes of the grid, and its mask of the sea."""
+    names = list(axes.dims)
+    if "sea" in grid.data_vars:
+        raise InvalidInputError(
+            "'sea' is a data variable of the grid, and the mask of the sea is a coordinate; make "
+            "it one with grid.set_coords('sea')."
+        )
+    if "sea" in grid.coords:
+        if set(grid["sea"].dims) != set(names):
+            raise InvalidInputError(
+                f"coordinate 'sea' has dimensions {grid['sea'].dims}; a mask of the sea has "
+                f"{names}, in any order."
+            )
+        names.append("sea")
+    return {name: grid[name].reset_coords(drop=True) for name in names}
+
+
+def _given_stamps(time: xr.DataArray | pd.DatetimeIndex | Sequence) -> xr.DataArray:
+    attributes = time.attrs if isinstance(time, xr.DataArray) else {"standard_name": "time"}
+    values = np.asarray(time)
+    if values.ndim != 1 or not values.size:
+        raise InvalidInputError(
+            f"time has shape {values.shape}; give a sequence of dates, such as "
+            "pandas.date_range('2017-01-01', '2017-01-31')."
+        )
+    stamps = xr.DataArray(values, dims="time", name="time", attrs=attributes)
+    check_times(days_since_epoch(stamps), "time", daily=False)
+    return stamps
+
+
+def _cell_indices(points: Points, cells: Grid, days: np.ndarray) -> np.ndarray:
+    """Return the flat index of each point in (time, latitude, longitude) of the grid, or -1."""
+    edges = _edges(cells.longitude, period=360 if is_global(cells) else None)
+    column = _find_cell(wrap_longitude(points.longitude, edges[0]), edges)
+    row = _find_cell(points.latitude, _edges(cells.latitude))
+    day = _find_cell(points.days, _edges(days))
+    inside = (column >= 0) & (row >= 0) & (day >= 0)
+    height, width = cells.shape
+    index = (day * height + cells.latitude_order[row]) * width + cells.longitude_order[column]
+    return np.where(inside, index, -1)
+
+
+def _edges(centres: np.ndarray, *, period: float | None = None) -> np.ndarray:
+    """Borders half-way between increasing `centres`, shape (n + 1,); one alone has the width 1."""
+    if centres.size == 1:
+        return centres + np.array([-0.5, 0.5])
+    if period is None:
+        before, after = 2 * centres[0] - centres[1], 2 * centres[-1] - centres[-2]
+    else:
+        before, after = centres[-1] - period, centres[0] + period
+    around = np.concatenate([[before], centres, [after]])
+    return (around[1:] + around[:-1]) / 2
+
+
+def _find_cell(positions: np.ndarray, edges: np.ndarray) -> np.ndarray:
+    """Return in which of the n cells each position is, -1 outside."""
+    cell = np.searchsorted(edges, positions, side="right") - 1
+    return np.where(cell < edges.size - 1, cell, -1)
+
+
+def _statistic(
+    values: np.ndarray, index: np.ndarray, shape: tuple[int, ...], statistic: str
+) -> np.ndarray:
+    here = index >= 0
+    groups = pd.Series(values[here].astype(float)).groupby(index[here])
+    cells = STATISTICS[statistic](groups)
+    binned = np.zeros(shape, int) if statistic == "count" else np.full(shape, np.nan, values.dtype)
+    binned.reshape(-1)[cells.index] = cells
+    return binned
+
+
+def _attributes(array: xr.DataArray, statistic: str, dims: tuple[str, ...]) -> dict:
+    if statistic in CELL_METHODS:
+        return {**array.attrs, "cell_methods": f"{': '.join(dims)}: {CELL_METHODS[statistic]}"}
+    attributes = {"units": "1", "long_name": f"number of values of {array.name}"}
+    if "standard_name" in array.attrs:
+        attributes["standard_name"] = f"{array.attrs['standard_name']} number_of_observations"
+    return attributes
