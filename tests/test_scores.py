@@ -13,9 +13,9 @@ from xdvarnet.metrics.scores import (
     gradient_rmse,
     mu,
     rmse,
-    score,
     sigma,
 )
+from xdvarnet.metrics.table import score
 
 DIMS = ("time", "lat", "lon")
 NAMES = ["rmse", "bias", "explained_variance", "mu", "sigma", "gradient_rmse"]

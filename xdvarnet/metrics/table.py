@@ -1,0 +1,174 @@
+"""The scores of maps, in one call: against gridded truth or along the tracks of an altimeter."""
+
+from typing import Literal
+
+import numpy as np
+import xarray as xr
+
+from xdvarnet.errors import InvalidInputError, UnknownNameError
+from xdvarnet.grids.checks import check_dataset, check_known, check_variable
+from xdvarnet.grids.coords import find_axes
+from xdvarnet.grids.points import find_points
+from xdvarnet.metrics.alignment import compare
+from xdvarnet.metrics.challenges import ose2021a, osse2020a
+from xdvarnet.metrics.regimes import ose2023a
+from xdvarnet.metrics.scores import (
+    bias,
+    explained_variance,
+    gradient_rmse,
+    label_scores,
+    mu,
+    rmse,
+    sigma,
+)
+
+AGAINST_GRIDS = {"gridded": None, "osse2020a": "ssh"}
+"""Kinds of scores against a gridded reference, with the variable that they score by default."""
+
+AGAINST_TRACKS = {"ose2021a": (ose2021a, "ssh"), "ose2023a": (ose2023a, "sla")}
+"""Kinds of scores against tracks: function, and the variable that they score by default."""
+
+
+def score(
+    maps: xr.Dataset,
+    reference: xr.Dataset,
+    *,
+    variable: str | None = None,
+    kind: Literal["gridded", "osse2020a", "ose2021a", "ose2023a"] = "gridded",
+) -> xr.Dataset:
+    """Score maps against a reference.
+
+    Parameters
+    ----------
+    maps : xarray.Dataset
+        Maps, such as `reconstruct` gives.
+    reference : xarray.Dataset
+        The truth, or better maps, on the same grid, for the kinds ``gridded`` and ``osse2020a``;
+        only the common days and cells are compared. The tracks of a withheld altimeter for
+        ``ose2021a`` and ``ose2023a``.
+    variable : str, optional
+        The variable of the maps to score; by default all gridded variables that both have, and for
+        the challenges ``ssh``, or ``sla`` for ``ose2023a``. A gridded reference has it too.
+    kind : {"gridded", "osse2020a", "ose2021a", "ose2023a"}
+        Which scores: those below, or those of a mapping challenge, which
+        `xdvarnet.metrics.challenges.osse2020a`, `xdvarnet.metrics.challenges.ose2021a` and
+        `xdvarnet.metrics.regimes.ose2023a` describe.
+
+    Returns
+    -------
+    xarray.Dataset
+        For ``gridded``, scalars ``rmse`` and ``bias`` (units of the reference),
+        ``explained_variance``, ``mu`` and ``sigma`` (1; the latter only with time, NaN for one
+        day), ``gradient_rmse`` (units of the reference per 100 km), ``n_points`` (cells and days
+        that are finite in both, on which all scores rest) and ``n_missing`` (those where only the
+        reference is finite; two methods are compared fairly where theirs agree). With several
+        variables, along a dimension ``variable``.
+
+    Warns
+    -----
+    XdvarnetWarning
+        If the score of a challenge is not known, such as an effective resolution, and is NaN.
+
+    Raises
+    ------
+    InvalidTypeError
+        If `maps` or `reference` is no Dataset.
+    UnknownNameError
+        If `kind`, `variable`, or any common variable, is unknown or missing.
+    InvalidInputError
+        If there is no common day or cell, no cell finite in both, units do not convert, or the
+        reference is of another sort than `kind` needs.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> grid = {"time": pd.date_range("2005-06-10", periods=3), "lat": [36.0, 36.5, 37.0],
+    ...         "lon": [4.0, 4.5, 5.0, 5.5]}
+    >>> truth = xr.Dataset({"ssh": (("time", "lat", "lon"), np.ones((3, 3, 4)))}, grid)
+    >>> float(score(truth + 0.02, truth)["rmse"].round(3))
+    0.02
+    """
+    check_known(kind, [*AGAINST_GRIDS, *AGAINST_TRACKS], "kind of score")
+    check_dataset(maps)
+    check_dataset(reference)
+    _check_sort(reference, kind)
+    if kind == "gridded":
+        return _gridded(maps, reference, variable)
+    if kind in AGAINST_GRIDS:
+        name = variable or AGAINST_GRIDS[kind]
+        return osse2020a(check_variable(maps, name), check_variable(reference, name))
+    function, usual = AGAINST_TRACKS[kind]
+    return function(check_variable(maps, variable or usual), reference)
+
+
+def _check_sort(reference: xr.Dataset, kind: str) -> None:
+    """Refuse tracks where a grid is meant, and other things where tracks are meant."""
+    try:
+        find_points(reference)
+    except InvalidInputError as problem:
+        if kind in AGAINST_GRIDS:
+            return
+        raise InvalidInputError(
+            f"kind={kind!r} scores against tracks; {problem} To score against maps on a grid, give "
+            f"kind={' or kind='.join(map(repr, AGAINST_GRIDS))}."
+        ) from problem
+    if kind in AGAINST_GRIDS:
+        raise InvalidInputError(
+            f"kind={kind!r} scores against maps on a grid, and the reference holds points along "
+            f"tracks; for these give kind={' or kind='.join(map(repr, AGAINST_TRACKS))}."
+        )
+
+
+def _gridded(maps: xr.Dataset, reference: xr.Dataset, variable: str | None) -> xr.Dataset:
+    find_axes(maps, time=False)
+    horizontal = set(find_axes(reference, time=False).dims[-2:])
+    if variable is not None:
+        return _score(check_variable(maps, variable), check_variable(reference, variable))
+    names = [
+        name
+        for name, array in reference.data_vars.items()
+        if name in maps.data_vars and horizontal <= set(array.dims)
+    ]
+    if not names:
+        raise UnknownNameError(
+            f"the maps {sorted(map(str, maps.data_vars))} and the reference "
+            f"{sorted(map(str, reference.data_vars))} have no gridded variable in common; rename "
+            "one of them with dataset.rename."
+        )
+    scores = [_score(maps[name], reference[name]) for name in names]
+    if len(names) == 1:
+        return scores[0]
+    dim = xr.IndexVariable("variable", np.array(names))
+    return xr.concat(scores, dim, combine_attrs="drop_conflicts")
+
+
+def _score(maps: xr.DataArray, reference: xr.DataArray) -> xr.Dataset:
+    error, common = compare(maps, reference)
+    units = reference.attrs.get("units", "1")
+    count = error.notnull().sum(list(common.dims))
+    if count.chunks is None and not count.all():
+        raise InvalidInputError(
+            f"variable {reference.name!r} has no cell that is finite in both maps and reference; "
+            "compare days and regions where both have values."
+        )
+    scores = {
+        "n_points": (count, "number of cells and days compared", "1"),
+        "n_missing": (
+            common.notnull().sum() - count,
+            "number of cells and days that only the reference has",
+            "1",
+        ),
+        "rmse": (rmse(maps, reference), "root mean square error", units),
+        "bias": (bias(maps, reference), "mean error", units),
+        "explained_variance": (explained_variance(maps, reference), "explained variance", "1"),
+        "mu": (mu(maps, reference), "1 - rms error / rms of the reference", "1"),
+        "gradient_rmse": (
+            gradient_rmse(maps, reference),
+            "root mean square error of the horizontal gradient",
+            f"{units}/(100 km)",
+        ),
+    }
+    if find_axes(common, time=False).time in common.dims:
+        spread = sigma(maps, reference)
+        scores["sigma"] = (spread, "standard deviation of the daily mu", "1")
+    return label_scores(scores)
