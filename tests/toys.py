@@ -66,3 +66,30 @@ def toy_model(*, first_guess: bool = True, seed: int = 0, trained: bool = True) 
         first_guess=guess,
         normalizer=xdvarnet.Normalizer({"ssh": 0.05}) if trained else None,
     )
+
+
+def toy_tracks(truth: xr.Dataset, *, noise: float = 0.0, seed: int = 0) -> xr.Dataset:
+    """Return the truth along straight passes of three missions: one pass a day of each."""
+    rng = np.random.default_rng(seed)
+    parts = []
+    for number, mission in enumerate(("one", "two", "three")):
+        for day in truth["time"].values:
+            count = 30 + 4 * number
+            way = np.linspace(0.01, 0.99, count)
+            west, east = np.sort(rng.uniform(2, 13.6, 2))
+            seconds = 3600 * (3 * number + 1) + np.arange(count)
+            parts.append(
+                xr.Dataset(
+                    {"mission": ("time", np.full(count, mission))},
+                    {
+                        "time": day + seconds.astype("timedelta64[s]"),
+                        "longitude": ("time", west + (east - west) * way),
+                        "latitude": ("time", 36 + 5.25 * way[:: (-1) ** number]),
+                    },
+                )
+            )
+    tracks = xr.concat(parts, "time")
+    tracks["ssh"] = xdvarnet.sample_tracks(truth[["ssh"]], tracks)["ssh"]
+    tracks["ssh"] += noise * rng.standard_normal(tracks.sizes["time"])
+    tracks["ssh"].attrs["units"] = "m"
+    return tracks.isel(time=np.isfinite(tracks["ssh"].values))

@@ -5,6 +5,7 @@ import html
 import importlib.metadata
 import itertools
 import logging
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -25,13 +26,16 @@ from xdvarnet.models.fitting import (
     DrawPool,
     ObservedTruth,
     Simulate,
+    Validation,
     check_maps,
+    check_seed,
     lasting_repr,
     observed_validation,
     span,
     warn_of_common_days,
 )
 from xdvarnet.models.normalize import Normalizer
+from xdvarnet.models.passes import RemovedPasses, check_share, check_tracks, split_passes
 from xdvarnet.models.storage import write
 from xdvarnet.observing.system import ObservingSystem
 from xdvarnet.patches.cover import Window
@@ -239,6 +243,7 @@ class DVarNet:
         device: str | None = None,
         precision: str | None = None,
         background: Background | None = None,
+        first_guess: Reconstructor | None = None,
     ) -> "DVarNet":
         """Return the same model with other options; None keeps an option.
 
@@ -250,12 +255,21 @@ class DVarNet:
             ``"float32"`` or ``"bfloat16"``.
         background : Background, optional
             Such as ``ObservedBackground()``, for a sea or a year that the mean map does not fit.
+        first_guess : Reconstructor, optional
+            Of the same kind as the present one, such as an optimal interpolation tuned elsewhere.
+
+        Raises
+        ------
+        InvalidInputError
+            If the device cannot be used, or the first guess does not fit the solver.
         """
         other = copy.copy(self)
         other.device, other.precision = _check_options(
             device or self.device, precision or self.precision
         )
         other.background = background or self.background
+        other.first_guess = first_guess or self.first_guess
+        other._check_channels()
         if other.device != self.device:
             other.solver = copy.deepcopy(self.solver).to(other.device)
         return other
@@ -408,11 +422,7 @@ class DVarNet:
         counts = {"epochs": epochs, "steps_per_epoch": steps_per_epoch, "batch_size": batch_size}
         check_counts(counts | {"pool": pool})
         check_positive(learning_rate, "learning_rate", "units of the weights")
-        if checkpoint is not None and rng is None:
-            raise InvalidInputError(
-                "a training with a checkpoint cannot go on from it without a seed; give one, such "
-                "as rng=0."
-            )
+        check_seed(checkpoint, rng)
         truth = check_maps(truth, self.variables, "training data")
         validation = check_maps(validation, self.variables, "validation data")
         self._check_length(truth)
@@ -452,25 +462,16 @@ class DVarNet:
         )
         draws = DrawPool(observed, self.window, augmentation, pool=pool, seed=int(training_seed))
 
-        def batches(epoch: int) -> Iterator[Batch]:
-            windows = draws.windows(epoch, steps_per_epoch * batch_size)
-            for group in itertools.batched(windows, batch_size):
-                yield self._batch(group)
-
-        guess = scored.first_guess_rmse()
-        logger.info("validation RMSE of the first guess: %s", guess)
-        history = train(
-            self.solver,
-            batches,
-            scored.rmse,
+        history = self._learn(
+            draws,
+            scored,
             epochs=epochs,
             steps_per_epoch=steps_per_epoch,
+            batch_size=batch_size,
             learning_rate=learning_rate,
             loss=loss,
-            device=self.device,
-            precision=self.precision,
             patience=patience,
-            checkpoint=None if checkpoint is None else Path(checkpoint),
+            checkpoint=checkpoint,
             settings=settings,
             progress=progress,
         )
@@ -481,9 +482,179 @@ class DVarNet:
             "validation data": span(validation),
             "validation RMSE": f"{min(epoch.validation_rmse for epoch in history):.5g}",
         }
+        guess = scored.first_guess_rmse()
         if guess is not None:
             self.provenance["validation RMSE of the first guess"] = f"{guess:.5g}"
         return history
+
+    def fine_tune(
+        self,
+        tracks: xr.Dataset,
+        grid: xr.Dataset,
+        *,
+        removed: float = 0.25,
+        validation: float = 0.2,
+        epochs: int = 10,
+        steps_per_epoch: int = 32,
+        batch_size: int = 8,
+        learning_rate: float = 1e-4,
+        loss: ReconstructionLoss | None = None,
+        augmentation: Augmentation | None = None,
+        pool: int = 12,
+        patience: int | None = None,
+        checkpoint: str | Path | None = None,
+        rng: RandomState = None,
+        progress: bool = False,
+    ) -> list[Epoch]:
+        """Train a trained model further on real tracks, in place, without any truth.
+
+        In each draw a share of the passes is removed from the observations, and the loss is the
+        squared error of the maps in the cells of these passes, as Martin et al. (2023, doi
+        10.1029/2022MS003589) train on withheld altimeters. The noise of the removed passes is
+        independent of that of the others, so it adds a constant to the loss and no bias. Background
+        and first guess are those of the model: choose them before, with `with_options`. The weights
+        stay as they were if no epoch lowers the error along the passes set aside.
+
+        Parameters
+        ----------
+        tracks : xarray.Dataset
+            Harmonised points of nadir altimeters with the variables of the model.
+        grid : xarray.Dataset
+            Longitude, latitude and ``sea`` of the maps.
+        removed : float
+            Share of the passes that is removed in each draw.
+        validation : float
+            Share of the passes that is set aside: the weights with the lowest error along these are
+            kept. They are never learned from.
+        epochs, steps_per_epoch, batch_size : int
+            Length of the training.
+        learning_rate : float
+            Of Adam, at the start.
+        loss : ReconstructionLoss, optional
+            By default the error of the field alone: gradients of noisy tracks say little.
+        augmentation : Augmentation, optional
+            Its flips and amplitude are used.
+        pool : int
+            Number of draws kept.
+        patience, checkpoint, rng, progress
+            As in `fit`.
+
+        Returns
+        -------
+        list of Epoch
+            Training loss and the RMSE along the passes set aside, in the units of the variable.
+
+        Raises
+        ------
+        InvalidInputError
+            If the model has not been trained, the tracks have fewer than eight passes or are
+            outside the grid, a share is not between 0 and 1, or there is a checkpoint but no seed.
+        InvalidTypeError, UnknownNameError
+            If tracks or grid are no Datasets, or a variable is missing.
+        ModelFileError
+            If the checkpoint is damaged, or of a training with other settings.
+        """
+        check_counts(
+            {
+                "epochs": epochs,
+                "steps_per_epoch": steps_per_epoch,
+                "batch_size": batch_size,
+                "pool": pool,
+            }
+        )
+        check_positive(learning_rate, "learning_rate", "units of the weights")
+        check_share(removed, "removed")
+        check_share(validation, "validation")
+        check_seed(checkpoint, rng)
+        check_tracks(tracks, self.variables)
+        loss = loss or ReconstructionLoss(gradient=0.0, prior=0.0)
+        augmentation = augmentation or Augmentation()
+        training_seed, validation_seed = default_rng(rng).integers(2**63, size=2)
+        settings = {
+            "tracks": f"{span(tracks)}, {dict(tracks.sizes)}",
+            "grid": str(dict(grid.sizes)),
+            "variables": str(self.variables),
+            "window": str(self.window),
+            "background": lasting_repr(self.background),
+            "first_guess": lasting_repr(self.first_guess),
+            "removed": str(removed),
+            "validation": str(validation),
+            "epochs": str(epochs),
+            "steps_per_epoch": str(steps_per_epoch),
+            "batch_size": str(batch_size),
+            "learning_rate": str(learning_rate),
+            "loss": lasting_repr(loss),
+            "augmentation": str(augmentation),
+            "pool": str(pool),
+            "seeds drawn from rng": f"{training_seed} and {validation_seed}",
+        }
+        hidden, seen = split_passes(tracks, validation, np.random.default_rng(validation_seed))
+        passes = RemovedPasses(
+            seen, grid, self.variables, self.background, self.first_guess, removed
+        )
+        scored = Validation(self, passes.draw(seen, hidden))
+        before = scored.rmse()
+        logger.info("validation RMSE before: %s", before)
+        history = self._learn(
+            DrawPool(passes, self.window, augmentation, pool=pool, seed=int(training_seed)),
+            scored,
+            epochs=epochs,
+            steps_per_epoch=steps_per_epoch,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            loss=loss,
+            patience=patience,
+            checkpoint=checkpoint,
+            settings=settings,
+            progress=progress,
+            error_before=before,
+        )
+        after = min(before, *(epoch.validation_rmse for epoch in history))
+        self.provenance |= {
+            "fine-tuning data": span(tracks),
+            "fine-tuning": f"{len(history)} epochs of {steps_per_epoch} x {batch_size} windows",
+            "RMSE along the passes set aside": f"{after:.5g}, {before:.5g} before",
+        }
+        return history
+
+    def _learn(
+        self,
+        draws: DrawPool,
+        scored: Validation,
+        *,
+        epochs: int,
+        steps_per_epoch: int,
+        batch_size: int,
+        learning_rate: float,
+        loss: ReconstructionLoss,
+        patience: int | None,
+        checkpoint: str | Path | None,
+        settings: Mapping[str, str],
+        progress: bool,
+        error_before: float = math.inf,
+    ) -> list[Epoch]:
+        def batches(epoch: int) -> Iterator[Batch]:
+            windows = draws.windows(epoch, steps_per_epoch * batch_size)
+            for group in itertools.batched(windows, batch_size):
+                yield self._batch(group)
+
+        logger.info("validation RMSE of the first guess: %s", scored.first_guess_rmse())
+        return train(
+            self.solver,
+            batches,
+            scored.rmse,
+            epochs=epochs,
+            steps_per_epoch=steps_per_epoch,
+            learning_rate=learning_rate,
+            loss=loss,
+            device=self.device,
+            precision=self.precision,
+            patience=patience,
+            error_before=error_before,
+            checkpoint=None if checkpoint is None else Path(checkpoint),
+            settings=settings,
+            progress=progress,
+        )
 
     def _check_length(self, truth: xr.Dataset) -> None:
         days = truth.sizes[find_axes(truth).time]

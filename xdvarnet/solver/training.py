@@ -88,6 +88,7 @@ def train(
     precision: str,
     clip: float = 1.0,
     patience: int | None = None,
+    error_before: float = math.inf,
     checkpoint: Path | None = None,
     settings: Mapping[str, str] | None = None,
     progress: bool = False,
@@ -96,7 +97,7 @@ def train(
 
     What is validated and kept is a running average of the weights: the noise of the last steps is
     larger than what they learn. The average with the lowest validation error is kept, also if an
-    exception ends the training.
+    exception ends the training; the weights before it, if none is as low as `error_before`.
 
     Parameters
     ----------
@@ -119,6 +120,8 @@ def train(
         Largest norm of the gradient of the parameters.
     patience : int, optional
         Stop after so many epochs without a lower validation error; by default never.
+    error_before : float
+        Validation error of the weights before the training; without it, any other is lower.
     checkpoint : pathlib.Path, optional
         Written after each epoch, and read at the start if it exists: a killed training goes on
         with the epoch that it was in.
@@ -155,7 +158,7 @@ def train(
     }
     settings = dict(settings or {})
     history: list[Epoch] = []
-    best: dict[str, torch.Tensor] = {}
+    best = _copy(solver)
     if checkpoint is not None and checkpoint.exists():
         history, best = _resume(checkpoint, parts, settings, device)
         logger.info("resumed from %s after %d epochs", checkpoint, len(history))
@@ -188,7 +191,8 @@ def train(
                     f"{record.validation_rmse:.5g}. Lower learning_rate (now {learning_rate}), and "
                     "look for infinite values in the training data."
                 )
-            if all(record.validation_rmse <= before.validation_rmse for before in history):
+            errors = [error_before, *(before.validation_rmse for before in history)]
+            if record.validation_rmse <= min(errors):
                 best = _copy(average.module)
             history.append(record)
             bar.set_postfix(loss=record.loss, validation=record.validation_rmse)
@@ -198,8 +202,7 @@ def train(
                 content |= {"best": best, "history": records, "settings": settings}
                 _write(checkpoint, content)
     finally:
-        if best:
-            solver.load_state_dict(best)
+        solver.load_state_dict(best)
     return history
 
 
