@@ -81,6 +81,9 @@ def _find(dataset: xr.Dataset | xr.DataArray, kind: str, *, required: bool) -> s
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found = sorted(set(dataset.cf.coordinates.get(kind, [])) & set(map(str, dataset.coords)))
+    ours = {"longitude": "lon", "latitude": "lat", "time": "time"}[kind]
+    if len(found) > 1 and ours in found:  # the others are the nadir, or other points of a cell
+        found = [ours]
     on_axis = [name for name in found if name in dataset.dims]
     if len(found) > 1 and len(on_axis) == 1:
         found = on_axis

@@ -1,0 +1,117 @@
+"""Flags of products: which points are good, and which cells are sea."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from xdvarnet.grids.flags import find_sea, keep_good
+
+BITS = [1, 2, 4, 8, 16]
+OSTIA = "water land optional_lake_surface sea_ice optional_river_surface"
+MUR = (
+    "1=open-sea, 2=land, 5=open-lake, 9=open-sea with ice in the grid, "
+    "13=open-lake with ice in the grid"
+)
+
+
+def flagged(values: list, name: str = "mask", **attributes: object) -> xr.Dataset:
+    """Return a dataset with a flag on two maps of one row."""
+    array = np.array(values, float)[None, None]
+    flag = xr.DataArray(array, dims=("time", "lat", "lon"), attrs=attributes)
+    coords = {"lat": [40.0], "lon": np.arange(len(values))}
+    return xr.Dataset({name: xr.concat([flag, flag * np.nan], "time")}, coords)
+
+
+@pytest.mark.parametrize(
+    ("attributes", "sea"),
+    [
+        ({"flag_masks": BITS, "flag_meanings": OSTIA}, [1, 9]),
+        ({"flag_masks": "1b, 2b, 4b, 8b, 16b", "flag_meanings": OSTIA}, [1, 9]),
+        ({"flag_masks": BITS, "flag_values": [1, 2, 5, 9, 13], "flag_meanings": MUR}, [1, 9]),
+        ({"flag_values": [1, 2, 3, 4], "flag_meanings": "sea land lake ice"}, [1, 4]),
+        ({"flag_values": [0, 1], "flag_meanings": "land water"}, [1]),
+    ],
+)
+def test_spellings_of_the_mask(attributes, sea):
+    """Bits, values and the spelling of MUR give the sea with its ice, and no lakes or rivers."""
+    values = [0, 1, 2, 4, 5, 9, 13, 17, np.nan]
+    mask, done = find_sea(flagged(values, **attributes))
+    found = [value for value, is_sea in zip(values, mask.values[0], strict=True) if is_sea]
+    assert found == sea
+    assert mask.dtype == bool and mask.dims == ("lat", "lon")
+    assert done == ["sea = mask"]
+
+
+def test_the_documented_bits_of_an_analysis():
+    """The mask of a GHRSST file needs no attributes; another variable of that name does."""
+    dataset = flagged([1, 2, 5, 9])
+    assert find_sea(dataset) == (None, [])
+    mask, _ = find_sea(dataset.assign(analysed_sst=dataset["mask"] + 280))
+    assert mask.values.tolist() == [[True, False, False, True]]
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [
+        {"flag_values": [0, 1, 2], "flag_meanings": "good land rain"},
+        {"flag_masks": [1, 2], "flag_meanings": "land sea_ice"},
+        {"long_name": "cloud"},
+    ],
+)
+def test_other_flags_are_no_mask(attributes):
+    """Flags that do not name both water and land say nothing about the sea."""
+    assert find_sea(flagged([0, 1, 2], "flag", **attributes)) == (None, [])
+
+
+def test_a_mask_of_another_grid_is_left_alone():
+    """The mask has to lie on latitude and longitude."""
+    dataset = flagged([1, 2], flag_masks=BITS, flag_meanings=OSTIA).rename(lon="xi_u")
+    assert find_sea(dataset.assign_coords(lon=[1.0, 2.0, 3.0])) == (None, [])
+
+
+def test_a_mask_without_values_is_not_used():
+    """A mask that is missing everywhere would make land of all."""
+    mask, done = find_sea(flagged([np.nan] * 3, flag_masks=BITS, flag_meanings=OSTIA))
+    assert mask is None and "no values" in done[0]
+
+
+def heights() -> xr.Dataset:
+    """Return heights of three lines and four pixels."""
+    dims = ("line", "pixel")
+    return xr.Dataset({"ssha": (dims, np.arange(12, dtype="float32").reshape(3, 4))})
+
+
+@pytest.mark.parametrize("dims", [("line", "pixel"), ("pixel", "line"), ("line",)])
+def test_only_good_points_stay(dims):
+    """The flag may have any order of dimensions, or some of them only; dims and dtype stay."""
+    dataset = heights()
+    shape = [dataset.sizes[dim] for dim in dims]
+    flag = np.zeros(shape)
+    flag.flat[0], flag.flat[-1] = 5, np.nan
+    dataset["quality_flag"] = (dims, flag)
+    kept, done = keep_good(dataset["ssha"], dataset)
+    expected = dataset["ssha"].where(dataset["quality_flag"] == 0)
+    np.testing.assert_array_equal(kept, expected.transpose("line", "pixel"))
+    assert kept.dims == ("line", "pixel") and kept.dtype == "float32"
+    assert done == ["heights where quality_flag is not 0 -> NaN"]
+
+
+def test_the_meaning_good_is_read():
+    """Good is what the meanings say, whatever the name of the flag."""
+    dataset = heights()
+    attributes = {
+        "standard_name": "quality_flag",
+        "flag_values": [1, 2],
+        "flag_meanings": "bad good",
+    }
+    dataset["qual"] = ("pixel", [2, 1, 2, 2], attributes)
+    kept, _ = keep_good(dataset["ssha"], dataset)
+    assert kept.isnull().sum("line").values.tolist() == [0, 3, 0, 0]
+
+
+def test_no_flag_no_change():
+    """Without a flag on the dimensions of the heights they are returned as they are."""
+    dataset = heights().assign(quality_flag=("other", [0, 1]))
+    kept, done = keep_good(dataset["ssha"], dataset)
+    xr.testing.assert_identical(kept, dataset["ssha"])
+    assert done == []

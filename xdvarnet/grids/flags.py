@@ -1,0 +1,99 @@
+"""Read the flags of products: which points are good, and which cells are sea."""
+
+import re
+
+import numpy as np
+import xarray as xr
+
+_DOCUMENTED = {"water": 1, "land": 2, "lake": 4, "sea_ice": 8, "river": 16}
+"""Bits of the mask of GHRSST (GHRSST Data Specification 2.0)."""
+
+
+def keep_good(array: xr.DataArray, dataset: xr.Dataset) -> tuple[xr.DataArray, list[str]]:
+    """Make points NaN whose quality flag is not good.
+
+    The flag is a variable with the standard name ``quality_flag``, or of that name, on dimensions
+    of `array`; good is the value whose meaning is ``good``, or zero.
+
+    Returns
+    -------
+    xarray.DataArray, list of str
+        With the attributes and the dtype of `array`, and what was done.
+    """
+    for name, flag in dataset.data_vars.items():
+        is_flag = flag.attrs.get("standard_name") == "quality_flag" or name == "quality_flag"
+        if is_flag and flag.dims and set(flag.dims) <= set(array.dims):
+            good = _meanings(flag).get("good", 0)
+            kept = array.where(flag == good).transpose(*array.dims)
+            return kept, [f"heights where {name} is not {good:g} -> NaN"]
+    return array, []
+
+
+def find_sea(dataset: xr.Dataset) -> tuple[xr.DataArray | None, list[str]]:
+    """Read the mask of the sea from flags of land and water.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        With a variable whose ``flag_meanings`` name land and water, or the variable `mask` of a
+        GHRSST file, whose bits are documented.
+
+    Returns
+    -------
+    xarray.DataArray or None, list of str
+        True on the sea, ice included, and False on land, lakes and rivers and where the flag is
+        missing; from the first map, since land does not move. None where there are no flags, or all
+        are missing; and what was done.
+    """
+    for name, flag in dataset.data_vars.items():
+        meanings = _meanings(flag)
+        if not meanings and name == "mask" and "analysed_sst" in dataset:
+            meanings, flag = _DOCUMENTED, flag.assign_attrs(flag_masks="1 2 4 8 16")
+        here = set(flag.dims) - {"time"} == {*dataset["lat"].dims, *dataset["lon"].dims}
+        if not here or not any(map(_is_land, meanings)) or not any(map(_is_open, meanings)):
+            continue
+        first = flag.isel(time=0, drop=True) if "time" in flag.dims else flag
+        if not bool(first.notnull().any()):
+            return None, [f"{name} has no values and gives no mask of the sea"]
+        sea = _is_sea(first, meanings)
+        attributes = {"standard_name": "sea_binary_mask", "long_name": f"sea, from {name}"}
+        return sea.drop_attrs(deep=False).assign_attrs(attributes), [f"sea = {name}"]
+    return None, []
+
+
+def _is_sea(flag: xr.DataArray, meanings: dict[str, int]) -> xr.DataArray:
+    sea = [value for word, value in meanings.items() if _is_open(word) or _is_ice(word)]
+    if "flag_masks" not in flag.attrs or "=" in str(flag.attrs.get("flag_meanings")):
+        return flag.isin(sea)
+    other = set(meanings.values()) - set(sea)
+    bits = flag.fillna(0).astype(int)
+    return ((bits & sum(sea)) != 0) & ((bits & sum(other)) == 0)
+
+
+def _is_land(word: str) -> bool:
+    return re.search("land|lake|river", word) is not None
+
+
+def _is_ice(word: str) -> bool:
+    return "ice" in word and not _is_land(word)
+
+
+def _is_open(word: str) -> bool:
+    water = re.search("sea(?!_ice)|water|ocean", word)
+    return water is not None and not _is_land(word)
+
+
+def _meanings(flag: xr.DataArray) -> dict[str, int]:
+    """Return the value or the bit of each meaning; MUR writes ``1=open-sea, 2=land, ...``."""
+    words = str(flag.attrs.get("flag_meanings", ""))
+    if "=" in words:
+        return {word.strip(): int(n) for n, word in re.findall(r"(\d+)=([^,;]+)", words)}
+    values = _numbers(flag.attrs.get("flag_masks", flag.attrs.get("flag_values", ())))
+    return dict(zip(re.split(r"[\s,]+", words.strip()), values, strict=False))
+
+
+def _numbers(values: object) -> list[int]:
+    """Read flag values, which some files give as text such as ``1b, 2b, 4b``."""
+    if isinstance(values, str):
+        return [int(number) for number in re.findall(r"-?\d+", values)]
+    return [int(number) for number in np.atleast_1d(values)]
