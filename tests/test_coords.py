@@ -80,6 +80,21 @@ def test_of_two_coordinates_the_axis_is_meant(dataset):
     assert find_axes(dataset).longitude == "lon"
 
 
+def test_of_two_positions_that_are_no_axes_the_usual_name_is_meant():
+    """A swath has the positions of its pixels and of its nadir."""
+    degrees = {"units": "degrees_east", "standard_name": "longitude"}
+    swath = xr.Dataset(
+        coords={
+            "longitude_nadir": ("line", [3.0, 4.0], degrees),
+            "lon": (("line", "pixel"), [[3.0, 3.1, 3.2], [4.0, 4.1, 4.2]], degrees),
+            "lat": (("line", "pixel"), np.ones((2, 3)), {"units": "degrees_north"}),
+        }
+    )
+    assert find_axes(swath, time=False).longitude == "lon"
+    with pytest.raises(InvalidInputError, match="2 longitude coordinates"):
+        find_axes(swath.rename(lon="longitude"), time=False)
+
+
 def test_two_axes_that_could_be_meant(dataset):
     dataset["lon"].attrs["units"] = "degrees_east"
     dataset = dataset.assign_coords(

@@ -81,12 +81,12 @@ def _find(dataset: xr.Dataset | xr.DataArray, kind: str, *, required: bool) -> s
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found = sorted(set(dataset.cf.coordinates.get(kind, [])) & set(map(str, dataset.coords)))
-    ours = {"longitude": "lon", "latitude": "lat", "time": "time"}[kind]
-    if len(found) > 1 and ours in found:  # the others are the nadir, or other points of a cell
-        found = [ours]
     on_axis = [name for name in found if name in dataset.dims]
+    usual = {"longitude": "lon", "latitude": "lat", "time": "time"}[kind]
     if len(found) > 1 and len(on_axis) == 1:
         found = on_axis
+    elif len(found) > 1 and not on_axis and usual in found:
+        found = [usual]  # the others are those of the nadir, or of other points of a cell
     if not found:
         lower = {str(name).lower(): str(name) for name in dataset.coords}
         found = [lower[name] for name in _NAMES[kind] if name in lower][:1]
