@@ -1,0 +1,270 @@
+"""Find the horizontal grid of a Dataset: axes, or two-dimensional longitude and latitude.
+
+Longitude and latitude are found by CF attributes, then by name, among the coordinates and then
+among the variables; bounds by the CF attribute ``bounds``.
+"""
+
+import warnings
+from collections.abc import Hashable, Iterable
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import product
+
+import cf_xarray  # noqa: F401  registers .cf
+import numpy as np
+import xarray as xr
+
+from xdvarnet.errors import InvalidInputError
+from xdvarnet.grids.checks import check_dataset
+from xdvarnet.grids.coords import find_axes, find_grid
+
+_NAMES = {
+    "latitude": ("latitude", "lat", "nav_lat", "lat_rho"),
+    "longitude": ("longitude", "lon", "nav_lon", "lon_rho"),
+}
+
+_LARGEST = {"latitude": 90.5, "longitude": 1000.0}
+"""Degrees; larger numbers are no positions."""
+
+_ZEROS = 4
+"""Number of points at exactly 0 N, 0 E that may still be one point and its copies in a halo."""
+
+
+@dataclass(frozen=True)
+class HorizontalGrid:
+    """Positions of the points of a horizontal grid, in the order of the Dataset.
+
+    Attributes
+    ----------
+    names : tuple of str
+        Names of latitude and longitude.
+    dims : tuple of str
+        Dimensions of the grid: those of latitude and longitude where they are axes, and else the
+        two that both have.
+    latitude, longitude : numpy.ndarray
+        Degrees, in any convention: axes of shapes (ny,) and (nx,), or both of shape (ny, nx), NaN
+        where the position is unknown.
+    bounds : tuple of numpy.ndarray or None
+        CF bounds of latitude and longitude in degrees, of shapes (ny, 2) and (nx, 2), or both of
+        shape (ny, nx, vertices).
+    """
+
+    names: tuple[str, str]
+    dims: tuple[str, str]
+    latitude: np.ndarray
+    longitude: np.ndarray
+    bounds: tuple[np.ndarray, np.ndarray] | None
+
+    @property
+    def rectilinear(self) -> bool:
+        """Whether longitude and latitude are axes."""
+        return self.latitude.ndim == 1
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Sizes of the two dimensions."""
+        return (self.latitude.shape[0], self.longitude.shape[-1])
+
+    @property
+    def size(self) -> int:
+        """Number of points."""
+        return self.shape[0] * self.shape[1]
+
+    @cached_property
+    def points(self) -> tuple[np.ndarray, np.ndarray]:
+        """Latitude and longitude of all points in degrees, shape (points,) each."""
+        latitude = self.latitude[:, None] if self.rectilinear else self.latitude
+        both = np.broadcast_arrays(latitude, self.longitude)
+        return both[0].reshape(-1), both[1].reshape(-1)
+
+    @cached_property
+    def placed(self) -> np.ndarray:
+        """Whether the position of a point is known, shape (points,)."""
+        return np.isfinite(self.points[0]) & np.isfinite(self.points[1])
+
+    def describe_range(self) -> str:
+        """Say where the grid is."""
+        (south, north), (west, east) = (
+            (np.nanmin(values), np.nanmax(values)) for values in (self.latitude, self.longitude)
+        )
+        return f"latitude {south:g} to {north:g} and longitude {west:g} to {east:g}"
+
+
+def unit_vectors(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
+    """Positions on the unit sphere of points in degrees, shape (..., 3)."""
+    phi, lam = np.deg2rad(latitude), np.deg2rad(longitude)
+    return np.stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)], axis=-1)
+
+
+def from_vectors(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Latitude and longitude in degrees of vectors of any length, shape (..., 3)."""
+    east, north, up = np.moveaxis(vectors, -1, 0)
+    return np.rad2deg(np.arctan2(up, np.hypot(east, north))), np.rad2deg(np.arctan2(north, east))
+
+
+def find_horizontal(dataset: xr.Dataset) -> HorizontalGrid:
+    """Describe the horizontal grid of `dataset`.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        With longitude and latitude as axes or on the same two dimensions, in degrees.
+
+    Raises
+    ------
+    InvalidTypeError
+        If `dataset` is no Dataset.
+    InvalidInputError
+        If no pair of longitude and latitude is found, or several; if they are points along a track,
+        or have further dimensions; if positions are impossible or were filled with zeros.
+    """
+    check_dataset(dataset)
+    names = _find_names(dataset)
+    latitude, longitude = (dataset[name].reset_coords(drop=True) for name in names)
+    dims = tuple(map(str, latitude.dims))
+    if dims == longitude.dims and len(dims) == 1:
+        raise InvalidInputError(
+            f"{names[0]!r} and {names[1]!r} are both on the dimension {dims[0]!r}: points along a "
+            "track and no grid. Maps are sampled at such points with sample_tracks, and points are "
+            "put on a grid with bin_tracks."
+        )
+    if len(dims) == 1 and longitude.ndim == 1:
+        return _rectilinear(dataset, names)
+    if len(dims) != 2 or set(dims) != set(longitude.dims):
+        extra = dims[0] if dims else names[0]
+        raise InvalidInputError(
+            f"{names[0]!r} has dimensions {dims} and {names[1]!r} {longitude.dims}; a grid has "
+            "one-dimensional axes, or both on the same two dimensions. Select one of each further "
+            f"dimension, e.g. dataset.isel({extra}=0)."
+        )
+    positions = latitude.values.astype(float), longitude.transpose(*dims).values.astype(float)
+    for name, values, kind in zip(names, positions, ("latitude", "longitude"), strict=True):
+        _check_range(name, values, kind)
+    if min(positions[0].shape) < 2:
+        raise InvalidInputError(
+            f"{names[0]!r} has the shape {positions[0].shape}; a grid needs at least two rows and "
+            "two columns."
+        )
+    _check_zeros(names, *positions)
+    return HorizontalGrid(names, dims, *positions, _find_bounds(dataset, names, (dims, dims)))
+
+
+def bounds_names(dataset: xr.Dataset, names: Iterable[str] | None = None) -> set[str]:
+    """Names of the variables that are the CF bounds of those called `names`, or of any."""
+    of = dataset.variables if names is None else names
+    return {_bounds_name(dataset[name].variable) for name in of} & set(dataset.variables)
+
+
+def _bounds_name(variable: xr.Variable) -> str | None:
+    return variable.attrs.get("bounds", variable.encoding.get("bounds"))
+
+
+def _find_names(dataset: xr.Dataset) -> tuple[str, str]:
+    coords, variables = set(dataset.coords), set(dataset.data_vars)
+    first = {
+        kind: _candidates(dataset, kind, coords) or _candidates(dataset, kind, variables)
+        for kind in _NAMES
+    }
+    every = {kind: _candidates(dataset, kind, coords | variables) for kind in _NAMES}
+    # one-dimensional coordinates beside positions on the same two dimensions are only nominal
+    exact = [pair for pair in _pairs(dataset, every) if dataset[pair[0]].ndim == 2]
+    covered = {_dims(dataset, pair) for pair in exact}
+    pairs = [pair for pair in _pairs(dataset, first) if _dims(dataset, pair) not in covered] + exact
+    if not pairs:
+        axes = find_axes(dataset, time=False)
+        return axes.latitude, axes.longitude
+    used = [pair for pair in pairs if len(pairs) == 1 or _carries_data(dataset, pair)]
+    if len(used) != 1:
+        raise InvalidInputError(
+            f"several grids could be meant, {' and '.join(map(str, used or pairs))} of latitude "
+            "and longitude; select the variables of one grid, e.g. dataset[['zeta']], or drop the "
+            "others with dataset.drop_vars."
+        )
+    return used[0]
+
+
+def _candidates(dataset: xr.Dataset, kind: str, pool: set[Hashable]) -> list[str]:
+    """Names of coordinates of a kind among `pool`, by attributes, and else by name."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        known = set(dataset.set_coords(list(dataset.data_vars)).cf.coordinates.get(kind, []))
+    names = {str(name) for name in pool} - bounds_names(dataset)
+    return sorted(names & known or {name for name in names if name.lower() in _NAMES[kind]})
+
+
+def _pairs(dataset: xr.Dataset, names: dict[str, list[str]]) -> list[tuple[str, str]]:
+    """Pairs of latitude and longitude that can be a grid, or points."""
+    return [
+        pair
+        for pair in product(names["latitude"], names["longitude"])
+        if dataset[pair[0]].ndim == dataset[pair[1]].ndim == 1
+        or set(dataset[pair[0]].dims) == set(dataset[pair[1]].dims)
+    ]
+
+
+def _dims(dataset: xr.Dataset, pair: tuple[str, str]) -> frozenset[Hashable]:
+    return frozenset(dim for name in pair for dim in dataset[name].dims)
+
+
+def _carries_data(dataset: xr.Dataset, pair: tuple[str, str]) -> bool:
+    dims = _dims(dataset, pair)
+    skip = bounds_names(dataset) | set(pair)
+    return any(dims <= set(array.dims) for name, array in dataset.items() if name not in skip)
+
+
+def _rectilinear(dataset: xr.Dataset, names: tuple[str, str]) -> HorizontalGrid:
+    axes = {name: (name, dataset[name].values, dataset[name].attrs) for name in names}
+    find_grid(xr.Dataset(coords=axes), time=False)  # checks the values
+    dims = [tuple(map(str, dataset[name].dims)) for name in names]
+    return HorizontalGrid(
+        names,
+        (*dims[0], *dims[1]),
+        *(dataset[name].values.astype(float) for name in names),
+        _find_bounds(dataset, names, dims),
+    )
+
+
+def _find_bounds(
+    dataset: xr.Dataset, names: tuple[str, str], dims: tuple | list
+) -> tuple[np.ndarray, np.ndarray] | None:
+    found = []
+    for name, horizontal in zip(names, dims, strict=True):
+        bounds = _bounds_name(dataset[name].variable)
+        if bounds is None or bounds not in dataset.variables:
+            return None
+        variable = dataset[bounds].variable
+        vertex = [dim for dim in variable.dims if dim not in horizontal]
+        least, most = (2, 2) if len(horizontal) == 1 else (3, np.inf)
+        if len(vertex) != 1 or not least <= variable.sizes[vertex[0]] <= most:
+            raise InvalidInputError(
+                f"variable {bounds!r}, the bounds of {name!r}, has dimensions "
+                f"{dict(variable.sizes)}; it must have {horizontal} and one more, of 2 bounds for "
+                "an axis and of the vertices else. Correct it, or drop it to have the cells built "
+                "from the centres."
+            )
+        found.append(variable.transpose(*horizontal, vertex[0]).values.astype(float))
+    return found[0], found[1]
+
+
+def _check_range(name: str, values: np.ndarray, kind: str) -> None:
+    finite = values[np.isfinite(values)]
+    if not finite.size:
+        raise InvalidInputError(f"coordinate {name!r} has no finite value.")
+    if np.abs(finite).max() > _LARGEST[kind]:
+        raise InvalidInputError(
+            f"coordinate {name!r} goes from {finite.min():g} to {finite.max():g} degrees, which is "
+            f"no {kind}. Are latitude and longitude swapped? Rename them with dataset.rename. "
+            "Fill values are to be NaN."
+        )
+
+
+def _check_zeros(names: tuple[str, str], latitude: np.ndarray, longitude: np.ndarray) -> None:
+    zeros = int(((latitude == 0) & (longitude == 0)).sum())
+    if zeros > _ZEROS:
+        raise InvalidInputError(
+            f"{zeros} points of {names[0]!r} and {names[1]!r} are at exactly 0 N, 0 E: their "
+            "positions were filled with zeros, as some models do on land. Take the positions from "
+            f"the model's mesh file, or mark them with NaN: placed = (dataset.{names[0]} != 0) | "
+            f"(dataset.{names[1]} != 0); dataset.assign_coords({names[0]}="
+            f"dataset.{names[0]}.where(placed), {names[1]}=dataset.{names[1]}.where(placed))."
+        )
