@@ -3,19 +3,17 @@
 import copy
 import html
 import importlib.metadata
-import itertools
 import logging
-import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 import xarray as xr
 
-from xdvarnet._random import RandomState, default_rng
+from xdvarnet._random import RandomState
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.grids.checks import check_counts, check_kind, check_known, check_positive
+from xdvarnet.grids.checks import check_kind, check_known
 from xdvarnet.grids.coords import find_axes
 from xdvarnet.grids.internal import to_internal
 from xdvarnet.models.background import Background, MeanMapBackground, ObservedBackground
@@ -23,17 +21,16 @@ from xdvarnet.models.base import Analysis, Observations, Reconstructor, Training
 from xdvarnet.models.description import describe
 from xdvarnet.models.draws import Augmentation, Draw, stack
 from xdvarnet.models.fitting import (
-    DrawPool,
     ObservedTruth,
     Simulate,
     Validation,
     check_maps,
-    check_seed,
     lasting_repr,
     observed_validation,
     span,
     warn_of_common_days,
 )
+from xdvarnet.models.learning import Schedule, learn
 from xdvarnet.models.normalize import Normalizer
 from xdvarnet.models.passes import RemovedPasses, check_share, check_tracks, split_passes
 from xdvarnet.models.storage import write
@@ -41,13 +38,16 @@ from xdvarnet.observing.system import ObservingSystem
 from xdvarnet.patches.cover import Window
 from xdvarnet.solver.losses import ReconstructionLoss
 from xdvarnet.solver.observation import Data
-from xdvarnet.solver.training import Batch, Epoch, autocast, train
+from xdvarnet.solver.training import Batch, Epoch, autocast
 from xdvarnet.solver.variational import VariationalSolver
 
 logger = logging.getLogger("xdvarnet")
 
 WEIGHTS = "solver."
 """What the names of a solver's weights begin with in a model file."""
+
+MARGIN = 4
+"""Cells at the borders of a training window that are left out of the loss."""
 
 
 class DVarNet:
@@ -419,62 +419,43 @@ class DVarNet:
         check_kind(
             isinstance(observe, ObservingSystem), "observe", observe, "an ObservingSystem(...)"
         )
-        counts = {"epochs": epochs, "steps_per_epoch": steps_per_epoch, "batch_size": batch_size}
-        check_counts(counts | {"pool": pool})
-        check_positive(learning_rate, "learning_rate", "units of the weights")
-        check_seed(checkpoint, rng)
+        schedule = Schedule(
+            epochs,
+            steps_per_epoch,
+            batch_size,
+            learning_rate,
+            loss or ReconstructionLoss(),
+            augmentation or Augmentation(),
+            pool,
+            patience,
+            checkpoint,
+            rng,
+            progress,
+        )
         truth = check_maps(truth, self.variables, "training data")
         validation = check_maps(validation, self.variables, "validation data")
         self._check_length(truth)
-        loss, augmentation = loss or ReconstructionLoss(), augmentation or Augmentation()
-        training_seed, validation_seed = default_rng(rng).integers(2**63, size=2)
-        settings = {
-            "truth": f"{span(truth)}, {dict(truth.sizes)}",
-            "observe": repr(observe),
-            "validation": f"{span(validation)}, {dict(validation.sizes)}",
-            "validation_period": str(validation_period),
-            "simulate": "no" if simulate is None else "yes",
-            "variables": str(self.variables),
-            "window": str(self.window),
-            "first_guess": lasting_repr(self.first_guess),
-            "epochs": str(epochs),
-            "steps_per_epoch": str(steps_per_epoch),
-            "batch_size": str(batch_size),
-            "learning_rate": str(learning_rate),
-            "loss": lasting_repr(loss),
-            "augmentation": str(augmentation),
-            "pool": str(pool),
-            "seeds drawn from rng": f"{training_seed} and {validation_seed}",
-        }
+        seeds = schedule.seeds()
         self._adopt(truth)
-        scored = observed_validation(
-            self, validation, validation_period, observe, int(validation_seed)
-        )
+        scored = observed_validation(self, validation, validation_period, observe, seeds[1])
         warn_of_common_days(truth, scored.days)
-        observed = ObservedTruth(
+        draws = ObservedTruth(
             truth,
             simulate,
             observe,
             self.first_guess,
             self.variables,
             self.window.time,
-            augmentation,
+            schedule.augmentation,
         )
-        draws = DrawPool(observed, self.window, augmentation, pool=pool, seed=int(training_seed))
-
-        history = self._learn(
-            draws,
-            scored,
-            epochs=epochs,
-            steps_per_epoch=steps_per_epoch,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            loss=loss,
-            patience=patience,
-            checkpoint=checkpoint,
-            settings=settings,
-            progress=progress,
-        )
+        settings = {
+            "truth": f"{span(truth)}, {dict(truth.sizes)}",
+            "observe": repr(observe),
+            "validation": f"{span(validation)}, {dict(validation.sizes)}",
+            "validation_period": str(validation_period),
+            "simulate": "no" if simulate is None else "yes",
+        }
+        history = learn(self, draws, scored, schedule, seeds=seeds, settings=settings)
         self.provenance |= {
             "training data": span(truth),
             "training": f"{len(history)} epochs of {steps_per_epoch} x {batch_size} windows",
@@ -554,60 +535,39 @@ class DVarNet:
         ModelFileError
             If the checkpoint is damaged, or of a training with other settings.
         """
-        check_counts(
-            {
-                "epochs": epochs,
-                "steps_per_epoch": steps_per_epoch,
-                "batch_size": batch_size,
-                "pool": pool,
-            }
+        schedule = Schedule(
+            epochs,
+            steps_per_epoch,
+            batch_size,
+            learning_rate,
+            loss or ReconstructionLoss(gradient=0.0, prior=0.0),
+            augmentation or Augmentation(),
+            pool,
+            patience,
+            checkpoint,
+            rng,
+            progress,
         )
-        check_positive(learning_rate, "learning_rate", "units of the weights")
         check_share(removed, "removed")
         check_share(validation, "validation")
-        check_seed(checkpoint, rng)
         check_tracks(tracks, self.variables)
-        loss = loss or ReconstructionLoss(gradient=0.0, prior=0.0)
-        augmentation = augmentation or Augmentation()
-        training_seed, validation_seed = default_rng(rng).integers(2**63, size=2)
+        seeds = schedule.seeds()
+        hidden, seen = split_passes(tracks, validation, np.random.default_rng(seeds[1]))
+        draws = RemovedPasses(
+            seen, grid, self.variables, self.background, self.first_guess, removed
+        )
+        scored = Validation(self, draws.draw(seen, hidden))
+        before = scored.rmse()
+        logger.info("RMSE along the passes set aside, before: %s", before)
         settings = {
             "tracks": f"{span(tracks)}, {dict(tracks.sizes)}",
             "grid": str(dict(grid.sizes)),
-            "variables": str(self.variables),
-            "window": str(self.window),
             "background": lasting_repr(self.background),
-            "first_guess": lasting_repr(self.first_guess),
             "removed": str(removed),
             "validation": str(validation),
-            "epochs": str(epochs),
-            "steps_per_epoch": str(steps_per_epoch),
-            "batch_size": str(batch_size),
-            "learning_rate": str(learning_rate),
-            "loss": lasting_repr(loss),
-            "augmentation": str(augmentation),
-            "pool": str(pool),
-            "seeds drawn from rng": f"{training_seed} and {validation_seed}",
         }
-        hidden, seen = split_passes(tracks, validation, np.random.default_rng(validation_seed))
-        passes = RemovedPasses(
-            seen, grid, self.variables, self.background, self.first_guess, removed
-        )
-        scored = Validation(self, passes.draw(seen, hidden))
-        before = scored.rmse()
-        logger.info("validation RMSE before: %s", before)
-        history = self._learn(
-            DrawPool(passes, self.window, augmentation, pool=pool, seed=int(training_seed)),
-            scored,
-            epochs=epochs,
-            steps_per_epoch=steps_per_epoch,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            loss=loss,
-            patience=patience,
-            checkpoint=checkpoint,
-            settings=settings,
-            progress=progress,
-            error_before=before,
+        history = learn(
+            self, draws, scored, schedule, seeds=seeds, settings=settings, error_before=before
         )
         after = min(before, *(epoch.validation_rmse for epoch in history))
         self.provenance |= {
@@ -616,45 +576,6 @@ class DVarNet:
             "RMSE along the passes set aside": f"{after:.5g}, {before:.5g} before",
         }
         return history
-
-    def _learn(
-        self,
-        draws: DrawPool,
-        scored: Validation,
-        *,
-        epochs: int,
-        steps_per_epoch: int,
-        batch_size: int,
-        learning_rate: float,
-        loss: ReconstructionLoss,
-        patience: int | None,
-        checkpoint: str | Path | None,
-        settings: Mapping[str, str],
-        progress: bool,
-        error_before: float = math.inf,
-    ) -> list[Epoch]:
-        def batches(epoch: int) -> Iterator[Batch]:
-            windows = draws.windows(epoch, steps_per_epoch * batch_size)
-            for group in itertools.batched(windows, batch_size):
-                yield self._batch(group)
-
-        logger.info("validation RMSE of the first guess: %s", scored.first_guess_rmse())
-        return train(
-            self.solver,
-            batches,
-            scored.rmse,
-            epochs=epochs,
-            steps_per_epoch=steps_per_epoch,
-            learning_rate=learning_rate,
-            loss=loss,
-            device=self.device,
-            precision=self.precision,
-            patience=patience,
-            error_before=error_before,
-            checkpoint=None if checkpoint is None else Path(checkpoint),
-            settings=settings,
-            progress=progress,
-        )
 
     def _check_length(self, truth: xr.Dataset) -> None:
         days = truth.sizes[find_axes(truth).time]
@@ -700,13 +621,14 @@ class DVarNet:
         }
         write(path, description, {**arrays, **weights})
 
-    def _batch(self, windows: Sequence[Draw], margin: int = 4) -> Batch:
+    def batch(self, windows: Sequence[Draw]) -> Batch:
+        """Return what one step of a training sees of these windows, normalised."""
         state, data, context = self._inputs([window.observations for window in windows])
         truth = stack([self._channels(window.truth) for window in windows])
         sea = stack([window.observations.sea[None] for window in windows])
         weights = torch.isfinite(truth) * sea
-        weights[..., :margin] = weights[..., -margin:] = 0  # seen without their neighbours
-        weights[..., :margin, :] = weights[..., -margin:, :] = 0
+        weights[..., :MARGIN] = weights[..., -MARGIN:] = 0  # seen without their neighbours
+        weights[..., :MARGIN, :] = weights[..., -MARGIN:, :] = 0
         return Batch(state, torch.where(weights > 0, truth, state), data, context, weights)
 
 

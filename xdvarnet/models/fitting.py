@@ -68,21 +68,6 @@ def check_maps(dataset: xr.Dataset, variables: Mapping[str, str], role: str) -> 
     return dataset
 
 
-def check_seed(checkpoint: object, rng: object) -> None:
-    """Refuse a checkpoint without a seed.
-
-    Raises
-    ------
-    InvalidInputError
-        If there is a checkpoint and no seed.
-    """
-    if checkpoint is not None and rng is None:
-        raise InvalidInputError(
-            "a training with a checkpoint cannot go on from it without a seed; give one, such as "
-            "rng=0."
-        )
-
-
 class DrawPool:
     """The last draws of a training: each epoch adds one and forgets the oldest.
 
