@@ -92,7 +92,7 @@ def test_of_two_positions_that_are_no_axes_the_usual_name_is_meant():
     )
     assert find_axes(swath, time=False).longitude == "lon"
     with pytest.raises(InvalidInputError, match="2 longitude coordinates"):
-        find_axes(swath.rename(lon="longitude"), time=False)
+        find_axes(swath.rename(lon="pixel_lon"), time=False)
 
 
 def test_two_axes_that_could_be_meant(dataset):

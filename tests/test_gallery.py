@@ -15,6 +15,7 @@ pytest.importorskip("cartopy")
 
 GALLERY = Path(__file__).resolve().parents[1] / "gallery"
 SCRIPTS = sorted(GALLERY.rglob("*.py"))
+QUICK = ["plot_swot_cycle", "plot_regrid", "plot_currents"]
 METHODS = ["mean map + offset", "persistence of 9 June", "optimal interpolation", "4DVarNet"]
 
 
@@ -40,6 +41,21 @@ def test_scripts_are_short_and_say_what_they_do(script):
 def test_each_folder_has_a_header():
     folders = {script.parent for script in SCRIPTS} | {GALLERY}
     assert all((folder / "GALLERY_HEADER.rst").is_file() for folder in folders)
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_quick_scripts_draw_labelled_figures(name, monkeypatch):
+    monkeypatch.setattr(plt, "show", lambda: None)
+    runpy.run_path(str(GALLERY / "02_real_altimetry" / f"{name}.py"))
+    figures = [plt.figure(number) for number in plt.get_fignums()]
+    assert figures
+    for figure in figures:
+        figure.canvas.draw()
+        maps = [ax for ax in figure.axes if hasattr(ax, "projection")]
+        assert all(ax.get_title() for ax in maps)
+        others = [ax for ax in figure.axes if ax not in maps]
+        assert all(ax.get_xlabel() or ax.get_ylabel() for ax in others)
+    plt.close("all")
 
 
 @pytest.mark.slow

@@ -467,7 +467,7 @@ def test_missions_one_after_the_other_are_accepted():
     """Times that go back or come again are counted, and left as they are."""
     track = along_track().isel(time=[4, 5, 6, 0, 1, 1, 2, 4])
     assert harmonise(track).sizes["time"] == 8
-    assert {"times not in order (1 steps back)", "2 times repeated"} <= set(said(track))
+    assert {"times not in order (1 steps back)", "2 points repeated"} <= set(said(track))
 
 
 def test_a_swath_stays_a_swath():

@@ -17,20 +17,20 @@ LAYERS = [
     {"_random"},
     {"grids"},
     {"tracks"},
-    {"observing", "patches", "metrics", "dynamics", "spde"},
+    {"observing", "patches", "metrics", "diagnostics", "dynamics", "spde"},
     {"solver"},
     {"models"},
     {"methods"},
     {"zoo"},
-    {"mapping"},
-    {"evaluate", "datasets", "plot"},
+    {"mapping", "export"},
+    {"evaluation", "datasets", "plot"},
     {"accessor", "cli"},
     {"__init__", "__main__"},
 ]
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 
 TENSOR_PARTS = {"dynamics", "spde", "solver"}
-LABEL_PARTS = {"grids", "tracks", "observing", "patches", "metrics"}
+LABEL_PARTS = {"grids", "tracks", "observing", "patches", "metrics", "diagnostics", "export"}
 LABEL_LIBRARIES = {"xarray", "cf_xarray", "xbatcher", "dask", "pandas"}
 PLOT_LIBRARIES = {"matplotlib", "cartopy", "cmocean"}
 

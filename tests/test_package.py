@@ -39,15 +39,25 @@ PUBLIC_NAMES = [
     "Window",
     "XdvarnetError",
     "XdvarnetWarning",
+    "bin_tracks",
     "datasets",
+    "evaluate",
+    "geostrophic",
+    "harmonise",
     "load_model",
     "observe",
     "plot_map",
     "plot_tracks",
     "reconstruct",
+    "regrid",
+    "sample_tracks",
     "score",
+    "to_duacs",
 ]
 ACCESSOR_SIGNATURES = {
+    "bin_tracks": "(self, grid, *, statistic='mean', time=None)",
+    "geostrophic": "(self, variable='ssh', *, min_latitude=5.0)",
+    "harmonise": "(self)",
     "observe": "(self, missions, *, noise, rng=None)",
     "plot_map": (
         "(self, variable, *, time=None, ax=None, cmap=None, vmin=None, vmax=None, "
@@ -58,7 +68,10 @@ ACCESSOR_SIGNATURES = {
         "title=None, colorbar=True)"
     ),
     "reconstruct": "(self, model, *, members=None, return_members=False, rng=None, progress=False)",
-    "score": "(self, reference, *, variable=None)",
+    "regrid": "(self, target, *, method='linear', engine='native', weights=None)",
+    "sample_tracks": "(self, tracks, *, method='linear', engine='xarray')",
+    "score": "(self, reference, *, variable=None, kind='gridded')",
+    "to_duacs": "(self, *, variable='ssh')",
 }
 
 # The accessor is closed: everything else is a plain function.

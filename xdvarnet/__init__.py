@@ -31,12 +31,19 @@ _HOMES = {
     "UNetPrior": "xdvarnet.solver.priors.unet",
     "VariationalSolver": "xdvarnet.solver.variational",
     "Window": "xdvarnet.patches.cover",
+    "bin_tracks": "xdvarnet.tracks.bin",
+    "evaluate": "xdvarnet.evaluation",
+    "geostrophic": "xdvarnet.diagnostics",
+    "harmonise": "xdvarnet.grids.harmonise",
     "load_model": "xdvarnet.zoo.registry",
     "observe": "xdvarnet.observing.system",
     "plot_map": "xdvarnet.plot.maps",
     "plot_tracks": "xdvarnet.plot.tracks",
     "reconstruct": "xdvarnet.mapping.reconstruct",
-    "score": "xdvarnet.metrics.scores",
+    "regrid": "xdvarnet.grids.regrid",
+    "sample_tracks": "xdvarnet.tracks.sample",
+    "score": "xdvarnet.metrics.table",
+    "to_duacs": "xdvarnet.export",
 }
 
 __all__ = ["XdvarnetError", "XdvarnetWarning", "datasets", *_HOMES]

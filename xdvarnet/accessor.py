@@ -1,16 +1,24 @@
 """The accessor ``.dvarnet``: the public functions as methods of a Dataset."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Literal
 
+import pandas as pd
 import xarray as xr
 
 from xdvarnet._random import RandomState
-from xdvarnet.metrics.scores import score
+from xdvarnet.diagnostics import geostrophic
+from xdvarnet.export import to_duacs
+from xdvarnet.grids.harmonise import harmonise
+from xdvarnet.grids.regrid import regrid
+from xdvarnet.metrics.table import score
+from xdvarnet.observing.noise import Noise
 from xdvarnet.observing.system import observe
 from xdvarnet.plot.axes import Day
 from xdvarnet.plot.maps import plot_map
 from xdvarnet.plot.tracks import plot_tracks
+from xdvarnet.tracks.bin import bin_tracks
+from xdvarnet.tracks.sample import sample_tracks
 
 if TYPE_CHECKING:
     from cartopy.mpl.geoaxes import GeoAxes
@@ -21,7 +29,7 @@ if TYPE_CHECKING:
 
 @xr.register_dataset_accessor("dvarnet")
 class DVarNetAccessor:
-    """Observe, reconstruct, score and plot a Dataset.
+    """Harmonise, observe, reconstruct, regrid, score, export and plot a Dataset.
 
     It holds the Dataset and nothing else: each method is one call of the public function of the
     same name, which describes the errors and has examples.
@@ -30,8 +38,23 @@ class DVarNetAccessor:
     def __init__(self, dataset: xr.Dataset) -> None:
         self._dataset = dataset
 
+    def harmonise(self) -> xr.Dataset:
+        """Bring a product to one convention of names, units and axes: `xdvarnet.harmonise`.
+
+        Returns
+        -------
+        xarray.Dataset
+            With ``time``, ``lat``, ``lon`` and those of ``ssh``, ``sla``, ``mdt``, ``lwe`` (m) and
+            ``sst`` (degC) that there are; the attribute ``xdvarnet_harmonised`` says what was done.
+        """
+        return harmonise(self._dataset)
+
     def observe(
-        self, missions: Sequence[str], *, noise: float, rng: RandomState = None
+        self,
+        missions: Sequence[str],
+        *,
+        noise: float | Mapping[str, Noise],
+        rng: RandomState = None,
     ) -> xr.Dataset:
         """Observe the Dataset along satellite tracks: `xdvarnet.observe`.
 
@@ -39,8 +62,9 @@ class DVarNetAccessor:
         ----------
         missions : sequence of str
             Names, of `xdvarnet.observing.missions.MISSIONS`.
-        noise : float
-            Standard deviation of the error of one measurement, in the units of the data.
+        noise : float or mapping of str to (float or KarinNoise)
+            Standard deviation of the error of one measurement, in the units of the data, of all
+            missions or of each.
         rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
             Source of the phases and errors; two calls with one seed are equal.
 
@@ -92,23 +116,143 @@ class DVarNetAccessor:
             progress=progress,
         )
 
-    def score(self, reference: xr.Dataset, *, variable: str | None = None) -> xr.Dataset:
+    def score(
+        self,
+        reference: xr.Dataset,
+        *,
+        variable: str | None = None,
+        kind: Literal["gridded", "osse2020a", "ose2021a", "ose2023a"] = "gridded",
+    ) -> xr.Dataset:
         """Score the maps against a reference: `xdvarnet.score`.
 
         Parameters
         ----------
         reference : xarray.Dataset
-            The truth, or better maps, on the same grid; only common days and cells are compared.
+            The truth, or better maps, on the same grid, of which common days and cells are
+            compared; or the tracks of a withheld altimeter for ``ose2021a`` and ``ose2023a``.
         variable : str, optional
-            The variable to score; by default all gridded variables that both have.
+            The variable to score; by default all gridded variables that both have, and that of
+            the challenge.
+        kind : {"gridded", "osse2020a", "ose2021a", "ose2023a"}
+            Which scores; the last three are those of the mapping challenges.
 
         Returns
         -------
         xarray.Dataset
             Scalars ``rmse``, ``bias``, ``explained_variance``, ``mu``, ``sigma``,
-            ``gradient_rmse``, ``n_points`` and ``n_missing``.
+            ``gradient_rmse``, ``n_points`` and ``n_missing``; or those of the challenge.
         """
-        return score(self._dataset, reference, variable=variable)
+        return score(self._dataset, reference, variable=variable, kind=kind)
+
+    def regrid(
+        self,
+        target: xr.Dataset,
+        *,
+        method: str = "linear",
+        engine: str = "native",
+        weights: xr.Dataset | None = None,
+    ) -> xr.Dataset:
+        """Regrid to the horizontal grid of another Dataset: `xdvarnet.regrid`.
+
+        Parameters
+        ----------
+        target : xarray.Dataset
+            Its longitude and latitude are the new grid.
+        method : {"linear", "conservative", "conservative_normed", "nearest"}
+            How.
+        engine : {"native", "xesmf"}
+            What computes the weights.
+        weights : xarray.Dataset, optional
+            Of `xdvarnet.grids.regrid.regrid_weights`, for the same grids and method.
+
+        Returns
+        -------
+        xarray.Dataset
+            The same variables on the new grid.
+        """
+        return regrid(self._dataset, target, method=method, engine=engine, weights=weights)
+
+    def sample_tracks(
+        self,
+        tracks: xr.Dataset,
+        *,
+        method: Literal["linear", "nearest", "bicubic"] = "linear",
+        engine: Literal["xarray", "pyinterp"] = "xarray",
+    ) -> xr.Dataset:
+        """Sample the maps at the points of tracks: `xdvarnet.sample_tracks`.
+
+        Parameters
+        ----------
+        tracks : xarray.Dataset
+            Longitude, latitude and time of the points, along a nadir track or in a swath.
+        method : {"linear", "nearest", "bicubic"}
+            Interpolation in space.
+        engine : {"xarray", "pyinterp"}
+            What interpolates.
+
+        Returns
+        -------
+        xarray.Dataset
+            The sampled variables, with the dimensions and coordinates of the tracks.
+        """
+        return sample_tracks(self._dataset, tracks, method=method, engine=engine)
+
+    def bin_tracks(
+        self,
+        grid: xr.Dataset,
+        *,
+        statistic: Literal["mean", "median", "count", "std"] = "mean",
+        time: xr.DataArray | pd.DatetimeIndex | Sequence | None = None,
+    ) -> xr.Dataset:
+        """Average these tracks in the cells of a grid, day by day: `xdvarnet.bin_tracks`.
+
+        Parameters
+        ----------
+        grid : xarray.Dataset
+            Its longitude, latitude and mask ``sea`` are used.
+        statistic : {"mean", "median", "count", "std"}
+            Of the values in a cell.
+        time : xarray.DataArray, pandas.DatetimeIndex or sequence of dates, optional
+            Stamps; default midnight of every day from the first track to the last.
+
+        Returns
+        -------
+        xarray.Dataset
+            On the grid, NaN where there is no value.
+        """
+        return bin_tracks(self._dataset, grid, statistic=statistic, time=time)
+
+    def geostrophic(self, variable: str = "ssh", *, min_latitude: float = 5.0) -> xr.Dataset:
+        """Geostrophic currents of sea surface height: `xdvarnet.geostrophic`.
+
+        Parameters
+        ----------
+        variable : str
+            Sea surface height, in units that convert to m.
+        min_latitude : float
+            Degrees; nearer to the equator the currents are NaN.
+
+        Returns
+        -------
+        xarray.Dataset
+            ``ugos`` and ``vgos`` in m/s; ``ugosa`` and ``vgosa`` of a sea level anomaly.
+        """
+        return geostrophic(self._dataset, variable, min_latitude=min_latitude)
+
+    def to_duacs(self, *, variable: str = "ssh") -> xr.Dataset:
+        """Bring the maps to the form of the DUACS products: `xdvarnet.to_duacs`.
+
+        Parameters
+        ----------
+        variable : str
+            Sea surface height, in units that convert to m; ``sla`` is exported as well.
+
+        Returns
+        -------
+        xarray.Dataset
+            ``adt`` or ``sla`` with geostrophic currents and ``err_sla``, ready for ``to_netcdf``.
+        """
+        return to_duacs(self._dataset, variable=variable)
 
     def plot_map(
         self,
@@ -170,14 +314,15 @@ class DVarNetAccessor:
         title: str | None = None,
         colorbar: bool = True,
     ) -> "GeoAxes":
-        """Draw the observed cells: `xdvarnet.plot_tracks`.
+        """Draw the points of tracks and swaths, or observed cells: `xdvarnet.plot_tracks`.
 
         Parameters
         ----------
         variable : str
             What to draw.
         time : str or date, optional
-            The day, such as ``"2005-06-20"``; by default all days together.
+            The day, such as ``"2005-06-20"``; of points, from noon of the day before to noon. By
+            default all days together.
         ax : cartopy.mpl.geoaxes.GeoAxes, optional
             Axes to draw in; default new ones in a new figure.
         cmap : str or matplotlib.colors.Colormap, optional

@@ -82,11 +82,11 @@ def _find(dataset: xr.Dataset | xr.DataArray, kind: str, *, required: bool) -> s
         warnings.simplefilter("ignore")
         found = sorted(set(dataset.cf.coordinates.get(kind, [])) & set(map(str, dataset.coords)))
     on_axis = [name for name in found if name in dataset.dims]
-    usual = {"longitude": "lon", "latitude": "lat", "time": "time"}[kind]
+    usual = [name for name in found if name.lower() in _NAMES[kind]]
     if len(found) > 1 and len(on_axis) == 1:
         found = on_axis
-    elif len(found) > 1 and not on_axis and usual in found:
-        found = [usual]  # the others are those of the nadir, or of other points of a cell
+    elif len(found) > 1 and not on_axis and len(usual) == 1:
+        found = usual  # the others are those of the nadir, or of other points of a cell
     if not found:
         lower = {str(name).lower(): str(name) for name in dataset.coords}
         found = [lower[name] for name in _NAMES[kind] if name in lower][:1]

@@ -138,9 +138,10 @@ def _drop_unplaced(track: xr.Dataset) -> tuple[xr.Dataset, list[str]]:
 def _describe_times(track: xr.Dataset) -> tuple[xr.Dataset, list[str]]:
     days = days_since_epoch(track["time"])
     back = int((np.diff(days) < 0).sum())
-    repeated = days.size - np.unique(days).size
+    points = np.stack([days, track["lon"].values, track["lat"].values])
+    repeated = days.size - np.unique(points, axis=1).shape[1]
     notes = [f"times not in order ({back} steps back)"] if back else []
-    return track, notes + ([f"{repeated} times repeated"] if repeated else [])
+    return track, notes + ([f"{repeated} points repeated"] if repeated else [])
 
 
 def _to_midnight(maps: xr.Dataset) -> tuple[xr.Dataset, list[str]]:

@@ -17,7 +17,6 @@ import itertools
 
 import numpy as np
 import xarray as xr
-from scipy import signal
 
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import (
@@ -244,6 +243,8 @@ def track_windows(
 
 def welch(windows: np.ndarray, spacing: float) -> xr.DataArray:
     """Return the mean spectrum of `windows`, shape (windows, points), `spacing` km apart."""
+    from scipy import signal  # slow to import
+
     wavenumber, power = signal.welch(
         windows, fs=1 / spacing, nperseg=windows.shape[-1], noverlap=0, detrend="constant"
     )
@@ -288,6 +289,8 @@ def unit_vectors(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
 
 
 def _periodogram(rows: np.ndarray, steps: list[float]) -> np.ndarray:
+    from scipy import signal  # slow to import
+
     window = np.multiply.outer(*(signal.windows.hann(n, sym=False) for n in rows.shape[-2:]))
     anomalies = rows - rows.mean((-2, -1), dtype=float, keepdims=True)
     power = np.abs(np.fft.fft2(window * anomalies)) ** 2

@@ -1,7 +1,6 @@
 """What all maps share: the day, the axes, the coast, the colours and the labels."""
 
 import importlib
-from collections.abc import Hashable
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -25,18 +24,39 @@ Day = str | datetime | np.datetime64 | xr.DataArray
 LAND = "0.72"
 COAST = "0.25"
 
+ROUNDING = 1e-6
+"""Degrees; a frame that ends at 180 does not cross it."""
+
+
+class Frame(NamedTuple):
+    """What a map shows, in degrees; the longitudes have no jump, and east is above west."""
+
+    west: float
+    east: float
+    south: float
+    north: float
+
+    @property
+    def middle(self) -> float:
+        """Longitude half-way between west and east."""
+        return (self.west + self.east) / 2
+
 
 class Field(NamedTuple):
-    """A variable to be drawn, in increasing latitude and continuous longitude.
+    """A variable to be drawn.
 
     Attributes
     ----------
     values : numpy.ndarray
-        Shape (time, latitude, longitude); one entry in time where there is no time.
+        On a grid, shape (time, latitude, longitude); one entry in time where there is no time. Of
+        points, shape (points,).
+    latitude, longitude : numpy.ndarray
+        Degrees, the longitudes without a jump: axes of the grid, both increasing, or positions of
+        the points.
+    frame : Frame
+        What the map shows.
     land : numpy.ndarray or None
         True on land, shape (latitude, longitude); None where it is not known.
-    grid : Grid
-        Positions.
     date : str
         The day, or the first and the last.
     name, label : str
@@ -44,11 +64,18 @@ class Field(NamedTuple):
     """
 
     values: np.ndarray
+    latitude: np.ndarray
+    longitude: np.ndarray
+    frame: Frame
     land: np.ndarray | None
-    grid: Grid
     date: str
     name: str
     label: str
+
+    @property
+    def x(self) -> np.ndarray:
+        """Longitudes in the projection `frame_crs`."""
+        return self.longitude - self.frame.middle
 
 
 class Colours(NamedTuple):
@@ -103,14 +130,36 @@ def select_field(dataset: xr.Dataset, variable: str, day: Day | None) -> Field:
         array = _select_day(array, grid, day)
     date = ""
     if grid.axes.time is not None:
-        dates = [str(value)[:10] for value in np.atleast_1d(array[grid.axes.time].values)]
-        date = dates[0] if len(dates) == 1 else f"{dates[0]} to {dates[-1]}"
+        dates = np.atleast_1d(array[grid.axes.time].values)
+        date = describe_period(dates[0], dates[-1])
     values = grid.arrange(array).values
     land = None
     if "sea" in dataset.coords:
         land = ~grid.arrange(dataset["sea"]).values.astype(bool)
-    shape = (-1, *grid.shape)
-    return Field(values.reshape(shape), land, grid, date, variable, _label(array, variable))
+    return Field(
+        values.reshape(-1, *grid.shape),
+        grid.latitude,
+        grid.longitude,
+        _frame(grid),
+        land,
+        date,
+        variable,
+        label(array),
+    )
+
+
+def _frame(grid: Grid) -> Frame:
+    """Return the borders of the outermost cells."""
+    height, width = grid.spacing
+    south, north = grid.latitude[[0, -1]] + np.array([-0.5, 0.5]) * height
+    west, east = grid.longitude[[0, -1]] + np.array([-0.5, 0.5]) * width
+    return Frame(float(west), float(east), max(float(south), -90.0), min(float(north), 90.0))
+
+
+def describe_period(first: object, last: object) -> str:
+    """Return the date, or both dates where they differ."""
+    dates = [str(date)[:10] for date in (first, last)]
+    return " to ".join(dict.fromkeys(dates))
 
 
 def _select_day(array: xr.DataArray, grid: Grid, day: Day) -> xr.DataArray:
@@ -119,15 +168,7 @@ def _select_day(array: xr.DataArray, grid: Grid, day: Day) -> xr.DataArray:
         raise InvalidInputError(
             f"time={day!r} was given, but {array.name!r} has no time dimension."
         )
-    if isinstance(day, xr.DataArray):
-        day = day.values[()]  # a date where there is one, else refused below
-        day = day.isoformat() if hasattr(day, "isoformat") else day  # cftime
-    try:
-        wanted = np.datetime64(day, "ns")
-    except (TypeError, ValueError) as error:
-        raise InvalidInputError(
-            f"time={day!r} is no date; give one such as '2005-06-20'."
-        ) from error
+    wanted = read_day(day)
     dates = np.array([str(value)[:10] for value in array[time].values])  # of any calendar
     same_day = np.flatnonzero(dates == str(wanted)[:10])
     if not same_day.size:
@@ -139,8 +180,28 @@ def _select_day(array: xr.DataArray, grid: Grid, day: Day) -> xr.DataArray:
     return array.isel({time: [nearest]})
 
 
-def _label(array: xr.DataArray, variable: Hashable) -> str:
-    name = array.attrs.get("long_name") or array.attrs.get("standard_name") or variable
+def read_day(day: Day) -> np.datetime64:
+    """Return a day in nanoseconds.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is no date.
+    """
+    if isinstance(day, xr.DataArray):
+        day = day.values[()]  # a date where there is one, else refused below
+        day = day.isoformat() if hasattr(day, "isoformat") else day  # cftime
+    try:
+        return np.datetime64(day, "ns")
+    except (TypeError, ValueError) as error:
+        raise InvalidInputError(
+            f"time={day!r} is no date; give one such as '2005-06-20'."
+        ) from error
+
+
+def label(array: xr.DataArray) -> str:
+    """Return the long name of a variable with its units."""
+    name = array.attrs.get("long_name") or array.attrs.get("standard_name") or array.name
     units = array.attrs.get("units", "1")
     name = str(name).replace("_", " ")
     return name if units in ("1", "") else f"{name} ({units})"
@@ -183,24 +244,19 @@ def choose_colours(
     )
 
 
-def source_crs(grid: Grid) -> "tuple[PlateCarree, np.ndarray]":
-    """Return a plain projection centred on the basin, and the longitudes in it.
-
-    In it no basin crosses the seam of the map.
-    """
+def frame_crs(frame: Frame) -> "PlateCarree":
+    """Return a plain projection centred on the frame, in which no basin crosses its seam."""
     from cartopy.crs import PlateCarree
 
-    middle = float(np.mean(grid.longitude[[0, -1]]))
-    middle = (middle + 180) % 360 - 180
-    return PlateCarree(middle), grid.longitude - float(np.mean(grid.longitude[[0, -1]]))
+    return PlateCarree((frame.middle + 180) % 360 - 180)
 
 
-def map_axes(grid: Grid, ax: "GeoAxes | None") -> "GeoAxes":
+def map_axes(frame: Frame, ax: "GeoAxes | None") -> "GeoAxes":
     """Prepare the axes of a map: extent and labelled grid lines.
 
     Parameters
     ----------
-    grid : Grid
+    frame : Frame
         What the map shows.
     ax : cartopy.mpl.geoaxes.GeoAxes, optional
         Axes to use; default new ones in a new figure.
@@ -213,13 +269,12 @@ def map_axes(grid: Grid, ax: "GeoAxes | None") -> "GeoAxes":
     import matplotlib.pyplot as plt
     from cartopy.crs import PlateCarree
     from cartopy.mpl.geoaxes import GeoAxes
+    from cartopy.mpl.gridliner import Gridliner
     from matplotlib.ticker import FixedLocator, MaxNLocator
 
-    crs, x = source_crs(grid)
-    latitude_step, longitude_step = grid.spacing
-    west, east = x[0] - longitude_step / 2, x[-1] + longitude_step / 2
-    south, north = grid.latitude[[0, -1]] + np.array([-0.5, 0.5]) * latitude_step
-    turns = np.floor((grid.longitude[[0, -1]] + 180) / 360)
+    west, east, south, north = frame
+    crs = frame_crs(frame)
+    turns = (west + 180 + ROUNDING) // 360, (east + 180 - ROUNDING) // 360
     around_the_globe = east - west > 350
     seam = turns[0] != turns[1] and not around_the_globe
     if ax is None:
@@ -236,10 +291,13 @@ def map_axes(grid: Grid, ax: "GeoAxes | None") -> "GeoAxes":
     if around_the_globe:
         ax.set_global()
     else:
-        ax.set_extent((west, east, max(south, -90), min(north, 90)), crs=crs)
+        half = (east - west) / 2
+        ax.set_extent((-half, half, south, north), crs=crs)
+    if any(isinstance(artist, Gridliner) for artist in ax.artists):  # from an earlier plot
+        return ax
     lines = ax.gridlines(draw_labels=["left", "bottom"], color="0.5", alpha=0.4, linewidth=0.5)
     if seam:  # cartopy would label one side of it only
-        ticks = MaxNLocator(6, steps=[1, 2, 3, 5, 10]).tick_values(*grid.longitude[[0, -1]])
+        ticks = MaxNLocator(6, steps=[1, 2, 3, 5, 10]).tick_values(west, east)
         lines.xlocator = FixedLocator((ticks + 180) % 360 - 180)
     lines.xlabel_style = lines.ylabel_style = {"size": "small"}
     return ax
@@ -260,8 +318,8 @@ def draw_land(ax: "GeoAxes", field: Field) -> None:
         return
     if field.land is None or not field.land.any():
         return
-    crs, x = source_crs(field.grid)
-    y, land = field.grid.latitude, field.land.astype(float)
+    crs, x, y = frame_crs(field.frame), field.x, field.latitude
+    land = field.land.astype(float)
     cells = np.where(field.land, 1.0, np.nan)
     ax.pcolormesh(x, y, cells, cmap=_plain(LAND), transform=crs, shading="nearest", zorder=2)
     ax.contourf(x, y, land, levels=[0.5, 1.5], colors=[LAND], transform=crs, zorder=2)
@@ -297,7 +355,8 @@ def finish(
         return
     from matplotlib.ticker import MaxNLocator
 
-    wide = np.ptp(field.grid.longitude) > 1.6 * np.ptp(field.grid.latitude)
+    west, east, south, north = field.frame
+    wide = east - west > 1.5 * (north - south)
     finite = field.values[np.isfinite(field.values)]
     below = finite.size and finite.min() < drawn.norm.vmin
     above = finite.size and finite.max() > drawn.norm.vmax

@@ -6,15 +6,16 @@ import numpy as np
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError
+from xdvarnet.grids.coords import find_grid
 from xdvarnet.plot.axes import (
     Day,
     check_installed,
     choose_colours,
     draw_land,
     finish,
+    frame_crs,
     map_axes,
     select_field,
-    source_crs,
 )
 
 if TYPE_CHECKING:
@@ -80,17 +81,14 @@ def plot_map(
             f"with time='{field.date[:10]}'."
         )
     if field.land is None:
-        array = dataset[variable]
-        dims = [dim for dim in array.dims if dim == field.grid.axes.time]
-        field = field._replace(land=~field.grid.arrange(array.notnull().any(dims)).values)
+        field = field._replace(land=~_ever_known(dataset[variable]))
     colours = choose_colours(field, cmap, vmin, vmax)
-    axes = map_axes(field.grid, ax)
-    crs, x = source_crs(field.grid)
+    axes = map_axes(field.frame, ax)
     drawn = axes.pcolormesh(
-        x,
-        field.grid.latitude,
+        field.x,
+        field.latitude,
         np.ma.masked_invalid(field.values[0]),
-        transform=crs,
+        transform=frame_crs(field.frame),
         shading="nearest",
         rasterized=True,
         **colours._asdict(),
@@ -98,3 +96,10 @@ def plot_map(
     draw_land(axes, field)
     finish(axes, drawn, field, title, colorbar)
     return axes
+
+
+def _ever_known(array: xr.DataArray) -> np.ndarray:
+    """Return where there is a value on any day, shape (latitude, longitude)."""
+    grid = find_grid(array, time=False)
+    days = [dim for dim in array.dims if dim == grid.axes.time]
+    return grid.arrange(array.notnull().any(days)).values
