@@ -3,16 +3,13 @@
 All methods are one product with a sparse matrix of weights, which `regrid_weights` makes; they
 differ in how the weights come about and in what a missing value (NaN) does.
 
-`linear` : bilinear interpolation; NaN where a source point with more than 0.1 % of the weight is
-    NaN, and outside. Between the last row of global axes and the pole the values of that row are
-    continued; a hole at the pole of a curvilinear grid stays NaN.
-`conservative` : sum over the source cells of value times overlap, divided by the area of the target
-    cell (``dstarea`` in ESMF). It keeps integrals, so a target cell that is half sea has half the
-    value of the sea. Cells with one centre, as in the halo of a global model, are one cell, and the
-    first counts; other cells that overlap each other all count.
-`conservative_normed` : the same sum divided by the area of the overlap with valid source cells
-    (``fracarea``): the mean value of the valid part. For maps.
-`nearest` : the value of the nearest source point, however far it is.
+- ``linear``: bilinear interpolation; NaN where a source point with weight is NaN, and outside.
+- ``conservative``: sum over the source cells of value times overlap, divided by the area of the
+  target cell (``dstarea`` in ESMF). It keeps integrals, so a target cell that is half sea has half
+  the value of the sea.
+- ``conservative_normed``: the same sum divided by the area of the overlap with valid source cells
+  (``fracarea``): the mean value of the valid part. For maps.
+- ``nearest``: the value of the nearest source point, however far it is.
 
 Masks are those of each field, so they may change in time.
 
