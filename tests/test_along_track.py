@@ -128,7 +128,7 @@ def test_daily_errors_equal_loops(maps, tracks):
 def test_maps_that_cannot_be_compared(maps, tracks):
     with pytest.raises(InvalidInputError, match=r"select one along \['member'\]"):
         track_errors(maps.expand_dims(member=2), tracks, tracks["ssh"])
-    with pytest.raises(InvalidInputError, match="no grid axis"):
+    with pytest.raises(InvalidInputError, match="points along a track, where a grid is meant"):
         track_errors(tracks["ssh"], tracks, tracks["ssh"])
     with pytest.raises(InvalidInputError, match="do not convert"):
         track_errors(maps.assign_attrs(units="kg"), tracks, tracks["ssh"])

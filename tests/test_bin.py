@@ -298,3 +298,18 @@ def test_real_tracks(shared_data):
     expected = table["adt"].groupby(groups).mean()
     found = binned["adt"].values[binned["adt"].notnull()]
     np.testing.assert_allclose(np.sort(found), np.sort(expected))
+
+
+def test_attributes_of_the_file_are_left_behind():
+    """The extent and the level of a file of tracks are not those of what is binned."""
+    tracks = xr.Dataset(
+        {"ssh": ("time", [0.1, 0.2])},
+        {
+            "time": np.array(["2017-01-01T01", "2017-01-01T02"], "datetime64[ns]"),
+            "longitude": ("time", [10.1, 10.2]),
+            "latitude": ("time", [40.1, 40.2]),
+        },
+        {"title": "tracks", "time_coverage_start": "2016-01-01", "processing_level": "L3"},
+    )
+    binned = bin_tracks(tracks, xr.Dataset(coords={"lat": [40.0, 41], "lon": [10.0, 11, 12]}))
+    assert set(binned.attrs) == {"title", "history", "xdvarnet_points_outside"}

@@ -180,3 +180,9 @@ def test_bad_scores_are_refused():
         leaderboard(made, noise=0.0, samples=0)
     with pytest.raises(InvalidInputError, match="none of the 4 withheld points.*sea mask"):
         leaderboard(made.assign(ssh_map=made["ssh_map"] * np.nan), noise=0.0)
+
+
+def test_noise_that_crossovers_cannot_tell_is_asked_for():
+    few = TRACKS.isel(time=slice(0, None, 9))
+    with pytest.raises(InvalidInputError, match="cannot be estimated.*Or give it.*noise=0.02"):
+        evaluate({"oi": smoother()}, few, TRUTH)

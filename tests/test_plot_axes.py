@@ -94,7 +94,7 @@ def test_one_date_or_two():
 
 def test_limits_given_and_chosen(dataset):
     field = select_field(dataset - 40, "ssh", None)
-    low, high = choose_colours(field, None, None, None)[1:]
+    low, high = choose_colours(field, None, None, None, None)[1:]
     assert low == -high
-    assert choose_colours(field, "viridis", 1.0, 2.0) == ("viridis", 1.0, 2.0)
-    assert choose_colours(field, None, None, 5.0)[1:] == (low, 5.0)
+    assert choose_colours(field, "viridis", 1.0, 2.0, None) == ("viridis", 1.0, 2.0)
+    assert choose_colours(field, None, None, 5.0, None)[1:] == (low, 5.0)

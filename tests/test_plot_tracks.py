@@ -179,11 +179,12 @@ def test_a_day_of_points_is_from_noon_to_noon(day, count, track):
     assert ax.get_extent(ccrs.PlateCarree()) == pytest.approx(whole)
 
 
-def test_a_day_between_passes_is_empty_and_one_outside_an_error(track):
+def test_a_day_without_points_is_an_error(track):
     later = track.assign_coords(
         time=track["time"] + np.timedelta64(2, "D") * (track["time"].dt.day > 20)
     )
-    assert not points(plot_tracks(later, "sla_unfiltered", time="2005-06-21")).get_offsets().size
+    with pytest.raises(InvalidInputError, match="the nearest day with points is 2005-06-20"):
+        plot_tracks(later, "sla_unfiltered", time="2005-06-21")
     with pytest.raises(InvalidInputError, match="go from 2005-06-20 to 2005-06-21"):
         plot_tracks(track, "sla_unfiltered", time="2005-06-19")
     with pytest.raises(InvalidInputError, match="is no date"):
@@ -307,3 +308,20 @@ def test_a_curvilinear_grid_is_no_track():
     )
     with pytest.raises(InvalidInputError, match="these are no points along a track"):
         plot_tracks(model, "zos")
+
+
+def test_points_on_a_map_of_the_same_quantity_have_its_colours(track):
+    """Agreement looks like agreement; another quantity, or given limits, have their own."""
+    described = {"long_name": "height", "units": "m"}
+    maps = xr.Dataset(
+        {"ssh": (("lat", "lon"), np.linspace(-1, 1, 12).reshape(3, 4), described)},
+        {"lat": [35.0, 38, 41], "lon": [0.0, 3, 6, 9]},
+    )
+    own = track.assign(ssh=track["sla_unfiltered"].assign_attrs(described))
+    ax = maps.dvarnet.plot_map("ssh")
+    limits = ax.collections[0].get_clim()
+    assert points(plot_tracks(own, "ssh", ax=ax)).get_clim() == limits
+    ax = maps.dvarnet.plot_map("ssh")
+    assert points(plot_tracks(track, "sla_unfiltered", ax=ax)).get_clim() != limits
+    ax = maps.dvarnet.plot_map("ssh")
+    assert points(plot_tracks(own, "ssh", ax=ax, vmin=-3, vmax=3)).get_clim() == (-3, 3)

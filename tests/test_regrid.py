@@ -376,9 +376,18 @@ def test_grids_apart_are_refused(method):
         regrid(INSIDE, apart, method=method)
 
 
+def test_a_variable_without_values_stays_so_beside_others():
+    """Such as the ice of a summer; lazily and at once."""
+    dataset = GLOBAL.assign(ice=GLOBAL["ssh"] * np.nan)
+    for given in (dataset, dataset.chunk()):
+        result = regrid(given, OTHER)
+        assert result["ice"].isnull().all()
+        xr.testing.assert_equal(result["ssh"], regrid(GLOBAL, OTHER)["ssh"])
+
+
 def test_variables_that_cannot_be_are_refused():
     """All missing, infinite, on one dimension of the grid only, on the target's, or none."""
-    with pytest.raises(InvalidInputError, match="'ssh' has no finite value"):
+    with pytest.raises(InvalidInputError, match=r"\['ssh'\] has a finite value.*mask"):
         regrid(GLOBAL * np.nan, OTHER)
     with pytest.raises(InvalidInputError, match="infinite"):
         regrid(GLOBAL.fillna(np.inf), OTHER)

@@ -106,7 +106,7 @@ def test_grids_are_refused_by_kinds_for_tracks(kind, maps, reference):
 
 
 def test_tracks_are_no_maps(tracks):
-    with pytest.raises(InvalidInputError, match="no grid axis"):
+    with pytest.raises(InvalidInputError, match="points along a track, where a grid is meant"):
         score(tracks, tracks, kind="ose2021a")
 
 
@@ -117,3 +117,21 @@ def test_what_cannot_be_scored(maps, reference):
         score(maps, reference["ssh"], kind="osse2020a")
     with pytest.raises(InvalidTypeError, match="to_dataset"):
         score(maps["ssh"], reference, kind="osse2020a")
+
+
+def test_heights_are_no_anomalies_for_2023a():
+    """Renaming them would be off by the mean topography."""
+    maps = xr.Dataset(
+        {"ssh": (("time", "lat", "lon"), np.zeros((2, 3, 4)))},
+        {"time": pd.date_range("2017-01-01", periods=2), "lat": [1.0, 2, 3], "lon": [1.0, 2, 3, 4]},
+    )
+    tracks = xr.Dataset(
+        {"sla_unfiltered": ("time", [0.1])},
+        {
+            "time": pd.date_range("2017-01-01", periods=1),
+            "longitude": ("time", [2.0]),
+            "latitude": ("time", [2.0]),
+        },
+    )
+    with pytest.raises(UnknownNameError, match="take the mean dynamic topography off"):
+        score(maps, tracks, kind="ose2023a")

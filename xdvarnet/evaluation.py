@@ -90,7 +90,7 @@ def evaluate(
     """
     predictions = predict_withheld(models, tracks, grid, withhold=withhold, variable=variable)
     if noise is None:
-        noise = crossover_noise(tracks, variable)
+        noise = _noise_of_crossovers(tracks, variable)
     return leaderboard(predictions, variable=variable, noise=noise, samples=samples, rng=rng)
 
 
@@ -252,6 +252,16 @@ def leaderboard(
     )
 
 
+def _noise_of_crossovers(tracks: xr.Dataset, variable: str) -> float:
+    try:
+        return crossover_noise(tracks, variable)
+    except InvalidInputError as problem:
+        raise InvalidInputError(
+            f"the noise cannot be estimated: {problem} Or give it, as a standard deviation in the "
+            "units of the variable: noise=0.02."
+        ) from problem
+
+
 def _remove_noise(squares: np.ndarray, noise: float) -> np.ndarray:
     """Root of mean squares less the variance of the noise, NaN where that is larger."""
     rest = squares - noise**2
@@ -300,10 +310,11 @@ def _missions(tracks: xr.Dataset) -> np.ndarray:
     """Return the label of the mission of each point."""
     missions = find_label(tracks, "mission")
     if missions is None or np.unique(missions).size < 2:
+        found = "there is none" if missions is None else f"it has {np.unique(missions).tolist()}"
         raise InvalidInputError(
             "leaving one mission out needs tracks of two missions at least, told apart by a "
-            f"variable 'mission' along the points; the variables are {sorted(map(str, tracks))}. "
-            "Join files with xarray.concat([first.assign(mission=('time', ...)), ...], 'time')."
+            f"variable 'mission' along the points; {found}. Join files with "
+            "xarray.concat([first.assign(mission=('time', ...)), ...], 'time')."
         )
     return missions
 

@@ -224,6 +224,7 @@ def _global_attributes(maps: xr.Dataset, grid: Grid) -> dict[str, str | float]:
     return attributes | {
         "Conventions": "CF-1.8",
         "cdm_data_type": "Grid",
+        "processing_level": "L4",
         "geospatial_lat_min": float(grid.latitude[0]),
         "geospatial_lat_max": float(grid.latitude[-1]),
         "geospatial_lat_resolution": grid.spacing[0],

@@ -16,6 +16,9 @@ DAY_TOLERANCE = 1e-3
 STEP_TOLERANCE = 0.1
 """Departure from the median step of a grid that still counts as regular, relative to it."""
 
+HARMONISED = ("ssh", "sla", "mdt", "lwe", "sst")
+"""Variables that `xdvarnet.harmonise` finds in products."""
+
 LARGEST_VALUE = np.float64(1e30)
 """Larger magnitudes are fill values that were not decoded."""
 
@@ -124,9 +127,14 @@ def check_variable(dataset: xr.Dataset, name: str) -> xr.DataArray:
         If it does not exist; the message lists those that do.
     """
     if name not in dataset.data_vars:
+        product = name in HARMONISED and "xdvarnet_harmonised" not in dataset.attrs
         raise UnknownNameError(
             f"variable {name!r} is missing; the dataset has {sorted(map(str, dataset.data_vars))}. "
-            f"Rename yours with dataset.rename({{...: {name!r}}})."
+            f"Rename yours with dataset.rename({{...: {name!r}}})"
+            + (
+                "; a product of altimetry becomes so with dataset.dvarnet.harmonise()." * product
+                or "."
+            )
         )
     return dataset[name]
 

@@ -240,11 +240,20 @@ def find_grid(dataset: xr.Dataset | xr.DataArray, *, time: bool = True) -> Grid:
         beyond the poles.
     """
     axes = find_axes(dataset, time=time)
+    shared = set(dataset[axes.latitude].dims) & set(dataset[axes.longitude].dims)
+    if shared and dataset[axes.latitude].ndim == 1:
+        raise InvalidInputError(
+            f"coordinates {axes.latitude!r} and {axes.longitude!r} are both along "
+            f"{shared.pop()!r}: points along a track, where a grid is meant. Are two arguments "
+            "swapped? "
+            "Points are averaged on a grid with tracks.dvarnet.bin_tracks(grid)."
+        )
     for name in axes.dims:
         if name not in dataset.dims and name != axes.time:
             raise InvalidInputError(
                 f"coordinate {name!r} has dimensions {dataset[name].dims} and is no grid axis; "
-                "one-dimensional longitude and latitude are accepted. Regrid the data first."
+                "one-dimensional longitude and latitude are accepted. Regrid the data first: "
+                "dataset.dvarnet.regrid(target)."
             )
     for name in (axes.latitude, axes.longitude):
         if not np.isfinite(dataset[name].values.astype(float)).all():

@@ -72,7 +72,8 @@ def find_points(tracks: xr.Dataset) -> Points:
             f"these are no points along a track: {axes.longitude!r} has dimensions "
             f"{longitude.dims}, {axes.latitude!r} {latitude.dims} and {axes.time!r} {time.dims}; "
             "points have longitude and latitude on the same dimensions, and time on one of them. "
-            "Maps on a grid are accepted as maps, not as tracks."
+            "Are two arguments swapped? Maps are sampled at points with "
+            "maps.dvarnet.sample_tracks(tracks)."
         )
     return Points(
         axes,

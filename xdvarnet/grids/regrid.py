@@ -88,8 +88,8 @@ def regrid(
         If the method or the engine is unknown.
     InvalidInputError
         If a grid is not found or not valid, or `target` is a track; if the grids have no point in
-        common; if no variable can be regridded, or one holds infinities, no finite value at all
-        (found at once, unless it is lazy), values where the position is missing, or a type that
+        common; if no variable can be regridded, or none has a finite value (unless they are lazy);
+        if one holds infinities, values where the position is missing, or a type that
         has no NaN (but with `nearest`); if `weights` do not fit.
     MissingDependencyError
         If shapely or xesmf is needed and not installed.
@@ -249,7 +249,18 @@ def _regridded_names(
             f"no variable has the dimensions {source.dims}; the dataset has "
             f"{ {str(name): array.dims for name, array in dataset.data_vars.items()} }."
         )
+    if all(_is_empty(dataset[name]) for name in names):
+        raise InvalidInputError(
+            f"no variable of {sorted(map(str, names))} has a finite value: nothing is left to "
+            "regrid. Check the mask."
+        )
     return names
+
+
+def _is_empty(array: xr.DataArray) -> bool:
+    """Return whether nothing is known; lazy values are not looked at."""
+    floating = np.issubdtype(array.dtype, np.floating)
+    return array.chunks is None and floating and bool(np.isnan(array.values).all())
 
 
 def _left_out(source: HorizontalGrid, method: str) -> np.ndarray:
@@ -270,11 +281,6 @@ def _regrid_variable(
     variable = array.variable
     if variable.chunks is not None:
         variable = variable.chunk(dict.fromkeys(source.dims, -1))
-    elif np.issubdtype(variable.dtype, np.floating) and np.isnan(variable.values).all():
-        raise InvalidInputError(
-            f"variable {array.name!r} has no finite value: nothing is left to regrid. Check its "
-            "mask."
-        )
     new = ("target 0", "target 1")  # the names of source and target may be the same
     regridded = xr.apply_ufunc(
         weighted(matrix, method, str(array.name), left_out, target.shape),

@@ -212,9 +212,12 @@ def choose_colours(
     cmap: "str | Colormap | None",
     vmin: float | None,
     vmax: float | None,
+    ax: "GeoAxes | None",
 ) -> Colours:
     """Choose the colour map and the limits that are not given.
 
+    They are those of the same quantity where `ax` shows it already, so that tracks on a map can be
+    compared with it.
     Temperature is drawn with cmocean's ``thermal``, salinity with ``haline``, a standard deviation
     or error with ``amp`` from zero on. All else is drawn with ``balance``, symmetric about zero, or
     about its median where zero is far from the middle. Limits hold 98 % of the values.
@@ -226,7 +229,10 @@ def choose_colours(
         finite = np.array([-1.0, 1.0])
     low, high = np.percentile(finite, [1, 99])
     text = f"{field.name} {field.label}".lower()
-    if any(word in text for word in ("standard error", "standard deviation", "std")):
+    shown = [each for each in ax.collections if each.get_gid() == field.label] if ax else []
+    if shown:
+        colours = Colours(shown[0].get_cmap(), *shown[0].get_clim())
+    elif any(word in text for word in ("standard error", "standard deviation", "std")):
         colours = Colours(cmocean.cm.amp, 0, high)
     elif "temperature" in text or "sst" in text:
         colours = Colours(cmocean.cm.thermal, low, high)
@@ -349,7 +355,8 @@ def _on_disk(scale: str) -> bool:
 def finish(
     ax: "GeoAxes", drawn: "ScalarMappable", field: Field, title: str | None, colorbar: bool
 ) -> None:
-    """Add the title and the colour bar."""
+    """Add the title and the colour bar, and note the quantity that was drawn."""
+    drawn.set_gid(field.label)
     ax.set_title(field.date if title is None else title)
     if not colorbar:
         return

@@ -82,7 +82,7 @@ def plot_map(
         )
     if field.land is None:
         field = field._replace(land=~_ever_known(dataset[variable]))
-    colours = choose_colours(field, cmap, vmin, vmax)
+    colours = choose_colours(field, cmap, vmin, vmax, ax)
     axes = map_axes(field.frame, ax)
     drawn = axes.pcolormesh(
         field.x,

@@ -107,7 +107,7 @@ def plot_tracks(
     else:
         field = _select_points(dataset, points, variable, time)
         values, place = field.values, (field.x, field.latitude)
-    colours = choose_colours(field, cmap, vmin, vmax)
+    colours = choose_colours(field, cmap, vmin, vmax, ax)
     axes = map_axes(field.frame, ax)
     draw_land(axes, field)
     style = {"marker": "s", "linewidths": 0, "transform": frame_crs(field.frame), "zorder": 4}
@@ -204,7 +204,15 @@ def _of_day(points: Points, dates: xr.DataArray, day: Day) -> np.ndarray:
             f"noon to noon, go from {stamps[0]} to {stamps[-1]}."
         )
     midnights = np.floor(points.days + 0.5)
-    return midnights == midnights.min() + stamps.index(wanted)
+    of_day = midnights == midnights.min() + stamps.index(wanted)
+    if not of_day.any():
+        nearest = np.abs(midnights - midnights.min() - stamps.index(wanted)).argmin()
+        other = stamps[int(midnights[nearest] - midnights.min())]
+        raise InvalidInputError(
+            f"the dataset has no point within 12 hours of the midnight of time={day!r}; the "
+            f"nearest day with points is {other}."
+        )
+    return of_day
 
 
 def _frame(longitude: np.ndarray, latitude: np.ndarray) -> Frame:

@@ -23,6 +23,9 @@ STATISTICS: dict[str, Callable] = {
 }
 """Statistics of the values in a cell that `bin_tracks` knows, missing values left out."""
 
+OF_THE_FILE = ("cdm_data_type", "processing_level", "date_", "geospatial_", "time_coverage_")
+"""Beginnings of attributes that are no longer true of the binned data."""
+
 CELL_METHODS = {"mean": "mean", "median": "median", "std": "standard_deviation"}
 """Names of the statistics in the CF attribute ``cell_methods``."""
 
@@ -60,10 +63,11 @@ def bin_tracks(
     -------
     xarray.Dataset
         With the dimensions ``time``, latitude and longitude, the latter two named and ordered as
-        in `grid`. Units, dtypes and attributes are those of `tracks`, NaN where a cell has no value
-        or is land; the attribute ``cell_methods`` says what was done. Counts are integers,
-        without units, 0 where there is nothing. The attribute ``xdvarnet_points_outside`` is the
-        number of points that are outside the grid or the period, or on land.
+        in `grid`. Units, dtypes and attributes are those of `tracks`, but not those that describe
+        the extent and the level of a file; NaN where a cell has no value or is land; the attribute
+        ``cell_methods`` says what was done. Counts are integers, without units, 0 where there is
+        nothing. The attribute ``xdvarnet_points_outside`` is the number of points that are outside
+        the grid or the period, or on land.
 
     Raises
     ------
@@ -116,7 +120,8 @@ def bin_tracks(
         values = _statistic(points.flatten(tracks[name]), index, shape, statistic)
         attributes = _attributes(tracks[name], statistic, dims)
         binned[name] = xr.DataArray(values, binned.coords, dims, attrs=attributes)
-    binned.attrs = add_history(tracks.attrs, f"bin_tracks, {statistic}")
+    lasting = {key: v for key, v in tracks.attrs.items() if not key.startswith(OF_THE_FILE)}
+    binned.attrs = add_history(lasting, f"bin_tracks, {statistic}")
     return binned.assign_attrs(xdvarnet_points_outside=outside)
 
 

@@ -1,0 +1,77 @@
+"""The guide from altimeter files to a scored map runs as it is written."""
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import xdvarnet
+from xdvarnet.observing.fly import fly
+
+pytest.importorskip("cartopy")
+
+FOLDERS = {"jason3": "j3", "sentinel3a": "s3a", "saral": "alg", "cryosat2": "c2"}
+DOWNLOADS = ("copernicusmarine", "fcollections")
+
+
+def blocks(guide: Path) -> list[str]:
+    """Return the Python blocks of a guide, but those that download."""
+    found = re.findall(r"```python\n(.*?)```", guide.read_text(encoding="utf-8"), re.DOTALL)
+    return [block for block in found if not any(name in block for name in DOWNLOADS)]
+
+
+def write_tracks(truth: xr.Dataset, folder: Path) -> None:
+    """Write the truth along the tracks of four missions as files of the along-track product."""
+    region = (0.5, 12.0, 36.0, 44.5)
+    for mission, short in FOLDERS.items():
+        (folder / short).mkdir(parents=True)
+        for start, end in ((11, 15), (15, 19)):
+            points = fly(mission, f"2017-05-{start}", f"2017-05-{end}", region=region)
+            sla = truth.dvarnet.sample_tracks(points)["ssh"]
+            product = points.assign_coords(longitude=points["longitude"] % 360).assign(
+                sla_unfiltered=sla.assign_attrs(
+                    units="m", standard_name="sea_surface_height_above_sea_level"
+                ),
+                mdt=(0 * sla).assign_attrs(units="m", standard_name=""),
+                lwe=(0 * sla).assign_attrs(units="m", standard_name=""),
+            )
+            product = product.isel(time=np.isfinite(sla.values))
+            product.to_netcdf(folder / short / f"dt_{short}_201705{start}.nc")
+
+
+def write_model_output(folder: Path) -> None:
+    """Write temperature on a turned grid, as models have."""
+    row, column = np.meshgrid(np.arange(30.0), np.arange(40.0), indexing="ij")
+    longitude = xr.Variable(("y", "x"), 2 + 0.2 * column - 0.05 * row)
+    latitude = xr.Variable(("y", "x"), 37 + 0.15 * row + 0.03 * column)
+    described = {"standard_name": "sea_surface_temperature", "units": "degC"}
+    xr.Dataset(
+        {"tos": (("time", "y", "x"), (15 + 0.1 * row + 0 * column)[None], described)},
+        {"nav_lon": longitude, "nav_lat": latitude, "time": [np.datetime64("2017-05-15", "ns")]},
+    ).to_netcdf(folder / "nemo.nc")
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::xdvarnet.XdvarnetWarning")  # no segment of 1000 km
+def test_the_guide_runs(repository, tmp_path, monkeypatch):
+    """On the western Mediterranean, with files written as the product has them."""
+    western = xdvarnet.datasets.mediterranean().isel(lat=slice(44, 124), lon=slice(48, 150))
+    monkeypatch.setattr(xdvarnet.datasets, "mediterranean", lambda: western)
+    monkeypatch.chdir(tmp_path)
+    shifted = western.isel(time=slice(0, 12)).assign_coords(
+        time=np.datetime64("2017-05-09", "ns") + np.arange(12) * np.timedelta64(1, "D")
+    )
+    write_tracks(shifted, tmp_path / "l3")
+    write_model_output(tmp_path)
+    names: dict = {}
+    for block in blocks(repository / "docs" / "altimetry.md"):
+        quick = block.replace("progress=True", "epochs=1, steps_per_epoch=1, batch_size=2")
+        exec(quick, names)
+    assert names["obs"].sizes["time"] > 7
+    assert 0.4 < float(names["scores"]["rmse"].max() / names["scores"]["rmse"].min()) < 2
+    assert float(names["errors"]["error"].std()) < 0.6 * float(names["withheld"]["ssh"].std())
+    assert np.isfinite(names["on_my_grid"]["sst"]).any()
+    with xr.open_dataset(tmp_path / "maps.nc") as product:
+        assert {"adt", "err_sla", "ugos", "vgos"} <= set(product)
