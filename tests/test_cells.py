@@ -5,14 +5,19 @@ import pytest
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.grids.cells import (
+from xdvarnet.grids.regridding.cells import (
     around_the_globe,
     axis_bounds,
     built_corners,
     corners,
     joined_index,
 )
-from xdvarnet.grids.horizontal import HorizontalGrid, find_horizontal, from_vectors, unit_vectors
+from xdvarnet.grids.regridding.horizontal import (
+    HorizontalGrid,
+    find_horizontal,
+    from_vectors,
+    unit_vectors,
+)
 
 
 def axes(latitude, longitude, bounds=None) -> HorizontalGrid:

@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError, InvalidTypeError
-from xdvarnet.grids.horizontal import (
+from xdvarnet.grids.regridding.horizontal import (
     bounds_names,
     find_horizontal,
     from_vectors,

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from xdvarnet.grids.cells import axis_bounds, corners
-from xdvarnet.grids.horizontal import HorizontalGrid
-from xdvarnet.grids.overlaps import overlaps
-from xdvarnet.grids.polygons import boxes, polygons
+from xdvarnet.grids.regridding.cells import axis_bounds, corners
+from xdvarnet.grids.regridding.horizontal import HorizontalGrid
+from xdvarnet.grids.regridding.overlaps import overlaps
+from xdvarnet.grids.regridding.polygons import boxes, polygons
 
 shapely = pytest.importorskip("shapely")
 

@@ -7,9 +7,9 @@ import pytest
 import xarray as xr
 
 from xdvarnet.errors import MissingDependencyError
-from xdvarnet.grids.cells import axis_bounds, corners
-from xdvarnet.grids.horizontal import HorizontalGrid, find_horizontal, unit_vectors
-from xdvarnet.grids.polygons import boxes, polygons
+from xdvarnet.grids.regridding.cells import axis_bounds, corners
+from xdvarnet.grids.regridding.horizontal import HorizontalGrid, find_horizontal, unit_vectors
+from xdvarnet.grids.regridding.polygons import boxes, polygons
 
 shapely = pytest.importorskip("shapely")
 

@@ -7,7 +7,7 @@ import xarray as xr
 
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError
 from xdvarnet.grids.regrid import regrid, regrid_weights
-from xdvarnet.grids.weights import METHODS
+from xdvarnet.grids.regridding.weights import METHODS
 
 CONSERVATIVE = ("conservative", "conservative_normed")
 

@@ -6,8 +6,8 @@ import xarray as xr
 from scipy import sparse
 
 from xdvarnet.errors import InvalidInputError, InvalidTypeError
-from xdvarnet.grids.horizontal import HorizontalGrid
-from xdvarnet.grids.weights import METHODS, read_weights, weighted, weights_dataset
+from xdvarnet.grids.regridding.horizontal import HorizontalGrid
+from xdvarnet.grids.regridding.weights import METHODS, read_weights, weighted, weights_dataset
 
 SHAPES = ((3, 4), (2, 5))
 

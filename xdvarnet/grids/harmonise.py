@@ -5,18 +5,18 @@ import xarray as xr
 
 from xdvarnet.errors import InvalidInputError, InvalidTypeError
 from xdvarnet.grids.checks import check_dataset
-from xdvarnet.grids.conversion import build, decode
 from xdvarnet.grids.coords import days_since_epoch
-from xdvarnet.grids.flags import find_sea
 from xdvarnet.grids.history import add_history
-from xdvarnet.grids.longitude import wrap_longitude
-from xdvarnet.grids.positions import (
+from xdvarnet.grids.products.conversion import build, decode
+from xdvarnet.grids.products.flags import find_sea
+from xdvarnet.grids.products.longitude import wrap_longitude
+from xdvarnet.grids.products.positions import (
     are_points,
     bounds_of,
     find_positions,
     name_positions,
 )
-from xdvarnet.grids.products import drop_depth, find_roles
+from xdvarnet.grids.products.roles import drop_depth, find_roles
 
 DONE = "xdvarnet_harmonised"
 """Attribute that lists what `harmonise` did."""

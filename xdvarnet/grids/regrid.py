@@ -26,14 +26,14 @@ import xarray as xr
 from scipy import sparse
 
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.grids.cells import corners
 from xdvarnet.grids.checks import check_known
-from xdvarnet.grids.esmf import esmf_matrix
 from xdvarnet.grids.history import add_history
-from xdvarnet.grids.horizontal import HorizontalGrid, bounds_names, find_horizontal
-from xdvarnet.grids.interpolation import linear, nearest
-from xdvarnet.grids.overlaps import overlaps
-from xdvarnet.grids.weights import METHODS, read_weights, weighted, weights_dataset
+from xdvarnet.grids.regridding.cells import corners
+from xdvarnet.grids.regridding.esmf import esmf_matrix
+from xdvarnet.grids.regridding.horizontal import HorizontalGrid, bounds_names, find_horizontal
+from xdvarnet.grids.regridding.interpolation import linear, nearest
+from xdvarnet.grids.regridding.overlaps import overlaps
+from xdvarnet.grids.regridding.weights import METHODS, read_weights, weighted, weights_dataset
 
 ENGINES = ("native", "xesmf")
 
@@ -62,8 +62,8 @@ def regrid(
     engine : {"native", "xesmf"}
         What computes the weights. `native` needs no further package (but shapely for conservative
         regridding with a curvilinear grid); its cells are polygons in the plane of longitude and
-        sine of latitude (see `xdvarnet.grids.polygons`). `xesmf` is ESMF, whose cells have great
-        circles as borders.
+        sine of latitude (see `xdvarnet.grids.regridding.polygons`). `xesmf` is ESMF, whose cells
+        have great circles as borders.
     weights : xarray.Dataset, optional
         Of `regrid_weights`, for the same grids and method, to compute them only once. They may come
         from a file and from either engine.

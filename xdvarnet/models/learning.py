@@ -3,23 +3,23 @@
 import itertools
 import logging
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 import numpy as np
 
 from xdvarnet._random import RandomState, default_rng
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_counts, check_positive
+from xdvarnet.models.base import Reconstructor
 from xdvarnet.models.draws import Augmentation, Draw
 from xdvarnet.models.fitting import DrawPool, Validation, lasting_repr
+from xdvarnet.patches.cover import Window
 from xdvarnet.solver.losses import ReconstructionLoss
 from xdvarnet.solver.training import Batch, Epoch, train
-
-if TYPE_CHECKING:
-    from xdvarnet.models.dvarnet import DVarNet
+from xdvarnet.solver.variational import VariationalSolver
 
 logger = logging.getLogger("xdvarnet")
 
@@ -74,8 +74,23 @@ class Schedule:
         }
 
 
+class Learner(Protocol):
+    """A model that can be taught, such as `xdvarnet.DVarNet`."""
+
+    solver: VariationalSolver
+    variables: Mapping[str, str]
+    window: Window
+    first_guess: Reconstructor | None
+    device: str
+    precision: str
+
+    def batch(self, windows: Sequence[Draw]) -> Batch:
+        """Return what one step of a training sees of these windows."""
+        ...
+
+
 def learn(
-    model: "DVarNet",
+    model: Learner,
     make: Callable[[int, np.random.Generator], Draw],
     scored: Validation,
     schedule: Schedule,
@@ -88,7 +103,7 @@ def learn(
 
     Parameters
     ----------
-    model : DVarNet
+    model : Learner
         With its normalisation.
     make : callable
         From the number of a draw and a generator to the draw.

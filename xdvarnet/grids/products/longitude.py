@@ -4,7 +4,7 @@ import numpy as np
 import xarray as xr
 
 from xdvarnet.grids.coords import continuous_longitude
-from xdvarnet.grids.positions import bounds_of
+from xdvarnet.grids.products.positions import bounds_of
 
 _STALE = ("valid_min", "valid_max", "valid_range", "actual_range")
 

@@ -1,8 +1,8 @@
 """Areas that the cells of two grids have in common, for conservative regridding.
 
 Exact for cells that are polygons in the plane of longitude and sine of latitude (see
-`xdvarnet.grids.polygons`). Two rectilinear grids need no polygons: the area is a product of the
-overlaps of rows and of columns.
+`xdvarnet.grids.regridding.polygons`). Two rectilinear grids need no polygons: the area is a product
+of the overlaps of rows and of columns.
 """
 
 from dataclasses import dataclass
@@ -11,9 +11,9 @@ import numpy as np
 from scipy import sparse
 from scipy.spatial import cKDTree
 
-from xdvarnet.grids.cells import axis_bounds, corners
-from xdvarnet.grids.horizontal import HorizontalGrid, unit_vectors
-from xdvarnet.grids.polygons import boxes, import_shapely, polygons
+from xdvarnet.grids.regridding.cells import axis_bounds, corners
+from xdvarnet.grids.regridding.horizontal import HorizontalGrid, unit_vectors
+from xdvarnet.grids.regridding.polygons import boxes, import_shapely, polygons
 
 _ROUNDING = 1e-10
 """Part of the smaller cell; smaller overlaps are rounding of cells that only touch."""

@@ -8,9 +8,9 @@ import xarray as xr
 from scipy import sparse
 
 from xdvarnet.errors import InvalidInputError, MissingDependencyError
-from xdvarnet.grids.cells import around_the_globe, axis_bounds, built_corners
-from xdvarnet.grids.horizontal import HorizontalGrid
-from xdvarnet.grids.weights import METHODS
+from xdvarnet.grids.regridding.cells import around_the_globe, axis_bounds, built_corners
+from xdvarnet.grids.regridding.horizontal import HorizontalGrid
+from xdvarnet.grids.regridding.weights import METHODS
 
 
 def esmf_matrix(source: HorizontalGrid, target: HorizontalGrid, method: str) -> sparse.csr_array:

@@ -5,8 +5,8 @@ import xarray as xr
 
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import units_factor
-from xdvarnet.grids.flags import keep_good
-from xdvarnet.grids.products import ROLES, standard_name_of
+from xdvarnet.grids.products.flags import keep_good
+from xdvarnet.grids.products.roles import ROLES, standard_name_of
 
 FILL = 1e9
 """Larger magnitudes of a height or a temperature are fill values that were not decoded."""
@@ -49,7 +49,7 @@ def build(dataset: xr.Dataset, roles: dict[str, list[str]]) -> tuple[xr.Dataset,
     dataset : xarray.Dataset
         A product, decoded.
     roles : dict of str to list of str
-        As returned by `xdvarnet.grids.products.find_roles`.
+        As returned by `xdvarnet.grids.products.roles.find_roles`.
 
     Returns
     -------

@@ -1,0 +1,1 @@
+"""What `harmonise` is made of: roles of variables, units, positions, flags."""

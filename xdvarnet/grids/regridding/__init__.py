@@ -1,0 +1,1 @@
+"""What `regrid` is made of: grids, cells, weights."""
