@@ -1,0 +1,1 @@
+"""Gaussian fields that solve a stochastic advection-diffusion equation. Tensors only."""
