@@ -2,7 +2,7 @@
 """Print the lowest supported version of each run-time dependency, as a pip constraints file.
 
 The versions are the lower bounds in setup.cfg, of the package and of the extras plot, tracks,
-regrid and scale. Run it from the root of the repository.
+regrid, verification and scale. Run it from the root of the repository.
 """
 
 import configparser
@@ -11,7 +11,7 @@ config = configparser.ConfigParser()
 config.read("setup.cfg")
 extras = config["options.extras_require"]
 requirements = config["options"]["install_requires"]
-for extra in ("plot", "tracks", "regrid", "scale"):
+for extra in ("plot", "tracks", "regrid", "verification", "scale"):
     requirements += extras[extra]
 for line in requirements.split():
     name, _, version = line.partition(">=")

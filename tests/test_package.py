@@ -34,6 +34,7 @@ PUBLIC_NAMES = [
     "OptimalInterpolation",
     "Persistence",
     "ReconstructionLoss",
+    "SPDEField",
     "UNetPrior",
     "VariationalSolver",
     "Window",

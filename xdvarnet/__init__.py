@@ -28,6 +28,7 @@ _HOMES = {
     "OptimalInterpolation": "xdvarnet.methods.optimal_interpolation",
     "Persistence": "xdvarnet.methods.trivial",
     "ReconstructionLoss": "xdvarnet.solver.losses",
+    "SPDEField": "xdvarnet.models.spde_field",
     "UNetPrior": "xdvarnet.solver.priors.unet",
     "VariationalSolver": "xdvarnet.solver.variational",
     "Window": "xdvarnet.patches.cover",

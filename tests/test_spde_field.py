@@ -1,0 +1,175 @@
+"""SPDEField: labels around exact kriging."""
+
+import numpy as np
+import pytest
+import xarray as xr
+from reconstructors import NoBackground
+from toys import toy_tracks, toy_truth
+
+import xdvarnet
+from xdvarnet.errors import InvalidInputError, UnknownNameError, XdvarnetWarning
+from xdvarnet.models.spde_field import SPDEField
+
+TRUTH = toy_truth(days=3).isel(lat=slice(2, 12), lon=slice(6, 19))
+
+
+def field(**options) -> SPDEField:
+    given = {"correlation_length": "90 km", "correlation_time": "5 days", "std": 0.05}
+    return SPDEField(**given | {"noise": 0.01, "background": NoBackground()} | options)
+
+
+def seen(share=0.15, seed=0) -> xr.Dataset:
+    """Return the truth where something was observed."""
+    observed = np.random.default_rng(seed).random(TRUTH["ssh"].shape) < share
+    return TRUTH.assign(ssh=TRUTH["ssh"].where(observed))
+
+
+def test_reconstruction_is_conditioning_on_the_anomalies():
+    obs = seen()
+    maps, conditioned = obs.dvarnet.reconstruct(field()), field().condition(obs)
+    xr.testing.assert_allclose(maps["ssh"], conditioned["ssh"])
+    xr.testing.assert_allclose(maps["ssh_std"], conditioned["ssh_std"])
+    assert maps["ssh"].isnull().equals(~TRUTH["sea"].broadcast_like(maps["ssh"]))
+
+
+def test_maps_follow_precise_observations_and_the_prior_elsewhere():
+    obs = seen()
+    maps = field(noise=1e-4).condition(obs)
+    observed = obs["ssh"].notnull()
+    error = (maps["ssh"] - TRUTH["ssh"]).where(observed)
+    assert float(np.abs(error).max()) < 1e-3
+    assert float(maps["ssh_std"].where(observed).max()) < 2e-4
+    with pytest.warns(XdvarnetWarning, match="no observation"):
+        prior = field().condition(obs.where(False))
+    assert np.allclose(prior["ssh_std"].where(TRUTH["sea"]).min(), 0.05, rtol=1e-4)
+    assert not prior["ssh"].where(TRUTH["sea"], 0).any()
+
+
+def test_members_have_the_mean_and_the_spread_of_the_posterior():
+    """Over 600 members, to four standard errors."""
+    result = field().condition(seen(), members=600, return_members=True, rng=3)
+    members = result["ssh_members"].astype(float)
+    error = (members.mean("member") - result["ssh"]) / result["ssh_std"]
+    assert float(np.abs(error).max()) < 4.2 / np.sqrt(600)
+    ratio = members.std("member", ddof=1) / result["ssh_std"]
+    assert float(np.abs(ratio - 1).max()) < 4.2 / np.sqrt(2 * 600)
+
+
+def test_samples_have_the_standard_deviation_also_beside_land():
+    draws = field().sample(TRUTH.drop_vars("ssh"), members=400, rng=1)["ssh"]
+    assert draws.dims == ("member", "time", "lat", "lon")
+    assert draws.isel(member=0).isnull().equals(~TRUTH["sea"].broadcast_like(TRUTH["ssh"]))
+    ratio = draws.astype(float).std("member") / 0.05
+    assert float(np.abs(ratio - 1).max()) < 4.5 / np.sqrt(2 * 400)
+
+
+def test_two_calls_with_one_seed_are_equal():
+    def members(rng):
+        return field().condition(seen(), members=2, return_members=True, rng=rng)["ssh_members"]
+
+    xr.testing.assert_identical(members(5), members(5))
+    assert not members(5).equals(members(6))
+    maps = seen().dvarnet.reconstruct(field(), members=2, return_members=True, rng=5)
+    assert maps["ssh_members"].sizes["member"] == 2
+
+
+def test_order_units_and_longitudes_do_not_matter():
+    expected = field().condition(seen())
+    turned = seen().isel(lat=slice(None, None, -1)).transpose("lon", "time", "lat")
+    turned = turned.assign_coords(lon=turned["lon"] + 360)
+    turned["ssh"] = (100 * turned["ssh"]).assign_attrs(units="cm")
+    result = field().condition(turned)
+    assert result["ssh"].dims == ("lon", "time", "lat")
+    back = result.assign_coords(lon=result["lon"] - 360).transpose("time", "lat", "lon")
+    xr.testing.assert_allclose(0.01 * back["ssh"].sortby("lat"), expected["ssh"], atol=1e-6)
+    xr.testing.assert_allclose(0.01 * back["ssh_std"].sortby("lat"), expected["ssh_std"])
+
+
+def test_points_at_centres_of_cells_are_gridded_observations():
+    obs = seen()
+    points = obs["ssh"].stack(point=("time", "lat", "lon"), create_index=False)
+    points = points.isel(point=np.isfinite(points.values)).reset_coords("sea", drop=True)
+    tracks = points.to_dataset(name="ssh").assign(
+        ssh=("point", points.values.astype(float), {"units": "m"})
+    )
+    on_grid, at_points = field().condition(obs), field().condition(tracks, TRUTH)
+    days = slice(str(at_points["time"].values[0])[:10], str(at_points["time"].values[-1])[:10])
+    assert at_points.sizes["time"] == 3
+    xr.testing.assert_allclose(
+        at_points["ssh"], on_grid["ssh"].sel(time=days).drop_attrs(), atol=1e-6
+    )
+    log = field().log_likelihood(obs), field().log_likelihood(tracks, TRUTH)
+    assert log[0] == pytest.approx(log[1], rel=1e-6)
+
+
+def test_points_between_cells_are_bilinear():
+    """A map made of precise points has their values where they are."""
+    tracks = toy_tracks(toy_truth(days=3)).drop_vars("mission").isel(time=slice(0, None, 4))
+    maps = field(noise=1e-4, correlation_length="60 km").condition(tracks, TRUTH)
+    days = tracks.assign_coords(time=tracks["time"].dt.round("D"))
+    found = xdvarnet.sample_tracks(maps[["ssh"]], days)["ssh"]
+    both = np.isfinite(found.values)
+    assert both.sum() >= 8
+    np.testing.assert_allclose(found.values[both], tracks["ssh"].values[both], atol=2e-3)
+
+
+def test_a_noise_for_each_observation():
+    """Doubtful observations count less; equal ones are one number."""
+    obs = seen()
+    same = xr.full_like(obs["ssh"], 0.01)
+    xr.testing.assert_allclose(field().condition(obs, noise=same), field().condition(obs))
+    doubtful = same.where(obs["lat"] < obs["lat"].mean(), 10.0).transpose(*obs["ssh"].dims)
+    maps = field().condition(obs, noise=doubtful)
+    north = maps["ssh_std"].isel(lat=-1).min()
+    assert float(north) > 2 * float(maps["ssh_std"].isel(lat=0).min())
+
+
+def test_the_likelihood_prefers_the_scales_that_drew_the_field():
+    drawn = field(noise=0.002).sample(TRUTH.drop_vars("ssh"), members=1, rng=8).isel(member=0)
+    obs = drawn.where(np.random.default_rng(0).random(drawn["ssh"].shape) < 0.5)
+
+    def likelihood(**options):
+        return field(noise=0.002, **options).log_likelihood(obs)
+
+    best = likelihood()
+    for worse in (
+        {"correlation_length": "250 km"},
+        {"correlation_time": "60 days"},
+        {"std": 0.2},
+        {"std": 0.015},
+    ):
+        assert likelihood(**worse) < best
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"correlation_length": "-3 km"}, "correlation_length=-3"),
+        ({"correlation_time": 0}, "correlation_time=0"),
+        ({"std": np.nan}, "std=nan"),
+        ({"noise": 0.0}, "noise=0.0"),
+        ({"anisotropy": 0}, "anisotropy=0"),
+        ({"angle": np.inf}, "angle=inf is not finite"),
+        ({"propagation": (0.1,)}, "an eastward and a northward velocity"),
+        ({"units": "parsnips"}, "parsnips"),
+    ],
+)
+def test_bad_parameters_are_refused(options, message):
+    with pytest.raises(InvalidInputError, match=message):
+        field(**options)
+
+
+def test_bad_input_is_refused():
+    obs = seen()
+    with pytest.raises(UnknownNameError, match="'ssh' is missing"):
+        field().condition(obs.rename(ssh="sla"))
+    with pytest.raises(InvalidInputError, match="members=1; an ensemble has two"):
+        field().condition(obs, members=1)
+    with pytest.raises(InvalidInputError, match="not positive and finite"):
+        field().condition(obs, noise=0.0)
+    with pytest.raises(InvalidInputError, match="noise has the shape"):
+        field().condition(obs, noise=np.ones((2, 3, 10, 13)))
+    with pytest.raises(InvalidInputError, match="steps by 2 days"):
+        field().condition(obs.isel(time=[0, 2]))
+    with pytest.warns(XdvarnetWarning, match="shorter than two steps of the grid"):
+        field(correlation_length="30 km").condition(obs)
