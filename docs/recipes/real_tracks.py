@@ -35,6 +35,12 @@ TIMES = ["10 days", "15 days", "20 days", "30 days"]
 NOISES = [0.0135, 0.018, 0.025, 0.035]  # m, of the mean of one cell and day
 START, TRIALS = (1, 2, 1), 12
 
+FINE_TUNING = [
+    {"learning_rate": 3e-5, "epochs": 6},
+    {"learning_rate": 1e-4, "epochs": 6},
+    {"learning_rate": 3e-4, "epochs": 3},
+]
+
 TUNED, FIRST_GUESS, FINE_TUNED = (
     "OI tuned on the other tracks",
     NETWORK + ", this OI as its first guess",
@@ -84,11 +90,18 @@ def tune(tracks: xr.Dataset) -> pd.DataFrame:
 
 
 def fine_tune(model: xdvarnet.DVarNet, tracks: xr.Dataset) -> xdvarnet.DVarNet:
-    """Return a copy of the model, trained further on the tracks."""
-    tuned = copy.deepcopy(model)
-    tuned.fine_tune(tracks, grid, rng=0)
-    logging.info("%s", tuned.provenance["RMSE along the passes set aside"])
-    return tuned.with_options(precision="float32")
+    """Return the best copy of the model that was trained further on the tracks.
+
+    The best is the one with the lowest error along the passes set aside, which all trials share.
+    """
+    trials = []
+    for setting in FINE_TUNING:
+        tuned = copy.deepcopy(model)
+        history = tuned.fine_tune(tracks, grid, rng=0, **setting)
+        trials.append((min(epoch.validation_rmse for epoch in history), tuned))
+        logging.info("%s: %s", setting, tuned.provenance["RMSE along the passes set aside"])
+    _, best = min(trials, key=lambda trial: trial[0])
+    return best.with_options(precision="float32")
 
 
 def trials_for(tracks: xr.Dataset, mission: int, folder: Path) -> pd.DataFrame:

@@ -9,7 +9,7 @@ from torch.autograd.function import once_differentiable
 
 from xdvarnet.errors import InvalidInputError
 
-Blocks = tuple[torch.Tensor, torch.Tensor]
+_Blocks = tuple[torch.Tensor, torch.Tensor]
 """The diagonal block (k, k) of a matrix and the one left of it, (k, k - 1)."""
 
 
@@ -176,13 +176,13 @@ class BlockCholesky:
             cut[:, k] = _divide(cut[:, k], self.blocks[k, 0], upper=False)
         return cut
 
-    def _log_determinant_seed(self, k: int) -> Blocks:
+    def _log_determinant_seed(self, k: int) -> _Blocks:
         """Derivative of the log-determinant with respect to the blocks of L."""
         diagonal, left = self.blocks[k]
         return torch.diag(2 / diagonal.diagonal()), torch.zeros_like(left)
 
     def _pull_back(
-        self, seed: Callable[[int], Blocks]
+        self, seed: Callable[[int], _Blocks]
     ) -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
         """Yield k and the derivatives with respect to the blocks (k, k) and (k, k - 1) of Q.
 
@@ -204,7 +204,7 @@ class BlockCholesky:
                 later = -(beside.mT @ left)
             yield k, diagonal, beside
 
-    def _gather(self, seed: Callable[[int], Blocks]) -> torch.Tensor:
+    def _gather(self, seed: Callable[[int], _Blocks]) -> torch.Tensor:
         """Return the derivative with respect to the values of the matrix, from that to L."""
         m = self.blocks.shape[2]
         block, place = _places(self.matrix.indices(), self.order, m)
@@ -275,7 +275,7 @@ class _Colour(torch.autograd.Function):
         if not ctx.needs_input_grad[0]:
             return None, white, None
 
-        def seed(k: int) -> Blocks:
+        def seed(k: int) -> _Blocks:
             return -cut[:, k].T @ adjoint[:, k], -cut[:, k].T @ adjoint[:, k - 1]
 
         return factor._gather(seed), white, None
@@ -309,7 +309,7 @@ def _usable_memory(device: torch.device) -> float:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2
 
 
-def _places(indices: torch.Tensor, order: torch.Tensor, m: int) -> Blocks:
+def _places(indices: torch.Tensor, order: torch.Tensor, m: int) -> _Blocks:
     """Return, for each entry, k and its place in the lower triangle of blocks (k, k), (k, k - 1).
 
     An entry above the diagonal has the place of its symmetric one.

@@ -13,7 +13,7 @@ import torch
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.spde.engines import BlockCholesky
 
-Blocks = dict[tuple[int, int], torch.Tensor]
+_Blocks = dict[tuple[int, int], torch.Tensor]
 """Blocks of a sparse matrix, by their row and column."""
 
 # torch multiplies sparse matrices through another layout and warns of that, once.
@@ -257,7 +257,7 @@ def _gram(matrix: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
     return matrix.T @ (_diagonal(weight) @ matrix)
 
 
-def _assemble(blocks: Blocks, n: int, times: int) -> torch.Tensor:
+def _assemble(blocks: _Blocks, n: int, times: int) -> torch.Tensor:
     """Return the sparse matrix of times x times blocks (n, n), given by their places."""
     parts = [(torch.tensor(place), block.coalesce()) for place, block in blocks.items()]
     indices = [n * place[:, None].to(block.device) + block.indices() for place, block in parts]
@@ -268,7 +268,7 @@ def _assemble(blocks: Blocks, n: int, times: int) -> torch.Tensor:
     return whole.coalesce()
 
 
-def _split(matrix: torch.Tensor, n: int) -> Blocks:
+def _split(matrix: torch.Tensor, n: int) -> _Blocks:
     """Undo `_assemble`."""
     matrix = matrix.coalesce()
     indices, values, times = matrix.indices(), matrix.values(), len(matrix) // n
