@@ -1,4 +1,4 @@
-"""Scores of ensembles, and of a mean with a standard deviation, against a truth.
+"""Calibration of ensembles, and of a mean with a standard deviation, against a truth.
 
 Members have the dimension ``member``. Maps are compared with gridded truth where their coordinates
 agree, as in `xdvarnet.metrics.scores`; values at the points of tracks are compared with
@@ -22,26 +22,24 @@ Biometrics 65, 1254-1261, https://doi.org/10.1111/j.1541-0420.2009.01191.x.
 
 Hyndman, R. J. and Fan, Y. (1996), Sample quantiles in statistical packages, Am. Stat. 50, 361-365,
 https://doi.org/10.1080/00031305.1996.10473566.
-
-Ferro, C. A. T. (2014), Fair scores for ensemble forecasts, Q. J. R. Meteorol. Soc. 140, 1917-1923,
-https://doi.org/10.1002/qj.2270.
-
-Gneiting, T., et al. (2005), Calibrated probabilistic forecasting using ensemble model output
-statistics and minimum CRPS estimation, Mon. Wea. Rev. 133, 1098-1118,
-https://doi.org/10.1175/MWR2904.1.
-
-Gneiting, T. and Raftery, A. E. (2007), Strictly proper scoring rules, prediction, and estimation,
-J. Am. Stat. Assoc. 102, 359-378, https://doi.org/10.1198/016214506000001437.
 """
 
 import numpy as np
 import xarray as xr
 
 from xdvarnet._random import RandomState, default_rng
-from xdvarnet.errors import InvalidInputError, InvalidTypeError, MissingDependencyError
+from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_positive, units_factor
-from xdvarnet.grids.coords import find_axes
-from xdvarnet.metrics.alignment import compare
+from xdvarnet.metrics.ensembles import (
+    check_members,
+    check_points,
+    known,
+    label,
+    member_errors,
+    normal_errors,
+    standardise,
+    whole,
+)
 from xdvarnet.metrics.scores import Dims
 from xdvarnet.metrics.spectra import wavenumber_frequency_spectrum
 
@@ -88,11 +86,11 @@ def spread_skill_ratio(
     >>> float(spread_skill_ratio(members, truth).round(2))
     1.0
     """
-    errors, dims = _errors(members, truth, dim)
+    errors, dims = member_errors(members, truth, dim)
     size = errors.sizes["member"]
     spread = errors.var("member", ddof=1, skipna=False).mean(dims)
     skill = (errors.mean("member", skipna=False) ** 2).mean(dims)
-    return _label(np.sqrt((size + 1) / size * spread / skill), "spread-skill ratio", "1")
+    return label(np.sqrt((size + 1) / size * spread / skill), "spread-skill ratio", "1")
 
 
 def spread_error_spectra(members: xr.DataArray, truth: xr.DataArray) -> xr.Dataset:
@@ -116,7 +114,7 @@ def spread_error_spectra(members: xr.DataArray, truth: xr.DataArray) -> xr.Datas
     InvalidTypeError, InvalidInputError
         As `spread_skill_ratio`; and if an axis is missing or has unequal steps.
     """
-    errors, _ = _errors(members, truth)
+    errors, _ = member_errors(members, truth)
     size = errors.sizes["member"]
     mean = errors.mean("member", skipna=False, keep_attrs=True)
     error = wavenumber_frequency_spectrum(mean)
@@ -125,8 +123,8 @@ def spread_error_spectra(members: xr.DataArray, truth: xr.DataArray) -> xr.Datas
     units = error.attrs["units"]
     return xr.Dataset(
         {
-            "spread": _label(spread, "power spectral density of the spread", units),
-            "error": _label(error, "power spectral density of the error of the mean", units),
+            "spread": label(spread, "power spectral density of the spread", units),
+            "error": label(error, "power spectral density of the error of the mean", units),
         }
     )
 
@@ -141,9 +139,9 @@ def probability_integral_transform(
     al. 2009, sec. 2). `rng` is the source of the draws; other parameters and errors as in
     `spread_skill_ratio`. It is not reduced, and NaN where a value is missing.
     """
-    errors, _ = _errors(members, truth)
+    errors, _ = member_errors(members, truth)
     values = _positions(errors, rng) / (errors.sizes["member"] + 1)
-    return _label(values, "probability integral transform", "1")
+    return label(values, "probability integral transform", "1")
 
 
 def rank_histogram(
@@ -160,11 +158,11 @@ def rank_histogram(
     xarray.DataArray
         Counts, with the dimension ``rank``, 0 to M, last.
     """
-    errors, dims = _errors(members, truth, dim)
+    errors, dims = member_errors(members, truth, dim)
     ranks = xr.DataArray(np.arange(errors.sizes["member"] + 1), dims="rank")
     counts = (np.floor(_positions(errors, rng)) == ranks).sum(dims)
     counts = counts.assign_coords(rank=("rank", ranks.data, {"long_name": "members below"}))
-    return _label(counts, "number of points", "1")
+    return label(counts, "number of points", "1")
 
 
 def rank_flatness(histogram: xr.DataArray) -> xr.DataArray:
@@ -200,7 +198,7 @@ def rank_flatness(histogram: xr.DataArray) -> xr.DataArray:
     expected = histogram.mean("rank")
     statistic = ((histogram - expected) ** 2).sum("rank") / expected.where(expected > 0)
     p = xr.apply_ufunc(chdtrc, histogram.sizes["rank"] - 1.0, statistic, dask="parallelized")
-    return _label(p, "p-value of a flat rank histogram", "1")
+    return label(p, "p-value of a flat rank histogram", "1")
 
 
 def coverage(
@@ -226,13 +224,13 @@ def coverage(
         As `spread_skill_ratio`; and if `level` is not between 0 and 1.
     """
     level = _check_level(level)
-    errors, dims = _errors(members, truth, dim)
+    errors, dims = member_errors(members, truth, dim)
     lower, upper = (
-        _whole(errors, ["member"]).quantile(p, "member", skipna=False).drop_vars("quantile")
+        whole(errors, ["member"]).quantile(p, "member", skipna=False).drop_vars("quantile")
         for p in ((1 - level) / 2, (1 + level) / 2)
     )
-    inside = ((lower <= 0) & (upper >= 0)).astype(float).where(_known(errors))
-    return _label(inside.mean(dims), f"coverage at the level {level:g}", "1")
+    inside = ((lower <= 0) & (upper >= 0)).astype(float).where(known(errors))
+    return label(inside.mean(dims), f"coverage at the level {level:g}", "1")
 
 
 def expected_coverage(level: float, members: int) -> float:
@@ -266,110 +264,15 @@ def expected_coverage(level: float, members: int) -> float:
     return _check_level(level) * (members - 1) / (members + 1)
 
 
-def fair_crps(members: xr.DataArray, truth: xr.DataArray, *, dim: Dims = None) -> xr.DataArray:
-    r"""Fair continuous ranked probability score, in the units of `truth`; lower is better.
-
-    .. math:: \frac{1}{M} \sum_i |x_i - y| - \frac{1}{2 M (M - 1)} \sum_{i, j} |x_i - x_j|
-
-    Its expectation does not depend on the number :math:`M` of members (Ferro 2014), and is that of
-    the distribution which they are drawn from. One value can be negative. Parameters and errors as
-    in `spread_skill_ratio`.
-
-    Raises
-    ------
-    MissingDependencyError
-        If the package scores is not installed.
-    """
-    try:
-        from scores.probability import crps_for_ensemble
-    except ImportError as error:
-        raise MissingDependencyError(
-            "the CRPS of an ensemble needs the package scores; install it: pip install scores."
-        ) from error
-    errors, dims = _errors(members, truth, dim)
-    filled = _whole(errors, ["member"]).fillna(0)
-    zero = xr.zeros_like(filled.isel(member=0, drop=True))
-    crps = crps_for_ensemble(filled, zero, "member", method="fair", preserve_dims="all")
-    mean = crps.where(_known(errors)).mean(dims)
-    return _label(mean, "fair continuous ranked probability score", errors.attrs["units"])
-
-
-def gaussian_crps(
-    mean: xr.DataArray, std: xr.DataArray, truth: xr.DataArray, *, dim: Dims = None
-) -> xr.DataArray:
-    r"""Continuous ranked probability score of a normal distribution, in the units of `truth`.
-
-    .. math:: \sigma \left[ z (2 \Phi(z) - 1) + 2 \varphi(z) - 1 / \sqrt{\pi} \right],
-       \quad z = (y - \mu) / \sigma
-
-    (Gneiting et al. 2005, eq. 5), and the absolute error where :math:`\sigma = 0`. For methods that
-    give a mean and a standard deviation and no members.
-
-    Parameters
-    ----------
-    mean, std : xarray.DataArray
-        Mean and standard deviation of each cell or point, compared with `truth` as the members are
-        in `spread_skill_ratio`. Along a track `std` includes the error of the measurements.
-    truth, dim
-        As of `spread_skill_ratio`.
-
-    Raises
-    ------
-    InvalidTypeError, InvalidInputError
-        As `spread_skill_ratio`; and if a standard deviation is negative (of lazy arrays, when they
-        are computed).
-    """
-    error, spread, dims = _normal(mean, std, truth, dim)
-    crps = xr.apply_ufunc(_gaussian_crps, error, spread, dask="parallelized", output_dtypes=[float])
-    text = "continuous ranked probability score"
-    return _label(crps.mean(dims), text, error.attrs["units"])
-
-
 def gaussian_pit(mean: xr.DataArray, std: xr.DataArray, truth: xr.DataArray) -> xr.DataArray:
     """Probability integral transform of a normal distribution: its probability below `truth`.
 
     Uniform between 0 and 1 if `mean` and `std` are right. Parameters and errors as in
-    `gaussian_crps`; not reduced.
+    `xdvarnet.metrics.proper_scores.gaussian_crps`; not reduced.
     """
-    error, spread, _ = _normal(mean, std, truth)
+    error, spread, _ = normal_errors(mean, std, truth)
     pit = xr.apply_ufunc(_gaussian_pit, error, spread, dask="parallelized", output_dtypes=[float])
-    return _label(pit, "probability integral transform", "1")
-
-
-def energy_score(members: xr.DataArray, truth: xr.DataArray, *, dim: Dims) -> xr.DataArray:
-    r"""Fair energy score, in the units of `truth`; lower is better.
-
-    .. math:: \frac{1}{M} \sum_i \|x_i - y\| - \frac{1}{2 M (M - 1)} \sum_{i, j} \|x_i - x_j\|
-
-    with the Euclidean norm over `dim`: the CRPS of whole maps or passes, which sees whether values
-    at different places vary together (Gneiting and Raftery 2007, eq. 21; fair as
-    the CRPS of Ferro 2014). It is larger for longer vectors: compare methods on the same points.
-    Errors as in `spread_skill_ratio`.
-
-    Parameters
-    ----------
-    members, truth : xarray.DataArray
-        As of `spread_skill_ratio`.
-    dim : str or iterable of str
-        Dimensions that form a vector, such as ``("lat", "lon")``. Those of dask arrays are held in
-        memory as a whole.
-
-    Returns
-    -------
-    xarray.DataArray
-        With the other dimensions, not averaged; NaN where a vector has no value.
-    """
-    errors, dims = _errors(members, truth, dim)
-    core = ["member", *dims]
-    score = xr.apply_ufunc(
-        _energy_score,
-        _whole(errors.fillna(0), core),
-        kwargs={"vector_dims": len(dims)},
-        input_core_dims=[core],
-        dask="parallelized",
-        output_dtypes=[float],
-    )
-    return _label(score.where(_known(errors).any(dims)), "fair energy score", errors.attrs["units"])
+    return label(pit, "probability integral transform", "1")
 
 
 def add_observation_noise(
@@ -402,13 +305,13 @@ def add_observation_noise(
         If the dimension ``member`` is missing, or `noise` is negative, has dimensions that
         `members` lacks, or units that do not convert.
     """
-    _check_members(members, least=1)
+    check_members(members, least=1)
     points = [dim for dim in members.dims if dim != "member"]
     seeds = default_rng(rng).bit_generator.seed_seq.spawn(members.sizes["member"])
     draws = xr.apply_ufunc(
         _draw,
         xr.DataArray(np.arange(len(seeds)), dims="member"),
-        _whole(members, points).drop_vars("member", errors="ignore"),
+        whole(members, points).drop_vars("member", errors="ignore"),
         kwargs={"seeds": seeds},
         input_core_dims=[[], points],
         output_core_dims=[points],
@@ -420,60 +323,6 @@ def add_observation_noise(
     return noisy if members.chunks is None else noisy.chunk(members.chunksizes)
 
 
-def _errors(
-    members: xr.DataArray, truth: xr.DataArray, dim: Dims = None
-) -> tuple[xr.DataArray, list[str]]:
-    """Return members minus truth, and the dimensions to reduce.
-
-    All scores follow from these errors, since a shift of members and truth by the same value
-    changes none. Where a cell lacks the truth or one member, it lacks all.
-    """
-    _check_members(members, least=2)
-    errors, dims = _subtract(members, truth, dim)
-    return errors.where(errors.notnull().all("member")), dims
-
-
-def _known(errors: xr.DataArray) -> xr.DataArray:
-    return errors.isel(member=0, drop=True).notnull()
-
-
-def _normal(
-    mean: xr.DataArray, std: xr.DataArray, truth: xr.DataArray, dim: Dims = None
-) -> tuple[xr.DataArray, xr.DataArray, list[str]]:
-    """Return mean minus truth, the standard deviation in the same cells, and what to reduce."""
-    error, dims = _subtract(mean, truth, dim)
-    spread, _ = _subtract(std, xr.zeros_like(truth))
-    return error, spread, dims
-
-
-def _subtract(
-    array: xr.DataArray, truth: xr.DataArray, dim: Dims = None
-) -> tuple[xr.DataArray, list[str]]:
-    for value in (array, truth):
-        _check_array(value)
-    if "member" in truth.dims:
-        raise InvalidInputError(
-            f"the truth has the dimensions {truth.dims}; it has no members. Are the arguments "
-            "swapped? The truth comes last."
-        )
-    units = str(truth.attrs.get("units", array.attrs.get("units", "1")))
-    if _on_grid(array) and _on_grid(truth):
-        error, truth = compare(array, truth)
-    else:
-        _check_points(array, truth, "truth")
-        error = array.astype(float) * units_factor(array, units) - truth
-    error.attrs = {"units": units}
-    return error, _check_dims(truth.dims if dim is None else dim, error)
-
-
-def _on_grid(array: xr.DataArray) -> bool:
-    try:
-        axes = find_axes(array, time=False)
-    except InvalidInputError:
-        return False
-    return all(set(array[name].dims) <= {name} for name in (axes.latitude, axes.longitude))
-
-
 def _positions(errors: xr.DataArray, rng: RandomState) -> xr.DataArray:
     """Draw where zero is among the errors, from its rank to rank + 1; NaN where they are."""
     below, ties = (errors < 0).sum("member"), (errors == 0).sum("member")
@@ -481,42 +330,13 @@ def _positions(errors: xr.DataArray, rng: RandomState) -> xr.DataArray:
     draws = ties.copy(data=default_rng(rng).random(ties.shape, dtype=np.float32))
     if ties.chunks is not None:
         draws = draws.chunk(ties.chunksizes)
-    return (below + (ties + 1) * draws.astype(float)).where(_known(errors))
-
-
-def _energy_score(errors: np.ndarray, vector_dims: int) -> np.ndarray:
-    """Score errors of shape (..., members, vector dimensions); member by member, to save memory."""
-    vectors = errors.reshape(*errors.shape[: errors.ndim - vector_dims], -1)
-    size = vectors.shape[-2]
-    apart = sum(
-        np.linalg.norm(vectors[..., i + 1 :, :] - vectors[..., i : i + 1, :], axis=-1).sum(-1)
-        for i in range(size - 1)
-    )
-    return np.linalg.norm(vectors, axis=-1).mean(-1) - apart / (size * (size - 1))
-
-
-def _gaussian_crps(error: np.ndarray, std: np.ndarray) -> np.ndarray:
-    from scipy.special import erf
-
-    z = _standardise(error, std)
-    density = np.exp(-(z**2) / 2) / np.sqrt(2 * np.pi)
-    return error * erf(z / np.sqrt(2)) + std * (2 * density - 1 / np.sqrt(np.pi))
+    return (below + (ties + 1) * draws.astype(float)).where(known(errors))
 
 
 def _gaussian_pit(error: np.ndarray, std: np.ndarray) -> np.ndarray:
     from scipy.special import ndtr
 
-    return ndtr(-_standardise(error, std))
-
-
-def _standardise(error: np.ndarray, std: np.ndarray) -> np.ndarray:
-    if (std < 0).any():
-        raise InvalidInputError(
-            f"the standard deviation is negative, {np.nanmin(std):.3g} at the lowest; is it a "
-            "variance, or the mean in its place? Give the standard deviation second."
-        )
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where((error == 0) & (std == 0), 0, error / std)
+    return ndtr(-standardise(error, std))
 
 
 def _draw(
@@ -530,7 +350,7 @@ def _draw(
 def _standard_deviation(noise: float | xr.DataArray, members: xr.DataArray) -> xr.DataArray | float:
     if not isinstance(noise, xr.DataArray):
         return check_positive(noise, "noise", "the units of the members", zero=True)
-    _check_points(members, noise, "noise")
+    check_points(members, noise, "noise")
     if (noise < 0).any():
         raise InvalidInputError(
             f"the noise is negative, {float(noise.min()):.3g} at the lowest; give standard "
@@ -539,64 +359,6 @@ def _standard_deviation(noise: float | xr.DataArray, members: xr.DataArray) -> x
     return noise * units_factor(
         noise, str(members.attrs.get("units", noise.attrs.get("units", "1")))
     )
-
-
-def _whole(array: xr.DataArray, dims: list[str]) -> xr.DataArray:
-    return array if array.chunks is None else array.chunk(dict.fromkeys(dims, -1))
-
-
-def _label(array: xr.DataArray, text: str, units: str) -> xr.DataArray:
-    array.attrs = {"long_name": text, "units": units}
-    return array.rename(None)
-
-
-def _check_array(value: object) -> None:
-    if not isinstance(value, xr.DataArray):
-        raise InvalidTypeError(
-            f"expected an xarray DataArray, got {type(value).__name__}; select one variable of a "
-            "Dataset, such as dataset['ssh_members']."
-        )
-
-
-def _check_members(members: xr.DataArray, *, least: int) -> None:
-    _check_array(members)
-    if "member" not in members.dims:
-        raise InvalidInputError(
-            f"the members have the dimensions {members.dims}, and no 'member'; rename theirs: "
-            "members.rename({...: 'member'}). A mean and a standard deviation are scored with "
-            "gaussian_crps."
-        )
-    if members.sizes["member"] < least:
-        raise InvalidInputError(
-            f"the dimension 'member' has size {members.sizes['member']}; give at least {least}."
-        )
-
-
-def _check_points(array: xr.DataArray, other: xr.DataArray, name: str) -> None:
-    missing = [str(dim) for dim in other.dims if dim not in array.dims]
-    if missing:
-        raise InvalidInputError(
-            f"the {name} has the dimensions {missing}, which those it is compared with, "
-            f"{array.dims}, lack. Both are on grids with longitude and latitude, or at the same "
-            "points: sample maps with maps.dvarnet.sample_tracks(tracks)."
-        )
-    try:
-        xr.align(array, other, join="exact", copy=False)
-    except ValueError as error:
-        raise InvalidInputError(
-            f"the {name} is at other points: along {other.dims} the sizes or the coordinates "
-            "differ. Select the same points in both; sample maps there with "
-            "maps.dvarnet.sample_tracks(tracks)."
-        ) from error
-
-
-def _check_dims(dim: Dims, error: xr.DataArray) -> list[str]:
-    dims = [dim] if isinstance(dim, str) else list(dim)
-    wrong = [name for name in dims if name not in error.dims or name == "member"]
-    if wrong:
-        accepted = [name for name in error.dims if name != "member"]
-        raise InvalidInputError(f"no score is over the dimensions {wrong}; choose from {accepted}.")
-    return dims
 
 
 def _check_level(level: float) -> float:
