@@ -475,7 +475,7 @@ class DVarNet:
         *,
         removed: float = 0.25,
         validation: float = 0.2,
-        epochs: int = 10,
+        epochs: int = 6,
         steps_per_epoch: int = 32,
         batch_size: int = 8,
         learning_rate: float = 1e-4,
