@@ -141,6 +141,24 @@ def test_the_likelihood_prefers_the_scales_that_drew_the_field():
         assert likelihood(**worse) < best
 
 
+@pytest.mark.slow
+def test_the_fit_finds_the_parameters_that_drew_the_field():
+    """From a wrong start, within a quarter; the likelihood is above that of the true ones."""
+    true = field(correlation_length="100 km", correlation_time="3 days", noise=0.005)
+    drawn = true.sample(TRUTH.drop_vars("ssh"), members=1, rng=8).isel(member=0)
+    noise = 0.005 * np.random.default_rng(1).normal(size=drawn["ssh"].shape)
+    obs = drawn.assign(ssh=(drawn["ssh"] + noise).astype("float32").assign_attrs(units="m"))
+    start = field(correlation_length="60 km", correlation_time="6 days", std=0.1, noise=0.02)
+    fitted = start.fit(obs, trials=90)
+    assert fitted.log_likelihood(obs) > true.log_likelihood(obs) - 0.5
+    assert fitted.correlation_length == pytest.approx(100, rel=0.25)
+    assert fitted.correlation_time == pytest.approx(3, rel=0.35)
+    assert fitted.noise == pytest.approx(0.005, rel=0.25)
+    assert start.std == 0.1
+    with pytest.raises(InvalidInputError, match="trials=0"):
+        start.fit(obs, trials=0)
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

@@ -1,14 +1,18 @@
 """A Gaussian field that solves a stochastic equation: samples, and exact posteriors."""
 
+import copy
 import itertools
+import logging
 import math
+import warnings
 
 import numpy as np
 import torch
 import xarray as xr
+from scipy import optimize
 
 from xdvarnet._random import RandomState, default_rng
-from xdvarnet.errors import InvalidInputError, warn
+from xdvarnet.errors import InvalidInputError, XdvarnetWarning, warn
 from xdvarnet.grids.checks import (
     check_counts,
     check_dataset,
@@ -31,6 +35,11 @@ from xdvarnet.spde.field import Posterior, matern_prior
 from xdvarnet.spde.mesh import Mesh
 from xdvarnet.tracks.bin import bin_tracks
 from xdvarnet.tracks.sample import wrap_longitude
+
+logger = logging.getLogger("xdvarnet")
+
+FIRST_STEP = 1.5
+"""Factor on each parameter in the first simplex of `SPDEField.fit`."""
 
 MARGIN = 2.0
 """Width of the margin around a domain, in correlation lengths."""
@@ -294,6 +303,57 @@ class SPDEField:
         """
         _, posterior, _, _ = self._posterior(observations, grid, noise)
         return float(posterior.log_likelihood())
+
+    def fit(
+        self, observations: xr.Dataset, grid: xr.Dataset | None = None, *, trials: int = 100
+    ) -> "SPDEField":
+        """Return the field of greatest likelihood, found by a simplex search from this one.
+
+        The correlation length and time, the standard deviation and the noise are sought; direction,
+        anisotropy and propagation stay as they are.
+
+        Parameters
+        ----------
+        observations, grid
+            As in `condition`.
+        trials : int
+            Most evaluations of the likelihood, each of which factors three times.
+
+        Returns
+        -------
+        SPDEField
+            With other parameters.
+
+        Raises
+        ------
+        InvalidInputError
+            As `log_likelihood` does; if `trials` is no positive number.
+        """
+        check_counts({"trials": trials})
+        names = ("correlation_length", "correlation_time", "std", "noise")
+
+        def field(logarithms: np.ndarray) -> SPDEField:
+            other = copy.copy(self)
+            vars(other).update(zip(names, np.exp(logarithms).tolist(), strict=True))
+            return other
+
+        start = np.log([getattr(self, name) for name in names])
+        simplex = np.vstack([start, start + np.log(FIRST_STEP) * np.eye(len(names))])
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", XdvarnetWarning)  # of short lengths on the way
+            found = optimize.minimize(
+                lambda logarithms: -field(logarithms).log_likelihood(observations, grid),
+                start,
+                method="Nelder-Mead",
+                options={
+                    "maxfev": trials,
+                    "initial_simplex": simplex,
+                    "xatol": 0.01,
+                    "fatol": 0.01,
+                },
+            )
+        logger.info("log-likelihood %.6g after %d trials", -found.fun, found.nfev)
+        return field(found.x)
 
     def _domain(
         self, days: np.ndarray, latitude: np.ndarray, longitude: np.ndarray, sea: np.ndarray
