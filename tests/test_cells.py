@@ -5,6 +5,7 @@ import pytest
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError
+from xdvarnet.grids.coords import unit_vectors
 from xdvarnet.grids.regridding.cells import (
     around_the_globe,
     axis_bounds,
@@ -16,7 +17,6 @@ from xdvarnet.grids.regridding.horizontal import (
     HorizontalGrid,
     find_horizontal,
     from_vectors,
-    unit_vectors,
 )
 
 

@@ -6,11 +6,11 @@ import pytest
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError, InvalidTypeError
+from xdvarnet.grids.coords import unit_vectors
 from xdvarnet.grids.regridding.horizontal import (
     bounds_names,
     find_horizontal,
     from_vectors,
-    unit_vectors,
 )
 
 

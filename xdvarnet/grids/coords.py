@@ -172,6 +172,12 @@ def continuous_longitude(longitude: np.ndarray) -> np.ndarray:
     return unwrapped + 360 * round((longitude.min() - unwrapped.min()) / 360)
 
 
+def unit_vectors(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
+    """Return the points of the unit sphere at these degrees, shape (..., 3)."""
+    phi, lam = np.deg2rad(latitude), np.deg2rad(longitude)
+    return np.stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)], axis=-1)
+
+
 @dataclass(frozen=True)
 class Grid:
     """The horizontal grid and the days of a Dataset, and how to reach the internal order.

@@ -9,7 +9,7 @@ from scipy.spatial import cKDTree
 
 from xdvarnet.errors import InvalidInputError, UnknownNameError, warn
 from xdvarnet.grids.checks import check_times, units_factor
-from xdvarnet.grids.coords import EARTH_RADIUS, find_grid
+from xdvarnet.grids.coords import EARTH_RADIUS, find_grid, unit_vectors
 from xdvarnet.grids.points import find_points
 from xdvarnet.metrics.along_track import track_errors, warn_of_offset
 from xdvarnet.metrics.challenges import combine
@@ -20,7 +20,6 @@ from xdvarnet.metrics.spectra import (
     effective_resolution,
     median_spacing,
     track_windows,
-    unit_vectors,
     welch,
 )
 from xdvarnet.tracks.sample import sample_tracks

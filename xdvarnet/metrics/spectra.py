@@ -26,7 +26,7 @@ from xdvarnet.grids.checks import (
     check_variable,
     quantity,
 )
-from xdvarnet.grids.coords import EARTH_RADIUS, find_grid
+from xdvarnet.grids.coords import EARTH_RADIUS, find_grid, unit_vectors
 from xdvarnet.grids.points import find_points
 from xdvarnet.tracks.segments import segments
 
@@ -277,15 +277,6 @@ def median_spacing(tracks: xr.Dataset) -> float:
     places = unit_vectors(points.latitude[order], points.longitude[order])
     chords = np.linalg.norm(np.diff(places, axis=0), axis=-1)[np.diff(labels[order]) == 0]
     return float(2 * EARTH_RADIUS * np.arcsin(np.median(chords) / 2)) if chords.size else np.nan
-
-
-def unit_vectors(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
-    """Return the points of the unit sphere at these degrees, shape (..., 3)."""
-    latitude, longitude = np.radians(latitude), np.radians(longitude)
-    across = np.cos(latitude)
-    return np.stack(
-        [across * np.cos(longitude), across * np.sin(longitude), np.sin(latitude)], axis=-1
-    )
 
 
 def _periodogram(rows: np.ndarray, steps: list[float]) -> np.ndarray:

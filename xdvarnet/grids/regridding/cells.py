@@ -3,8 +3,8 @@
 import numpy as np
 
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.grids.coords import continuous_longitude
-from xdvarnet.grids.regridding.horizontal import HorizontalGrid, from_vectors, unit_vectors
+from xdvarnet.grids.coords import continuous_longitude, unit_vectors
+from xdvarnet.grids.regridding.horizontal import HorizontalGrid, from_vectors
 
 _GLOBAL_GAP = 1.5
 """Largest gap, in median steps, between the last longitude and the first of a global axis."""

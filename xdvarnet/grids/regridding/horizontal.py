@@ -90,12 +90,6 @@ class HorizontalGrid:
         return f"latitude {south:g} to {north:g} and longitude {west:g} to {east:g}"
 
 
-def unit_vectors(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
-    """Positions on the unit sphere of points in degrees, shape (..., 3)."""
-    phi, lam = np.deg2rad(latitude), np.deg2rad(longitude)
-    return np.stack([np.cos(phi) * np.cos(lam), np.cos(phi) * np.sin(lam), np.sin(phi)], axis=-1)
-
-
 def from_vectors(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Latitude and longitude in degrees of vectors of any length, shape (..., 3)."""
     east, north, up = np.moveaxis(vectors, -1, 0)

@@ -4,9 +4,9 @@ import numpy as np
 from scipy import sparse
 from scipy.spatial import cKDTree
 
-from xdvarnet.grids.coords import continuous_longitude
+from xdvarnet.grids.coords import continuous_longitude, unit_vectors
 from xdvarnet.grids.regridding.cells import around, around_the_globe, joined_index
-from xdvarnet.grids.regridding.horizontal import HorizontalGrid, unit_vectors
+from xdvarnet.grids.regridding.horizontal import HorizontalGrid
 
 _EDGE = 1e-3
 """Part of a step by which a point may be outside the grid: rounding of single precision."""

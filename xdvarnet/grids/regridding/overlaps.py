@@ -11,8 +11,9 @@ import numpy as np
 from scipy import sparse
 from scipy.spatial import cKDTree
 
+from xdvarnet.grids.coords import unit_vectors
 from xdvarnet.grids.regridding.cells import axis_bounds, corners
-from xdvarnet.grids.regridding.horizontal import HorizontalGrid, unit_vectors
+from xdvarnet.grids.regridding.horizontal import HorizontalGrid
 from xdvarnet.grids.regridding.polygons import boxes, import_shapely, polygons
 
 _ROUNDING = 1e-10

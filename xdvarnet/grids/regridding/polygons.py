@@ -11,8 +11,9 @@ from types import ModuleType
 import numpy as np
 
 from xdvarnet.errors import MissingDependencyError
+from xdvarnet.grids.coords import unit_vectors
 from xdvarnet.grids.regridding.cells import wrap
-from xdvarnet.grids.regridding.horizontal import from_vectors, unit_vectors
+from xdvarnet.grids.regridding.horizontal import from_vectors
 
 _AT_THE_POLE = 1e-6
 """Distance in degrees from the pole, or from a border through it, that is only rounding."""

@@ -14,7 +14,8 @@ from scipy import sparse
 
 from xdvarnet.errors import InvalidInputError, InvalidTypeError
 from xdvarnet.grids.checks import check_values
-from xdvarnet.grids.regridding.horizontal import HorizontalGrid, unit_vectors
+from xdvarnet.grids.coords import unit_vectors
+from xdvarnet.grids.regridding.horizontal import HorizontalGrid
 
 _SAME_PLACE = 1e-5
 """Radians (60 m) between the positions of weights and of a grid that are the same."""
