@@ -10,6 +10,7 @@ from scipy import stats
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.metrics.calibration import (
     add_observation_noise,
+    binned_spread_skill,
     coverage,
     expected_coverage,
     gaussian_pit,
@@ -255,3 +256,39 @@ def test_wrong_noise(members, truth):
         add_observation_noise(members, xr.DataArray(1.0, attrs={"units": "degC"}))
     with pytest.raises(InvalidInputError, match="no 'member'"):
         add_observation_noise(truth, 0.1)
+
+
+def test_bins_of_spread_are_of_equal_size_and_sorted(members, truth):
+    """Brute force: the cells sorted by their spread, in four parts; two cells lack a value."""
+    mean, std = members.mean("member", skipna=False), members.std("member", ddof=1, skipna=False)
+    found = binned_spread_skill(mean, std, truth.transpose("lon", "time", "lat"), bins=4)
+    pairs = sorted((x.std(ddof=1), x.mean() - y) for x, y in cells(members, truth))
+    assert found["count"].values.tolist() == [55, 55, 54, 54]
+    for number, part in enumerate(np.array_split(np.array(pairs), 4)):
+        spread, error = np.sqrt((part**2).mean(0))
+        assert float(found["spread"][number]) == pytest.approx(spread, rel=1e-12)
+        assert float(found["error"][number]) == pytest.approx(error, rel=1e-12)
+    assert found["spread"].attrs["units"] == found["error"].attrs["units"] == "m"
+
+
+def test_error_equals_spread_in_each_bin_where_the_spread_is_right():
+    """And the error is the same in all bins of a spread that says nothing."""
+    rng = np.random.default_rng(15)
+    std = xr.DataArray(rng.uniform(0.2, 3, 40000), dims="cell")
+    truth = std * rng.normal(size=40000)
+    zero = xr.zeros_like(truth)
+    found = binned_spread_skill(zero, std, truth, bins=5)
+    assert float(found["spread"][-1] / found["spread"][0]) > 5
+    np.testing.assert_allclose(found["error"] / found["spread"], 1, atol=0.04)
+    shuffled = binned_spread_skill(zero, std.copy(data=rng.permutation(std)), truth, bins=5)
+    np.testing.assert_allclose(shuffled["error"] / float((truth**2).mean() ** 0.5), 1, atol=0.05)
+
+
+def test_bins_that_are_not_accepted():
+    zero = xr.DataArray(np.zeros(7), dims="time")
+    with pytest.raises(InvalidInputError, match="7 cells .* fewer than the 8 bins"):
+        binned_spread_skill(zero, zero + 1, zero, bins=8)
+    with pytest.raises(InvalidInputError, match="bins=0"):
+        binned_spread_skill(zero, zero + 1, zero, bins=0)
+    with pytest.raises(InvalidInputError, match="is negative, -0.5"):
+        binned_spread_skill(zero, zero - 0.5, zero, bins=2)

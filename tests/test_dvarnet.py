@@ -308,3 +308,65 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path):
         with pytest.raises(ModelFileError, match=message):
             run(**changes)
     assert run() == history
+
+
+def spde_model(*, augmented=True, trained=True, precision="float32"):
+    """Small 4DVarNet whose state holds the parameters of its prior."""
+    torch.manual_seed(0)
+    prior = xdvarnet.SPDEPrior(
+        DAYS, spacing=(27.8, 35.0), length=120.0, time=4.0, augmented=augmented
+    )
+    context = xdvarnet.DVarNet.context_channels(DAYS)
+    solver = xdvarnet.VariationalSolver(
+        prior,
+        xdvarnet.MaskedObservation(noise=0.2, channels=slice(DAYS)),
+        xdvarnet.ConvLSTMStep(prior.channels, hidden=6, context=context, downscale=2),
+        iterations=2,
+    )
+    if trained:
+        torch.nn.init.normal_(solver.step.decode.weight, std=0.1)
+    return xdvarnet.DVarNet(
+        solver,
+        variables={"ssh": "m"},
+        window=xdvarnet.Window(DAYS, 16, 24),
+        normalizer=xdvarnet.Normalizer({"ssh": 0.05}),
+        precision=precision,
+    )
+
+
+def test_parameters_in_the_state_are_learned_and_saved(tmp_path):
+    model = spde_model(trained=False)
+    before = model.solver.prior.base.detach().clone()
+    fit(model, epochs=1, batch_size=2, loss=xdvarnet.ReconstructionLoss(prior=0.3))
+    assert (model.solver.prior.base - before).abs().max() > 0
+    observed = toy_system().observe(toy_truth(5), rng=1)
+    model.save(tmp_path / "model.safetensors")
+    again = xdvarnet.load_model(tmp_path / "model.safetensors")
+    xr.testing.assert_equal(
+        xdvarnet.reconstruct(observed, again), xdvarnet.reconstruct(observed, model)
+    )
+    xr.testing.assert_equal(
+        again.estimate_parameters(observed), model.estimate_parameters(observed)
+    )
+
+
+def test_parameters_in_the_state_need_a_solver_of_their_channels():
+    solver = spde_model().solver
+    solver.observations[0] = xdvarnet.MaskedObservation(noise=0.2)
+    with pytest.raises(InvalidInputError, match=r"sees 10 channels.*channels=slice\(5\)"):
+        build(solver=solver)
+    solver = spde_model().solver
+    solver.step = xdvarnet.ConvLSTMStep(DAYS, hidden=6, context=6)
+    with pytest.raises(InvalidInputError, match="ConvLSTMStep has channels=5;.*channels=10"):
+        build(solver=solver)
+    with pytest.raises(InvalidInputError, match="SPDEPrior has channels=10;.*channels=15"):
+        build(solver=spde_model().solver, variables={"ssh": "m", "sst": "K"})
+    with pytest.raises(InvalidInputError, match="SPDEPrior has days=5;.*days=6"):
+        build(solver=spde_model().solver, window=xdvarnet.Window(6, 12, 16))
+
+
+def test_low_precision_of_the_networks_leaves_the_parameters_finite():
+    observed = toy_system().observe(toy_truth(5), rng=1)
+    model = spde_model(precision="bfloat16")
+    assert np.isfinite(xdvarnet.reconstruct(observed, model)["ssh"]).any()
+    assert np.isfinite(model.estimate_parameters(observed)["std"]).any()

@@ -78,6 +78,13 @@ def test_covariance_of_samples(case):
     torch.testing.assert_close(columns.T @ columns, torch.linalg.inv(case.dense), **CLOSE)
 
 
+def test_the_adjoint_of_colouring(case):
+    """<L^-T a, b> = <a, L^-1 b>, in the order of the matrix."""
+    white, fields = randn(2, 3, N), randn(2, 3, N).flip(-1)
+    left, right = case.factor.colour(white) * fields, white * case.factor.colour_adjoint(fields)
+    torch.testing.assert_close(left.sum(-1), right.sum(-1), **CLOSE)
+
+
 def test_samples_are_coloured_noise(case):
     """Of the generator: one seed gives the same fields."""
     draws = [case.factor.sample(6, torch.Generator().manual_seed(s)) for s in (1, 1, 2)]

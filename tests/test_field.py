@@ -5,7 +5,10 @@ import pytest
 import torch
 from scipy import stats
 
-from xdvarnet.spde.field import matern_prior
+from xdvarnet.errors import InvalidInputError
+from xdvarnet.spde.chain import matern_chain
+from xdvarnet.spde.engines import IndefiniteError
+from xdvarnet.spde.field import Prior, exact_memory, fits_exactly
 from xdvarnet.spde.mesh import Mesh
 from xdvarnet.spde.scales import TIME as TIME_ROOT
 
@@ -25,7 +28,7 @@ def mesh(rows=9, columns=11, land=False) -> Mesh:
 def prior(times=3, **options):
     given = {"length": LENGTH, "time": TIME, "std": STD} | options
     cells = given.pop("mesh", mesh())
-    return matern_prior(cells, times, **given)
+    return Prior(matern_chain(cells, times, **given))
 
 
 def covariance(field) -> torch.Tensor:
@@ -152,3 +155,55 @@ def test_no_observation_gives_the_prior():
     assert not posterior.mean.any()
     torch.testing.assert_close(posterior.factor.variances(), field.factor().variances())
     assert float(posterior.log_likelihood()) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_derivatives_of_likelihood_and_draws():
+    """Of the density of the observations and of posterior draws, in parameters that vary."""
+    cells = mesh(4, 5)
+    start = {
+        "length": 60e3 + 2e3 * torch.arange(20).view(4, 5),
+        "std": torch.tensor(0.05),
+        "time": torch.linspace(4, 6, 2)[:, None, None],
+        "anisotropy": torch.tensor(1.5),
+        "angle": torch.tensor(0.4),
+    }
+    operator, values, noise = observations(prior(times=2, mesh=cells), count=6)
+    white = torch.randn(3, 40, generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+
+    def result(*logarithms):
+        given = {
+            name: value.double() * each.exp()
+            for (name, value), each in zip(start.items(), logarithms, strict=True)
+        }
+        posterior = prior(times=2, mesh=cells, **given).condition(
+            operator.to_sparse(), values, noise
+        )
+        draws = posterior.mean + posterior.factor.colour(white)
+        return posterior.log_likelihood(), 100 * draws
+
+    logarithms = [
+        torch.zeros_like(value, dtype=torch.float64).requires_grad_() for value in start.values()
+    ]
+    assert torch.autograd.gradcheck(result, logarithms, rtol=1e-4, fast_mode=True)
+
+
+def test_loss_of_definiteness_is_told_with_its_place():
+    field = prior(mesh=mesh(land=True))
+    unknown = (1 * 9 + 6) * 11 + 2
+    negative = torch.zeros(field.unknowns, dtype=torch.float64)
+    negative[unknown] = -1e20
+    with pytest.raises(IndefiniteError, match="pivot at time 1, row 6, column 2 ") as caught:
+        field.factor(torch.diag(negative).to_sparse())
+    assert caught.value.unknown == unknown
+
+
+def test_memory_is_checked_before_it_is_taken(monkeypatch):
+    field = prior()
+    assert fits_exactly(3, field.mesh)
+    needed = exact_memory(3, *field.mesh.shape)
+    monkeypatch.setattr("xdvarnet.spde.field.usable_memory", lambda device: needed - 1)
+    assert not fits_exactly(3, field.mesh)
+    with pytest.raises(InvalidInputError, match='use the iterative engine .engine="iterative"'):
+        field.factor()
+    assert "precision" not in vars(field)
+    assert exact_memory(5, 30, 80) == exact_memory(5, 80, 30)

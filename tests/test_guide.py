@@ -75,3 +75,22 @@ def test_the_guide_runs(repository, tmp_path, monkeypatch):
     assert np.isfinite(names["on_my_grid"]["sst"]).any()
     with xr.open_dataset(tmp_path / "maps.nc") as product:
         assert {"adt", "err_sla", "ugos", "vgos"} <= set(product)
+
+
+@pytest.mark.slow
+def test_the_guide_to_ensembles_runs(repository, monkeypatch):
+    """On the western Mediterranean, where the members' spread is about the error."""
+    western = xdvarnet.datasets.mediterranean().isel(lat=slice(44, 124), lon=slice(48, 150))
+    monkeypatch.setattr(xdvarnet.datasets, "mediterranean", lambda: western)
+    names: dict = {}
+    for block in blocks(repository / "docs" / "ensembles.md"):
+        exec(block.replace("members=50", "members=5"), names)
+    ratio = names["spread_skill_ratio"](names["members"], names["sea"])
+    assert 0.8 < float(ratio) < 1.2
+    assert (
+        0.5
+        < names["real"].ensemble.errors["ssh"].slope / names["oi"].ensemble.errors["ssh"].slope
+        < 2
+    )
+    assert dict(names["spread_of_currents"].sizes).keys() == {"time", "lat", "lon"}
+    assert np.isfinite(names["kriged"]["ssh_std"]).any()

@@ -6,7 +6,7 @@ import torch
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.spde.precision import (
     filtered,
-    prior_log_determinant,
+    narrow_blocks,
     rows_first,
     space_time_precision,
     stationary_precision,
@@ -172,28 +172,6 @@ def test_scale_is_a_number_too(area, symmetric):
     torch.testing.assert_close(double.to_dense(), 4 * single.to_dense())
 
 
-@pytest.mark.parametrize("spin_up", [0, 1, 2])
-@pytest.mark.parametrize("given", [False, True])
-def test_log_determinant_of_the_prior(spin_up, given, area, advected):
-    """The sum over the times is that of the whole matrix."""
-    first = torch.eye(N, dtype=torch.float64).to_sparse() * 3 if given else None
-    options = {"first": first, "spin_up": spin_up}
-    found = prior_log_determinant(sparse(advected), area, DT, 2 * NX + 4, **options)
-    whole = space_time_precision(sparse(advected), area, DT, **options).to_dense()
-    torch.testing.assert_close(found, torch.linalg.slogdet(whole)[1], rtol=1e-11, atol=1e-10)
-
-
-def test_log_determinant_in_terms_of_the_operator(area, symmetric):
-    """|P| is |V| |A| |2 I + dt A| without advection, and each step adds |D| |B|^2."""
-    found = prior_log_determinant(sparse(symmetric), area, DT, 2 * NX)
-    V, unit = area.flatten(), torch.eye(N, dtype=torch.float64)
-    A = [one / V[:, None] for one in symmetric]
-    expected = V.log().sum() + torch.logdet(A[0]) + torch.logdet(2 * unit + DT * A[0])
-    for one in A[1:]:
-        expected = expected + (V / DT).log().sum() + 2 * torch.logdet(unit + DT * one)
-    torch.testing.assert_close(found, expected, rtol=1e-11, atol=1e-10)
-
-
 def test_derivatives(area, advected):
     """Of precisions with respect to the operators' values and the areas, by finite differences."""
     operator = advected[0].to_sparse().coalesce()
@@ -217,6 +195,18 @@ def test_order_of_rows():
     fields = torch.arange(TIMES * NY * NX).view(TIMES, NY, NX)
     taken = fields.flatten()[rows_first(TIMES, NY, NX)]
     assert torch.equal(taken.view(NY, TIMES, NX), fields.movedim(0, 1))
+
+
+@pytest.mark.parametrize("shape", [(5, 4), (3, 7), (2, 3)])
+def test_blocks_run_along_the_shorter_side(shape):
+    """All times and two rows, or columns, in a block: neighbours of two cells are near."""
+    size, order = narrow_blocks(2, 3, *shape)
+    assert size == 2 * 3 * min(shape)
+    assert torch.equal(order.sort().values, torch.arange(3 * shape[0] * shape[1]))
+    place = order.argsort().view(3, *shape)
+    line = place // (3 * min(shape))  # number of the row or column
+    expected = torch.arange(max(shape)).expand(3, min(shape), -1)
+    assert torch.equal(line, expected.mT if shape[0] >= shape[1] else expected)
 
 
 def test_reach_of_the_precisions():

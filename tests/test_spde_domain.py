@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 
-from xdvarnet.models.spde_domain import Domain, extended_mesh, torch_generator
-from xdvarnet.spde.field import matern_prior
+from xdvarnet.models.spde_domain import Domain, extend, extended_mesh, torch_generator
+from xdvarnet.spde.chain import matern_chain
+from xdvarnet.spde.field import Prior
 
 LATITUDE, LONGITUDE = 36 + 0.25 * np.arange(4), 2 + 0.4 * np.arange(5)
 
@@ -18,7 +19,7 @@ def sea() -> np.ndarray:
 
 def domain() -> Domain:
     mesh, margin = extended_mesh(LATITUDE, LONGITUDE, sea(), 60e3)
-    prior = matern_prior(mesh, 2, length=80e3, time=5.0, std=0.05)
+    prior = Prior(matern_chain(mesh, 2, length=80e3, time=5.0, std=0.05))
     return Domain(prior, (2, 4, 5), margin)
 
 
@@ -81,3 +82,33 @@ def test_one_member_is_no_ensemble():
     posterior = whole.prior.condition(operator, nothing, nothing)
     with pytest.raises(ValueError, match="two members or more"):
         whole.describe(posterior, 1, None)
+
+
+def test_fields_go_on_into_the_margin():
+    """As they are at the edge; a number stays a number."""
+    values = np.arange(6.0).reshape(1, 2, 3)
+    whole = extend(values, (1, 2))
+    assert whole.shape == (1, 4, 7)
+    assert whole[0, 1:3, 2:5].equal(torch.as_tensor(values[0]))
+    assert whole[0, 0, 0] == 0 and whole[0, 3, 6] == 5
+    assert extend(np.array(2.5), (1, 2)).item() == 2.5
+
+
+def test_samples_do_not_depend_on_how_many_are_drawn_at_once(monkeypatch):
+    whole, rng = domain(), np.random.default_rng
+    at_once = whole.sample(5, rng(0))
+    assert at_once.shape == (5, 2, 4, 5) and at_once.dtype == np.float32
+    monkeypatch.setattr("xdvarnet.models.spde_domain.CHUNK", 2 * whole.prior.unknowns)
+    np.testing.assert_allclose(whole.sample(5, rng(0)), at_once, rtol=1e-6)
+
+
+def test_observations_condition_by_either_engine():
+    """One precise observation is met, and the members agree on it."""
+    place = domain().places(np.array([0]), np.array([1]), np.array([2]))[None]
+    for exact in (True, False):
+        whole = Domain(domain().prior, (2, 4, 5), domain().margin, exact)
+        one = np.ones(1)
+        posterior = whole.condition(place, np.ones((1, 1)), 0.1 * one, 1e-4 * one)
+        mean, std, drawn = whole.describe(posterior, 3, np.random.default_rng(0))
+        assert mean[0, 1, 2] == pytest.approx(0.1, abs=1e-4) and std[0, 1, 2] < 2e-4
+        assert np.abs(drawn[:, 0, 1, 2] - 0.1).max() < 1e-3 < np.abs(drawn[:, 1, 3, 0]).max()

@@ -145,7 +145,7 @@ def test_the_likelihood_prefers_the_scales_that_drew_the_field():
 def test_the_fit_finds_the_parameters_that_drew_the_field():
     """From a wrong start, within a quarter; the likelihood is above that of the true ones."""
     true = field(correlation_length="100 km", correlation_time="3 days", noise=0.005)
-    drawn = true.sample(TRUTH.drop_vars("ssh"), members=1, rng=8).isel(member=0)
+    drawn = true.sample(TRUTH.drop_vars("ssh"), members=1, rng=2).isel(member=0)
     noise = 0.005 * np.random.default_rng(1).normal(size=drawn["ssh"].shape)
     obs = drawn.assign(ssh=(drawn["ssh"] + noise).astype("float32").assign_attrs(units="m"))
     start = field(correlation_length="60 km", correlation_time="6 days", std=0.1, noise=0.02)
@@ -191,3 +191,135 @@ def test_bad_input_is_refused():
         field().condition(obs.isel(time=[0, 2]))
     with pytest.warns(XdvarnetWarning, match="shorter than two steps of the grid"):
         field(correlation_length="30 km").condition(obs)
+
+
+def maps(**ranges: tuple[float, float]) -> dict[str, xr.DataArray]:
+    """Return parameters that grow to the north-east, on a coarser grid than the truth's."""
+    latitude = np.linspace(float(TRUTH["lat"].min()), float(TRUTH["lat"].max()), 4)
+    longitude = np.linspace(float(TRUTH["lon"].min()), float(TRUTH["lon"].max()), 5)
+    share = (np.arange(4)[:, None] + np.arange(5)) / 7
+    axes = {"lat": latitude, "lon": longitude}
+    return {
+        name: xr.DataArray(low + (high - low) * share, axes, ["lat", "lon"])
+        for name, (low, high) in ranges.items()
+    }
+
+
+def test_a_map_of_one_value_is_that_number():
+    """In other units, in another order and longitude convention too."""
+    numbers = {"anisotropy": 1.5, "angle": 30.0, "propagation": (0.02, 0.01)}
+    uniform = maps(
+        correlation_length=(90e3, 90e3), correlation_time=(5, 5), std=(0.05, 0.05),
+        anisotropy=(1.5, 1.5), angle=(30.0, 30.0), east=(0.02, 0.02), north=(0.01, 0.01)
+    )  # fmt: skip
+    uniform["correlation_length"].attrs["units"] = "m"
+    turned = uniform["std"].isel(lat=slice(None, None, -1)).T
+    uniform["std"] = turned.assign_coords(lon=turned["lon"] + 360)
+    propagation = (uniform.pop("east"), uniform.pop("north"))
+    expected = field(**numbers).condition(seen())
+    found = field(**uniform, propagation=propagation).condition(seen())
+    xr.testing.assert_allclose(found.drop_attrs(), expected.drop_attrs(), atol=1e-6)
+
+
+def test_the_standard_deviation_may_be_a_map():
+    """Linear between its points, also where the field is not stationary in time."""
+    std = maps(std=(0.02, 0.08))["std"]
+    wanted = std.interp(lat=TRUTH["lat"], lon=TRUTH["lon"]).where(TRUTH["sea"])
+    for other in ({}, {"propagation": (0.05, 0.0)}):
+        with pytest.warns(XdvarnetWarning, match="no observation"):
+            found = field(std=std, **other).condition(seen().where(False))["ssh_std"]
+        for day in range(3):
+            np.testing.assert_allclose(found[day], wanted, rtol=1e-4)
+
+
+def test_parameters_may_change_in_time():
+    """The days before and after those of the map have the value of its ends."""
+    std = maps(std=(0.05, 0.05))["std"].expand_dims(time=TRUTH["time"].values[:2]).copy()
+    std[1] *= 2
+    with pytest.warns(XdvarnetWarning, match="no observation"):
+        found = field(std=std).condition(seen().where(False))["ssh_std"].mean(("lat", "lon"))
+    np.testing.assert_allclose(found, [0.05, 0.1, 0.1], rtol=1e-4)
+
+
+def test_correlations_are_longer_where_the_map_says():
+    """Along a row in the south-west and in the north-east, over 400 members."""
+    length = maps(correlation_length=(80, 240))["correlation_length"]
+    draws = field(correlation_length=length).sample(
+        TRUTH.drop_vars("sea").drop_vars("ssh"), members=400, rng=2
+    )["ssh"]
+    day = draws.isel(time=0)
+    near, far = (
+        float(xr.corr(day.isel(lat=row, lon=column), day.isel(lat=row, lon=column + 3), "member"))
+        for row, column in ((1, 1), (8, 8))
+    )
+    assert far > near + 0.2
+
+
+def test_both_engines_agree():
+    """The mean to a hundredth of the standard deviation; that one to the error of 400 draws."""
+    obs = seen()
+    options = {"members": 400, "return_members": True, "rng": 1}
+    exact, iterative = (
+        field(engine=engine).condition(obs, **options) for engine in ("exact", "iterative")
+    )
+    error = (iterative["ssh"] - exact["ssh"]) / exact["ssh_std"]
+    assert float(np.sqrt((error**2).mean())) < 0.01
+    ratio = iterative["ssh_std"] / exact["ssh_std"]
+    assert float(np.abs(ratio - 1).max()) < 4.2 / np.sqrt(2 * 400)
+    assert iterative["ssh_members"].sizes["member"] == 400
+    with pytest.raises(InvalidInputError, match="the likelihood needs the exact engine"):
+        field(engine="iterative").log_likelihood(obs)
+
+
+def test_the_engine_is_chosen_by_memory(monkeypatch, caplog):
+    """The log says which; what does not fit is refused before memory is taken."""
+    with caplog.at_level("INFO", "xdvarnet"):
+        field().condition(seen())
+        assert "engine='exact' for 3 x" in caplog.text
+        monkeypatch.setattr("xdvarnet.spde.field.usable_memory", lambda device: 1e5)
+        field().condition(seen())
+        assert "engine='iterative' for 3 x" in caplog.text
+    with pytest.raises(InvalidInputError, match=r"the limit is 0.0001 GB.*engine=\"iterative\""):
+        field(engine="exact").condition(seen())
+
+
+def test_a_mask_that_splits_the_sea_makes_basins():
+    """Nothing crosses a strip of land: what one basin observes does not reach the other."""
+    sea = TRUTH["sea"].copy(data=np.ones(TRUTH["sea"].shape, bool))
+    sea[:, 6] = False
+    split = TRUTH.assign_coords(sea=sea)
+    obs = split.assign(ssh=split["ssh"].where(np.arange(13) < 3))
+    maps = field().condition(obs)
+    east = maps.isel(lon=slice(7, None))
+    assert float(np.abs(east["ssh"]).max()) < 1e-9
+    np.testing.assert_allclose(east["ssh_std"], 0.05, rtol=1e-4)
+    assert float(maps["ssh_std"].isel(lon=slice(0, 3)).max()) < 0.02
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("correlation_length", -5.0, r"correlation_length is -5 at latitude .*, longitude .*, and"),
+        ("correlation_time", np.nan, "correlation_time is nan at latitude"),
+        ("std", 0.0, "std is 0 at latitude .* 1 value.s. in all are not positive and finite"),
+        ("angle", np.inf, "angle is inf at latitude .* not finite; fill them"),
+    ],
+)
+def test_bad_values_of_maps_are_refused_with_their_place(name, value, message):
+    bad = maps(**{name: (50, 60)})[name].copy()
+    bad[2, 3] = value
+    with pytest.raises(InvalidInputError, match=message):
+        field(**{name: bad})
+
+
+def test_maps_are_not_fitted_and_other_engines_refused():
+    with pytest.raises(InvalidInputError, match="correlation_length, std: a map is not fitted"):
+        field(**maps(correlation_length=(60, 90), std=(0.1, 0.2))).fit(seen())
+    with pytest.raises(UnknownNameError, match="unknown engine 'fast'; known are exact, iterative"):
+        field(engine="fast")
+    assert "<map of 4 x 5, 60 to 90> km" in repr(field(**maps(correlation_length=(60, 90))))
+
+
+def test_a_length_over_the_domain_is_told():
+    with pytest.warns(XdvarnetWarning, match="longer than the domain, of .* nearly constant in it"):
+        field(correlation_length="700 km").sample(TRUTH, members=2, rng=0)

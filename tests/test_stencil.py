@@ -50,6 +50,15 @@ def test_sparse_matrix_is_written_as_documented():
     assert torch.equal(zero.indices(), sparse.indices())  # the pattern is that of the grid
 
 
+def test_a_diagonal_is_added():
+    """To one matrix, and to each of a batch; the first stays as it is."""
+    stencil, values = make_stencil(), draw(ROWS, COLUMNS, seed=3)
+    expected = to_matrix(stencil) + torch.diag(values.flatten())
+    torch.testing.assert_close(to_matrix(stencil.add_diagonal(values)), expected)
+    several = make_stencil(2).add_diagonal(draw(3, 1, ROWS, COLUMNS))
+    assert several.coefficients.shape == (3, 2, 9, ROWS, COLUMNS)
+
+
 def test_apply_is_the_matrix_product():
     stencil, field = make_stencil(), draw(ROWS, COLUMNS)
     product = (stencil.to_sparse() @ field.reshape(-1, 1)).reshape(ROWS, COLUMNS)

@@ -100,5 +100,5 @@ def test_maps_that_are_not_accepted(method, earlier):
 
 @BOTH
 def test_they_have_no_members(method, earlier, observed):
-    with pytest.raises(InvalidInputError, match="has no ensemble; leave members=None"):
+    with pytest.raises(InvalidInputError, match="has no ensemble. Leave members=None"):
         reconstruct(observed, method(earlier), members=4)

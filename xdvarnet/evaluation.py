@@ -14,7 +14,7 @@ from xdvarnet.models.base import Reconstructor
 from xdvarnet.tracks.bin import bin_tracks, daily_stamps
 from xdvarnet.tracks.crossovers import crossover_noise
 from xdvarnet.tracks.sample import sample_tracks
-from xdvarnet.tracks.segments import find_label, segments
+from xdvarnet.tracks.segments import find_missions, segments
 
 Learner = Callable[[xr.Dataset], Reconstructor]
 """Makes a model from the tracks that are not withheld, such as one that is tuned on them."""
@@ -119,7 +119,7 @@ def predict_withheld(
     _check_models(models)
     check_variable(tracks, variable)
     points = find_points(tracks)
-    missions = _missions(tracks)
+    missions = find_missions(tracks)
     withheld = _withheld(missions, withhold)
     stamps = daily_stamps(points.days)
     passes = points.flatten(segments(tracks, gap=PASS_GAP))
@@ -304,19 +304,6 @@ def _check_models(models: Mapping[str, Reconstructor | Learner]) -> None:
 
 def _model(model: Reconstructor | Learner, seen: xr.Dataset) -> Reconstructor:
     return model if isinstance(model, Reconstructor) else model(seen)
-
-
-def _missions(tracks: xr.Dataset) -> np.ndarray:
-    """Return the label of the mission of each point."""
-    missions = find_label(tracks, "mission")
-    if missions is None or np.unique(missions).size < 2:
-        found = "there is none" if missions is None else f"it has {np.unique(missions).tolist()}"
-        raise InvalidInputError(
-            "leaving one mission out needs tracks of two missions at least, told apart by a "
-            f"variable 'mission' along the points; {found}. Join files with "
-            "xarray.concat([first.assign(mission=('time', ...)), ...], 'time')."
-        )
-    return missions
 
 
 def _withheld(missions: np.ndarray, withhold: Hashable | Sequence[Hashable] | None) -> list:

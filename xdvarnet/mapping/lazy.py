@@ -8,7 +8,7 @@ import xarray as xr
 
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.internal import DIMS
-from xdvarnet.models.base import Analysis, Observations, Reconstructor
+from xdvarnet.models.base import Analysis, Fields, Observations, Reconstructor, ensemble_of
 from xdvarnet.models.domain import analyse_days, days_needed
 
 
@@ -62,7 +62,9 @@ def analyse_lazily(model: Reconstructor, anomalies: xr.Dataset) -> Analysis:
     shape = tuple(anomalies.sizes[dim] for dim in DIMS)
     guess = None if model.first_guess is None else analyse_lazily(model.first_guess, anomalies)
     chunks = anomalies.chunksizes["time"] if model.window is not None else (shape[0],)
-    kinds = ("mean", "std") if model.gives_std else ("mean",)
+    ensemble = ensemble_of(model)
+    formal = None if ensemble is None else _formal_std(model, anomalies, guess)
+    kinds = ("mean", "std") if model.gives_std or ensemble is not None else ("mean",)
     observed = da.any(da.stack([anomalies[name].notnull().data.any() for name in model.variables]))
     handle = dask.delayed(model, pure=False, traverse=False)
     place = dask.delayed(
@@ -79,6 +81,7 @@ def analyse_lazily(model: Reconstructor, anomalies: xr.Dataset) -> Analysis:
             handle,
             {name: anomalies[name].data[days] for name in model.variables},
             None if guess is None else [_cut(guess.mean, days), _cut(guess.std, days)],
+            None if formal is None else _cut(formal, wanted),
             anomalies["time"].values[days],
             place,
             observed,
@@ -94,14 +97,25 @@ def analyse_lazily(model: Reconstructor, anomalies: xr.Dataset) -> Analysis:
     )
 
 
+def _formal_std(
+    model: Reconstructor, anomalies: xr.Dataset, guess: Analysis | None
+) -> Mapping[str, Any] | None:
+    """Return the formal standard deviations of all days; None for those of the analysis itself."""
+    other = ensemble_of(model).formal_model(model)
+    if other is not None:
+        return analyse_lazily(other, anomalies).std
+    return None if model.gives_std or guess is None else guess.std
+
+
 def _cut(arrays: Mapping[str, Any], days: slice) -> dict[str, Any]:
     return {name: array[days] for name, array in arrays.items()}
 
 
 def _analyse_chunk(
     model: Reconstructor,
-    values: Mapping[str, np.ndarray],
-    guess: list[Mapping[str, np.ndarray]] | None,
+    values: Fields,
+    guess: list[Fields] | None,
+    formal: Fields | None,
     days: np.ndarray,
     place: list[np.ndarray],
     observed: bool,
@@ -112,8 +126,12 @@ def _analyse_chunk(
     first_guess = None if guess is None else Analysis(*guess)
     observations = Observations(values, days, *place, first_guess=first_guess)
     analysis = analyse_days(model, observations, wanted, length)
+    ensemble = ensemble_of(model)
+    std = analysis.std
+    if ensemble is not None:
+        std = ensemble.std(analysis.std if formal is None else formal)
     return {
         (kind, name): array
-        for kind in ("mean", "std")
-        for name, array in getattr(analysis, kind).items()
+        for kind, arrays in (("mean", analysis.mean), ("std", std))
+        for name, array in arrays.items()
     }

@@ -54,7 +54,8 @@ def reconstruct(
     model : Reconstructor
         Such as ``load_model("med-ssh")`` or ``OptimalInterpolation(...)``.
     members : int, optional
-        Number of members of the ensemble, for a model that has one.
+        Number of members of the ensemble, for a model that has one: `SPDEField`, or any that
+        `xdvarnet.calibrate` has given one. They are drawn over the whole domain at once.
     return_members : bool
         Whether to return the members.
     rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
@@ -118,7 +119,7 @@ def reconstruct(
             )
         analysis = analyse_lazily(model, anomalies)
     else:
-        analysis = _analyse_now(model, anomalies, members, generator, progress)
+        analysis = _analyse_now(model, anomalies, members, return_members, generator, progress)
     return _label(dataset, grid, model, observed["sea"], backgrounds, analysis, return_members)
 
 
@@ -126,6 +127,7 @@ def _analyse_now(
     model: Reconstructor,
     anomalies: xr.Dataset,
     members: int | None,
+    keep_members: bool,
     rng: np.random.Generator,
     progress: bool,
 ) -> Analysis:
@@ -134,7 +136,14 @@ def _analyse_now(
     observed = any(np.isfinite(array).any() for array in values.values())
     check_observed(observed, sea, model.variables)
     observations = Observations(values, *(anomalies[dim].values for dim in DIMS), sea=sea)
-    return analyse(model, observations, members=members, rng=rng, progress=progress)
+    return analyse(
+        model,
+        observations,
+        members=members,
+        keep_members=keep_members,
+        rng=rng,
+        progress=progress,
+    )
 
 
 def _label(

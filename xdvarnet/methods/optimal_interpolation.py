@@ -18,7 +18,7 @@ from xdvarnet.grids.checks import (
 from xdvarnet.grids.coords import EARTH_RADIUS
 from xdvarnet.grids.smoothing import local_mean
 from xdvarnet.models.background import Background, ObservedBackground, check_background
-from xdvarnet.models.base import Analysis, Observations
+from xdvarnet.models.base import Analysis, Observations, no_members
 
 BATCH_BYTES = 2**23
 """Memory of the covariance matrices factored together; larger allocations are slower to get."""
@@ -90,6 +90,7 @@ class OptimalInterpolation:
     first_guess = None
     training_grid = None
     gives_std = True
+    ensemble = None
 
     def __init__(
         self,
@@ -164,13 +165,10 @@ class OptimalInterpolation:
         Raises
         ------
         InvalidInputError
-            If members are asked for: this method gives a variance and no members.
+            If members are asked for: this method gives a variance, and members once calibrated.
         """
         if members is not None:
-            raise InvalidInputError(
-                "OptimalInterpolation has no ensemble; its formal error is returned as the "
-                "standard deviation. Leave members=None."
-            )
+            raise no_members(self)
         values = observations.values[self.variable]
         observed = np.isfinite(values) & observations.sea
         prior = self._prior_std(observations, values, observed)

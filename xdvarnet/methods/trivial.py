@@ -13,7 +13,7 @@ from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_dataset
 from xdvarnet.grids.coords import Axes, find_axes
 from xdvarnet.models.background import Background, MeanMapBackground
-from xdvarnet.models.base import Analysis, Observations
+from xdvarnet.models.base import Analysis, Observations, no_members
 
 
 class MeanMapOffset:
@@ -43,6 +43,7 @@ class MeanMapOffset:
     first_guess = None
     training_grid = None
     gives_std = False
+    ensemble = None
 
     def __init__(self, maps: xr.Dataset, *, days: float = 31) -> None:
         check_dataset(maps)
@@ -83,7 +84,7 @@ class MeanMapOffset:
             If members are asked for.
         """
         if members is not None:
-            raise InvalidInputError(f"{self!r} has no ensemble; leave members=None.")
+            raise no_members(self)
         return Analysis({name: np.zeros(observations.shape, np.float32) for name in self.variables})
 
 

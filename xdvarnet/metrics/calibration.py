@@ -29,10 +29,11 @@ import xarray as xr
 
 from xdvarnet._random import RandomState, default_rng
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.grids.checks import check_positive, units_factor
+from xdvarnet.grids.checks import check_counts, check_positive, units_factor
 from xdvarnet.metrics.ensembles import (
     check_members,
     check_points,
+    check_std,
     known,
     label,
     member_errors,
@@ -91,6 +92,66 @@ def spread_skill_ratio(
     spread = errors.var("member", ddof=1, skipna=False).mean(dims)
     skill = (errors.mean("member", skipna=False) ** 2).mean(dims)
     return label(np.sqrt((size + 1) / size * spread / skill), "spread-skill ratio", "1")
+
+
+def binned_spread_skill(
+    mean: xr.DataArray, std: xr.DataArray, truth: xr.DataArray, *, bins: int = 10
+) -> xr.Dataset:
+    r"""Error of the mean where the spread is small, and where it is large.
+
+    The cells are sorted by their standard deviation and cut into bins of equal numbers. If `std`
+    tells where the error is large, the two are equal in each bin, and not only over all cells.
+
+    Parameters
+    ----------
+    mean, std : xarray.DataArray
+        Mean and standard deviation of each cell or point, compared with `truth` as the members are
+        in `spread_skill_ratio`. That of :math:`M` members is
+        ``members.std("member", ddof=1)`` times :math:`\sqrt{(M + 1) / M}`.
+    truth : xarray.DataArray
+        As of `spread_skill_ratio`.
+    bins : int
+        Number of bins.
+
+    Returns
+    -------
+    xarray.Dataset
+        Over ``bin``, from the smallest spread to the largest: the root mean squares ``spread`` and
+        ``error``, in the units of `truth`, and ``count``, the number of cells.
+
+    Raises
+    ------
+    InvalidTypeError, InvalidInputError
+        As `spread_skill_ratio`; if a standard deviation is negative; if there are fewer cells than
+        bins.
+    """
+    check_counts({"bins": bins})
+    error, spread, _ = normal_errors(mean, std, truth)
+    units = error.attrs["units"]
+    spreads, errors = (each.transpose(*error.dims).values.ravel() for each in (spread, error))
+    check_std(spreads)
+    cells = np.flatnonzero(np.isfinite(spreads + errors))
+    if cells.size < bins:
+        raise InvalidInputError(
+            f"there are {cells.size} cells with a truth and a standard deviation, fewer than the "
+            f"{bins} bins; give fewer bins."
+        )
+    groups = np.array_split(cells[np.argsort(spreads[cells], kind="stable")], bins)
+    described = {
+        "spread": ([np.sqrt(np.mean(spreads[group] ** 2)) for group in groups], "spread", units),
+        "error": (
+            [np.sqrt(np.mean(errors[group] ** 2)) for group in groups],
+            "RMSE of the mean",
+            units,
+        ),
+        "count": ([group.size for group in groups], "number of cells", "1"),
+    }
+    return xr.Dataset(
+        {
+            name: label(xr.DataArray(values, dims="bin"), text, unit)
+            for name, (values, text, unit) in described.items()
+        }
+    )
 
 
 def spread_error_spectra(members: xr.DataArray, truth: xr.DataArray) -> xr.Dataset:

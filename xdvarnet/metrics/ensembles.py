@@ -45,13 +45,18 @@ def known(errors: xr.DataArray) -> xr.DataArray:
 
 def standardise(error: np.ndarray, std: np.ndarray) -> np.ndarray:
     """Return errors in standard deviations: 0 where both are 0; raise if one is negative."""
+    check_std(std)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where((error == 0) & (std == 0), 0, error / std)
+
+
+def check_std(std: np.ndarray) -> None:
+    """Raise if a standard deviation is negative."""
     if (std < 0).any():
         raise InvalidInputError(
             f"the standard deviation is negative, {np.nanmin(std):.3g} at the lowest; is it a "
             "variance, or the mean in its place? Give the standard deviation second."
         )
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where((error == 0) & (std == 0), 0, error / std)
 
 
 def whole(array: xr.DataArray, dims: list[str]) -> xr.DataArray:

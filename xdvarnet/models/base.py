@@ -1,13 +1,21 @@
 """What a model is: the reconstructor protocol and the plain arrays that pass through it."""
 
+import copy
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 import numpy as np
 
+from xdvarnet.errors import InvalidInputError
 from xdvarnet.models.background import Background
 from xdvarnet.patches.cover import Window
+
+if TYPE_CHECKING:
+    from xdvarnet.models.ensembles import Ensemble
+
+Fields = Mapping[str, np.ndarray]
+"""Arrays of several variables by their names."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +103,11 @@ class Reconstructor(Protocol):
         Grid for which the model is valid; None for any.
     gives_std : bool
         Whether an analysis has a standard deviation.
+
+    Notes
+    -----
+    A reconstructor may have an attribute ``ensemble``, which `xdvarnet.calibrate` makes: see
+    `ensemble_of`.
     """
 
     variables: Mapping[str, str]
@@ -113,3 +126,24 @@ class Reconstructor(Protocol):
     ) -> Analysis:
         """Reconstruct the fields of one window."""
         ...
+
+
+def ensemble_of(model: Reconstructor) -> "Ensemble | None":
+    """Return what gives the analyses of a model a standard deviation and members, if it has one."""
+    return getattr(model, "ensemble", None)
+
+
+def without_ensemble(model: Reconstructor) -> Reconstructor:
+    """Return the model as it is before its calibration."""
+    other = copy.copy(model)
+    other.ensemble = None
+    return other
+
+
+def no_members(model: Reconstructor) -> InvalidInputError:
+    """Return the error of a model that is asked for members and has none."""
+    return InvalidInputError(
+        f"{type(model).__name__} has no ensemble. Leave members=None; or give it one with "
+        "xdvarnet.calibrate(model, validation, ...), or use SPDEField(...), which has members of "
+        "its own."
+    )

@@ -8,7 +8,7 @@ import xarray as xr
 from tqdm.auto import tqdm
 
 from xdvarnet.errors import InvalidInputError, warn
-from xdvarnet.models.base import Analysis, Observations, Reconstructor
+from xdvarnet.models.base import Analysis, Observations, Reconstructor, ensemble_of
 from xdvarnet.patches.blend import blend
 from xdvarnet.patches.cover import DIMS, Cover, Position, cover
 
@@ -21,10 +21,14 @@ def analyse(
     observations: Observations,
     *,
     members: int | None = None,
+    keep_members: bool = True,
     rng: np.random.Generator | None = None,
     progress: bool = False,
 ) -> Analysis:
     """Analyse a whole domain, and before it the model's first guess if it is not there yet.
+
+    After the windows are blended, the ensemble of the model, where it has one, adds the standard
+    deviation and the members.
 
     Parameters
     ----------
@@ -34,6 +38,8 @@ def analyse(
         Of all days and cells.
     members : int, optional
         Number of members.
+    keep_members : bool
+        Whether the members of an ensemble are returned, or only what they tell of the spread.
     rng : numpy.random.Generator, optional
         Source of the members.
     progress : bool
@@ -47,12 +53,24 @@ def analyse(
     if model.first_guess is not None and observations.first_guess is None:
         guess = analyse(model.first_guess, observations)
         observations = dataclasses.replace(observations, first_guess=guess)
-    return analyse_days(
+    ensemble = ensemble_of(model)
+    analysis = analyse_days(
         model,
         observations,
         slice(0, observations.days.size),
         observations.days.size,
+        members=members if ensemble is None else None,
+        rng=rng,
+        progress=progress,
+    )
+    if ensemble is None:
+        return analysis
+    return ensemble.extend(
+        model,
+        observations,
+        analysis,
         members=members,
+        keep_members=keep_members,
         rng=rng,
         progress=progress,
     )

@@ -1,7 +1,7 @@
 """Draws of training data: simulated observations of a truth, and windows cut from them."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -63,13 +63,30 @@ def draw(
     """Observe `truth` once, remove the background, and make the first guess."""
     observed = to_internal(system.observe(truth, rng=rng), variables)
     wanted = to_internal(truth, variables)
-    values, anomalies = {}, {}
-    for name in variables:
-        mean = background.estimate(observed[name])
-        values[name] = (observed[name] - mean).values
-        anomalies[name] = (wanted[name] - mean).values
+    observations, backgrounds = take_anomalies(observed, background, first_guess, variables)
+    return Draw(
+        observations, {name: (wanted[name] - mean).values for name, mean in backgrounds.items()}
+    )
+
+
+def take_anomalies(
+    observed: xr.Dataset,
+    background: Background,
+    first_guess: Reconstructor | None,
+    variables: Mapping[str, str],
+) -> tuple[Observations, dict[str, xr.DataArray]]:
+    """Remove the background from observations of `to_internal`, and make the first guess.
+
+    Returns
+    -------
+    observations : Observations
+        Anomalies, with the first guess where there is one.
+    backgrounds : dict of str to xarray.DataArray
+        What was removed from each variable.
+    """
+    backgrounds = {name: background.estimate(observed[name]) for name in variables}
     observations = Observations(
-        values=values,
+        values={name: (observed[name] - mean).values for name, mean in backgrounds.items()},
         days=observed["time"].values,
         latitude=observed["latitude"].values,
         longitude=observed["longitude"].values,
@@ -77,8 +94,8 @@ def draw(
     )
     if first_guess is not None:
         guess = analyse(first_guess, observations)
-        observations = Observations(**{**vars(observations), "first_guess": guess})
-    return Draw(observations, anomalies)
+        observations = replace(observations, first_guess=guess)
+    return observations, backgrounds
 
 
 def vary(

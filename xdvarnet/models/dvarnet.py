@@ -1,6 +1,7 @@
 """The trained model: a variational solver with all that it needs to meet labelled data."""
 
 import copy
+import dataclasses
 import html
 import importlib.metadata
 import logging
@@ -10,6 +11,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import xarray as xr
+from torch.nn import functional
 
 from xdvarnet._random import RandomState
 from xdvarnet.errors import InvalidInputError
@@ -17,9 +19,17 @@ from xdvarnet.grids.checks import check_kind, check_known
 from xdvarnet.grids.coords import find_axes
 from xdvarnet.grids.internal import to_internal
 from xdvarnet.models.background import Background, MeanMapBackground, ObservedBackground
-from xdvarnet.models.base import Analysis, Observations, Reconstructor, TrainingGrid
+from xdvarnet.models.base import (
+    Analysis,
+    Observations,
+    Reconstructor,
+    TrainingGrid,
+    no_members,
+)
+from xdvarnet.models.calibrating import calibrate
 from xdvarnet.models.description import describe
 from xdvarnet.models.draws import Augmentation, Draw, stack
+from xdvarnet.models.ensembles import Ensemble
 from xdvarnet.models.fitting import (
     ObservedTruth,
     Simulate,
@@ -33,6 +43,7 @@ from xdvarnet.models.fitting import (
 from xdvarnet.models.learning import Schedule, learn
 from xdvarnet.models.normalize import Normalizer
 from xdvarnet.models.passes import RemovedPasses, check_share, check_tracks, split_passes
+from xdvarnet.models.spde_parameters import estimate_parameters
 from xdvarnet.models.storage import write
 from xdvarnet.observing.system import ObservingSystem
 from xdvarnet.patches.cover import Window
@@ -53,7 +64,8 @@ MARGIN = 4
 class DVarNet:
     """A 4DVarNet: a learned variational solver, its normalisation, window and variables.
 
-    The state of a window has one channel for each day of each variable. It starts at the first
+    The state of a window has one channel for each day of each variable, and after these the
+    parameters of the prior where it is an augmented `SPDEPrior`. It starts at the first
     guess (zero, the background, without one), and its observation term is the misfit to the
     observations. The step sees, as context, the mask of the observations, the first guess and its
     standard deviation, and the sea.
@@ -76,6 +88,8 @@ class DVarNet:
         `fit` measures it on the training anomalies.
     training_grid : TrainingGrid, optional
         `fit` notes it.
+    ensemble : Ensemble, optional
+        What gives the maps a standard deviation and members; `calibrate` makes it.
     provenance : mapping of str to str, optional
         Where the model comes from: training data, scores, citation.
     device, precision : str
@@ -130,6 +144,7 @@ class DVarNet:
         first_guess: Reconstructor | None = None,
         normalizer: Normalizer | None = None,
         training_grid: TrainingGrid | None = None,
+        ensemble: Ensemble | None = None,
         provenance: Mapping[str, str] | None = None,
         device: str = "cpu",
         precision: str = "float32",
@@ -163,6 +178,7 @@ class DVarNet:
         self.first_guess = first_guess
         self.normalizer = normalizer
         self.training_grid = training_grid
+        self.ensemble = ensemble
         self.provenance = dict(provenance or {})
         self._check_channels()
         self.device, self.precision = _check_options(device, precision)
@@ -198,8 +214,9 @@ class DVarNet:
         days, variables = self.window.time, len(self.variables)
         context = self.context_channels(days, self.first_guess, variables=variables)
         for part, name, wanted in (
-            (self.solver.prior, "channels", variables * days),
-            (self.solver.step, "channels", variables * days),
+            (self.solver.prior, "days", days),
+            (self.solver.prior, "channels", variables * days + self._parameter_channels),
+            (self.solver.step, "channels", variables * days + self._parameter_channels),
             (self.solver.step, "context", context),
         ):
             given = getattr(part, name, wanted)
@@ -208,8 +225,23 @@ class DVarNet:
                     f"the solver's {type(part).__name__} has {name}={given}; for {variables} "
                     f"variable(s), a window of {days} days and the first guess "
                     f"{self.first_guess!r} build it with {name}={wanted} (channels are days x "
-                    "variables, context is DVarNet.context_channels(days, first_guess))."
+                    "variables, and those of parameters in the state; context is "
+                    "DVarNet.context_channels(days, first_guess))."
                 )
+        total = variables * days + self._parameter_channels
+        for term in self.solver.observations:
+            seen = len(range(total)[getattr(term, "channels", slice(variables * days))])
+            if self._parameter_channels and seen > variables * days:
+                raise InvalidInputError(
+                    f"the observation term sees {seen} channels of the state, and the last "
+                    f"{self._parameter_channels} are parameters that nothing observes; build it "
+                    f"with MaskedObservation(channels=slice({variables * days}))."
+                )
+
+    @property
+    def _parameter_channels(self) -> int:
+        """Number of the last channels of the state that are parameters of the prior."""
+        return getattr(self.solver.prior, "parameter_channels", 0)
 
     def __repr__(self) -> str:
         names = ", ".join(f"{name} [{units}]" for name, units in self.variables.items())
@@ -228,6 +260,7 @@ class DVarNet:
             f"{sum(p.numel() for p in self.solver.parameters())} parameters",
             "first guess": self.first_guess,
             "background": self.background,
+            "ensemble": self.ensemble and self.ensemble.method,
             "runs on": f"{self.device}, {self.precision}",
             **self.provenance,
         }
@@ -244,6 +277,7 @@ class DVarNet:
         precision: str | None = None,
         background: Background | None = None,
         first_guess: Reconstructor | None = None,
+        ensemble: str | Ensemble | None = None,
     ) -> "DVarNet":
         """Return the same model with other options; None keeps an option.
 
@@ -257,11 +291,16 @@ class DVarNet:
             Such as ``ObservedBackground()``, for a sea or a year that the mean map does not fit.
         first_guess : Reconstructor, optional
             Of the same kind as the present one, such as an optimal interpolation tuned elsewhere.
+        ensemble : {"hybrid", "neural", "exact"} or Ensemble, optional
+            How a calibrated model draws its members, or the ensemble of another one.
 
         Raises
         ------
         InvalidInputError
-            If the device cannot be used, or the first guess does not fit the solver.
+            If the device cannot be used, the first guess does not fit the solver, or a method is
+            named and the model has not been calibrated.
+        UnknownNameError
+            If there is no such method.
         """
         other = copy.copy(self)
         other.device, other.precision = _check_options(
@@ -270,6 +309,11 @@ class DVarNet:
         other.background = background or self.background
         other.first_guess = first_guess or self.first_guess
         other._check_channels()
+        if isinstance(ensemble, str):
+            other.ensemble = self._calibrated(ensemble)
+        elif ensemble is not None:
+            check_kind(isinstance(ensemble, Ensemble), "ensemble", ensemble, "one of a model")
+            other.ensemble = ensemble
         if other.device != self.device:
             other.solver = copy.deepcopy(self.solver).to(other.device)
         return other
@@ -289,22 +333,61 @@ class DVarNet:
             If members are asked for, or the model has not been trained.
         """
         if members is not None:
-            raise InvalidInputError("this DVarNet has no ensemble; leave members=None.")
-        state, data, context = self._inputs([observations])
-        with torch.no_grad(), autocast(self.device, self.precision):
-            result = self.solver(
-                state.to(self.device),
-                [Data(part.values.to(self.device), part.mask.to(self.device)) for part in data],
-                context.to(self.device),
-            )
+            raise no_members(self)
         days = self.window.time
-        channels = result[0].float().cpu().numpy()
+        channels = self.states([observations])[0].float().cpu().numpy()
         return Analysis(
             {
                 name: self._normalizer.restore(name, channels[i * days : (i + 1) * days])
                 for i, name in enumerate(self.variables)
             }
         )
+
+    def states(self, windows: list[Observations]) -> torch.Tensor:
+        """Return the states of a batch of windows, without derivatives."""
+        state, data, context = self._inputs(windows)
+        with torch.no_grad(), autocast(self.device, self.precision):
+            return self.solver(
+                state.to(self.device),
+                [Data(part.values.to(self.device), part.mask.to(self.device)) for part in data],
+                context.to(self.device),
+            )
+
+    def estimate_parameters(self, observations: xr.Dataset) -> xr.Dataset:
+        """Estimate the parameters of the prior, for a solver with an `SPDEPrior`.
+
+        Windows are blended as those of the state are; the result is the mean over all days. The
+        fields can be handed to `xdvarnet.SPDEField`, which then gives the exact posterior.
+
+        Parameters
+        ----------
+        observations : xarray.Dataset
+            The variable of the model on a grid, as for `xdvarnet.reconstruct`, in memory.
+
+        Returns
+        -------
+        xarray.Dataset
+            ``correlation_length`` (km), ``correlation_time`` (days), ``std`` (units of the model),
+            ``anisotropy`` and ``angle`` (degrees counterclockwise from east), each on latitude and
+            longitude; on land too, where they mean nothing.
+
+        Raises
+        ------
+        InvalidInputError
+            If the prior is another one, the model has not been trained, or the domain is smaller
+            than a window.
+        InvalidTypeError, UnknownNameError
+            If this is no Dataset, or lacks the variable.
+        """
+        return estimate_parameters(self, observations)
+
+    def _calibrated(self, method: str) -> Ensemble:
+        if self.ensemble is None:
+            raise InvalidInputError(
+                f"ensemble={method!r} needs a calibration, and this model has none; call "
+                "model.calibrate(validation, ...)."
+            )
+        return dataclasses.replace(self.ensemble, method=method)
 
     @property
     def _normalizer(self) -> Normalizer:
@@ -326,10 +409,10 @@ class DVarNet:
         else:
             state = stack([self._channels(guess.mean) for guess in guesses if guess])
             extra = [state]
-            if guesses[0].std:
+            if self.first_guess.gives_std:
                 extra.append(stack([self._channels(guess.std) for guess in guesses if guess]))
         sea = stack([window.sea[None] for window in windows])
-        state = state * sea
+        state = functional.pad(state * sea, (0, 0, 0, 0, 0, self._parameter_channels))
         return state, [data], torch.cat([data.mask, *extra, sea], dim=1)
 
     def _channels(self, fields: Mapping[str, np.ndarray]) -> np.ndarray:
@@ -456,6 +539,7 @@ class DVarNet:
             "simulate": "no" if simulate is None else "yes",
         }
         history = learn(self, draws, scored, schedule, seeds=seeds, settings=settings)
+        self.ensemble = None  # of the weights before
         self.provenance |= {
             "training data": span(truth),
             "training": f"{len(history)} epochs of {steps_per_epoch} x {batch_size} windows",
@@ -569,6 +653,7 @@ class DVarNet:
         history = learn(
             self, draws, scored, schedule, seeds=seeds, settings=settings, error_before=before
         )
+        self.ensemble = None  # of the weights before
         after = min(before, *(epoch.validation_rmse for epoch in history))
         self.provenance |= {
             "fine-tuning data": span(tracks),
@@ -576,6 +661,46 @@ class DVarNet:
             "RMSE along the passes set aside": f"{after:.5g}, {before:.5g} before",
         }
         return history
+
+    def calibrate(
+        self,
+        validation: xr.Dataset,
+        *,
+        observe: ObservingSystem | None = None,
+        period: slice | None = None,
+        grid: xr.Dataset | None = None,
+        noise: float | None = None,
+        spread: Reconstructor | None = None,
+        method: str = "hybrid",
+        draws: int = 4,
+        rng: RandomState = None,
+    ) -> None:
+        """Give this model an ensemble whose spread is the error of its maps, in place.
+
+        It is stored in the model file.
+
+        Parameters
+        ----------
+        validation, observe, period, grid, noise, spread, method, draws, rng
+            As in `xdvarnet.calibrate`, which says what is learned and which errors are raised.
+        """
+        self.ensemble = calibrate(
+            self,
+            validation,
+            observe=observe,
+            period=period,
+            grid=grid,
+            noise=noise,
+            spread=spread,
+            method=method,
+            draws=draws,
+            rng=rng,
+        ).ensemble
+        made = "missions withheld in turn" if observe is None else f"{draws} draws of {observe}"
+        self.provenance |= {
+            "calibration data": span(validation),
+            "calibration": made if period is None else f"{made}, {period.start} to {period.stop}",
+        }
 
     def _check_length(self, truth: xr.Dataset) -> None:
         days = truth.sizes[find_axes(truth).time]
@@ -626,10 +751,12 @@ class DVarNet:
         state, data, context = self._inputs([window.observations for window in windows])
         truth = stack([self._channels(window.truth) for window in windows])
         sea = stack([window.observations.sea[None] for window in windows])
-        weights = torch.isfinite(truth) * sea
+        known = torch.isfinite(truth) & (sea > 0)
+        weights = known.to(truth.dtype)
         weights[..., :MARGIN] = weights[..., -MARGIN:] = 0  # seen without their neighbours
         weights[..., :MARGIN, :] = weights[..., -MARGIN:, :] = 0
-        return Batch(state, torch.where(weights > 0, truth, state), data, context, weights)
+        known = torch.where(known, truth, state[:, : truth.shape[1]])
+        return Batch(state, known, data, context, weights)
 
 
 def _check_options(device: str, precision: str) -> tuple[str, str]:

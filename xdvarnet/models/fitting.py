@@ -220,6 +220,20 @@ def observed_validation(
     InvalidInputError
         If the truth has no day in the period.
     """
+    positions = scored_days(truth, period)
+    rng = np.random.default_rng(seed)
+    made = draw(truth, system, model.background, model.first_guess, model.variables, rng)
+    return Validation(model, made, positions)
+
+
+def scored_days(truth: xr.Dataset, period: slice | None) -> np.ndarray:
+    """Return the positions of the days of a period; of all if it is None.
+
+    Raises
+    ------
+    InvalidInputError
+        If the truth has no day in the period.
+    """
     time = find_axes(truth).time
     days = xr.DataArray(np.arange(truth.sizes[time]), coords=[truth[time]], dims=[time])
     positions = days.sel({time: period or slice(None)}).values
@@ -228,9 +242,7 @@ def observed_validation(
             f"no day of the validation data ({truth[time].values[0]} to "
             f"{truth[time].values[-1]}) is in the validation period {period}."
         )
-    rng = np.random.default_rng(seed)
-    made = draw(truth, system, model.background, model.first_guess, model.variables, rng)
-    return Validation(model, made, positions)
+    return positions
 
 
 def span(dataset: xr.Dataset) -> str:

@@ -1,7 +1,7 @@
 """Real tracks to learn from: some passes are removed, and are the truth."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
@@ -11,9 +11,8 @@ from xdvarnet.grids.checks import check_positive, check_variable
 from xdvarnet.grids.internal import to_internal
 from xdvarnet.grids.points import find_points
 from xdvarnet.models.background import Background
-from xdvarnet.models.base import Observations, Reconstructor
-from xdvarnet.models.domain import analyse
-from xdvarnet.models.draws import Draw
+from xdvarnet.models.base import Reconstructor
+from xdvarnet.models.draws import Draw, take_anomalies
 from xdvarnet.tracks.bin import bin_tracks, daily_stamps
 from xdvarnet.tracks.segments import segments
 
@@ -59,17 +58,9 @@ class RemovedPasses:
     def draw(self, seen: xr.Dataset, hidden: xr.Dataset) -> Draw:
         """Make a draw whose truth is known along the tracks `hidden` alone."""
         observed, truth = (self._bin(tracks) for tracks in (seen, hidden))
-        backgrounds = {name: self.background.estimate(observed[name]) for name in self.variables}
-        observations = Observations(
-            values={name: (observed[name] - mean).values for name, mean in backgrounds.items()},
-            days=observed["time"].values,
-            latitude=observed["latitude"].values,
-            longitude=observed["longitude"].values,
-            sea=observed["sea"].values,
+        observations, backgrounds = take_anomalies(
+            observed, self.background, self.first_guess, self.variables
         )
-        if self.first_guess is not None:
-            guess = analyse(self.first_guess, observations)
-            observations = replace(observations, first_guess=guess)
         return Draw(
             observations,
             {name: (truth[name] - mean).values for name, mean in backgrounds.items()},

@@ -8,6 +8,7 @@ import torch
 
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.spde.field import Posterior, Prior
+from xdvarnet.spde.iterative import CHUNK, IterativePosterior
 from xdvarnet.spde.mesh import Mesh
 
 LEAST_MEMBERS = 2
@@ -26,11 +27,14 @@ class Domain:
         Days, rows and columns without the margin.
     margin : tuple of int
         Rows and columns on each side.
+    exact : bool
+        Whether posteriors are exact, or by iterations.
     """
 
     prior: Prior
     shape: tuple[int, int, int]
     margin: tuple[int, int]
+    exact: bool = True
 
     def places(self, day: np.ndarray, row: np.ndarray, column: np.ndarray) -> np.ndarray:
         """Return the number of each cell among the unknowns of the field."""
@@ -49,7 +53,7 @@ class Domain:
         rows = np.broadcast_to(np.arange(count), places.shape)
         indices = torch.as_tensor(np.stack([rows.ravel(), places.ravel()]))
         values = torch.as_tensor(weights, dtype=torch.float64).reshape(-1)
-        size = (count, len(self.prior.precision))
+        size = (count, self.prior.unknowns)
         whole = torch.sparse_coo_tensor(indices, values, size, check_invariants=False)
         return whole.coalesce()
 
@@ -59,8 +63,27 @@ class Domain:
         whole = fields.unflatten(-1, (days, *self.prior.mesh.shape))
         return whole[..., south : south + rows, west : west + columns].numpy().astype(np.float32)
 
+    def condition(
+        self, places: np.ndarray, weights: np.ndarray, values: np.ndarray, noise: np.ndarray
+    ) -> Posterior | IterativePosterior:
+        """Condition the field on observations.
+
+        Parameters
+        ----------
+        places, weights : numpy.ndarray
+            As in `operator`.
+        values, noise : numpy.ndarray
+            The observations and the standard deviations of their errors, shape (observations,).
+        """
+        condition = self.prior.condition if self.exact else self.prior.condition_iteratively
+        known = (torch.as_tensor(each, dtype=torch.float64) for each in (values, noise))
+        return condition(self.operator(places, weights), *known)
+
     def describe(
-        self, posterior: Posterior, members: int | None, rng: np.random.Generator | None
+        self,
+        posterior: Posterior | IterativePosterior,
+        members: int | None,
+        rng: np.random.Generator | None,
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """Return the mean, the standard deviation and, if asked for, members.
 
@@ -69,14 +92,26 @@ class Domain:
         InvalidInputError
             If fewer than two members are asked for.
         """
-        mean = self.crop(posterior.mean)
-        std = self.crop(posterior.factor.variances().sqrt())
-        if members is None:
-            return mean, std, None
-        if members < LEAST_MEMBERS:
+        if members is not None and members < LEAST_MEMBERS:
             raise InvalidInputError(f"members={members}; an ensemble has two members or more.")
-        drawn = posterior.mean + posterior.factor.sample(members, torch_generator(rng))
-        return mean, std, self.crop(drawn)
+        mean, std, drawn = posterior.describe(members, torch_generator(rng))
+        return self.crop(mean), self.crop(std), None if members is None else self.crop(drawn)
+
+    def sample(self, members: int, rng: np.random.Generator | None) -> np.ndarray:
+        """Draw members of the prior, a few at a time: memory holds what is returned and these."""
+        generator = torch_generator(rng)
+        few = max(1, CHUNK // self.prior.unknowns)
+        counts = [min(few, members - start) for start in range(0, members, few)]
+        parts = [
+            self.crop(self.prior.chain.sample(count, generator).flatten(1)) for count in counts
+        ]
+        return np.concatenate(parts)
+
+
+def extend(values: np.ndarray, margin: tuple[int, int]) -> torch.Tensor:
+    """Continue fields (..., ny, nx) into the margin as they are at the edge; a number stays one."""
+    widths = [(0, 0)] * (values.ndim - 2) + [(count, count) for count in margin]
+    return torch.as_tensor(np.pad(values, widths, mode="edge") if values.ndim else values)
 
 
 def torch_generator(rng: np.random.Generator | None) -> torch.Generator:

@@ -256,8 +256,8 @@ def _loss(
 ) -> torch.Tensor:
     with autocast(device, precision):
         state = solver(batch.state, batch.data, batch.context)
-        prior_cost = solver.prior_cost(state) + solver.prior_cost(batch.truth)
-    return loss(state, batch.truth, batch.weights, prior_cost)
+        prior_cost = solver.training_cost(state, batch.truth)
+    return loss(state[:, : batch.truth.shape[1]], batch.truth, batch.weights, prior_cost)
 
 
 def _resume(

@@ -8,19 +8,22 @@ from torch import nn
 
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.solver.observation import Data
+from xdvarnet.solver.priors.projection import as_prior
 
 
 class VariationalSolver(nn.Module):
     """Unrolled minimisation of a variational cost (4DVarNet).
 
-    The cost of a sample is ``U(x) = sum_i w_i J_i(x) + w_p |x - Phi(x)|^2 / n`` with n the number
-    of cells, and iteration k of K, from 0 on, is ::
+    The cost of a sample is ``U(x) = sum_i w_i J_i(x) + w_p J_p(x)``, the prior's cost J_p being
+    ``|x - Phi(x)|^2 / n`` for a projection Phi, with n the number of cells. Iteration k of K, from
+    0 on, is ::
 
-        g = grad U(x_k) / rms(grad U(x_0))
+        g = P grad U(x_k) / rms(P grad U(x_0))
         x_(k+1) = x_k - (step(g) / (k + 1) + rate (k + 1) / K g)
 
     (Fablet et al. 2021, doi 10.1029/2021MS002572; Beauchamp et al. 2023,
-    doi 10.5194/gmd-16-2119-2023). Costs and the scale of the gradient belong to each sample, so the
+    doi 10.5194/gmd-16-2119-2023), where P is what the prior preconditions with, one by default.
+    Costs and the scale of the gradient belong to each sample, so the
     result of one does not depend on its neighbours in the batch. There is no difference between
     training and evaluation but the graph, which is kept only where gradients are enabled: not
     within `torch.no_grad` or `torch.inference_mode`.
@@ -28,7 +31,8 @@ class VariationalSolver(nn.Module):
     Parameters
     ----------
     prior : torch.nn.Module
-        The projection Phi, from (batch, channels, latitude, longitude) to the same shape.
+        The projection Phi, from (batch, channels, latitude, longitude) to the same shape; or a
+        `xdvarnet.solver.priors.base.Prior`, with a cost and a gradient of its own.
     observations : torch.nn.Module or sequence of torch.nn.Module
         Observation terms with methods ``cost`` and ``gradient``.
     step : torch.nn.Module
@@ -89,26 +93,17 @@ class VariationalSolver(nn.Module):
         return prior_weight * self.prior_cost(state) + misfit
 
     def prior_cost(self, state: torch.Tensor) -> torch.Tensor:
-        """``|x - Phi(x)|^2 / n`` of each sample, shape (batch,)."""
-        return (state - self.prior(state)).square().flatten(1).mean(1)
+        """Cost of the prior, without its weight, shape (batch,)."""
+        return as_prior(self.prior).cost(state)
+
+    def training_cost(self, state: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+        """Cost by which the prior learns from an analysis and its truth, shape (batch,)."""
+        return as_prior(self.prior).training_cost(state, truth)
 
     def gradient(self, state: torch.Tensor, data: Sequence[Data]) -> torch.Tensor:
-        """Gradient of the cost, in the state's shape.
-
-        The observation terms write theirs out; the prior's is ``2 (r - (dPhi/dx)^T r) / n`` with
-        ``r = x - Phi(x)``, one vector-Jacobian product.
-        """
+        """Gradient of the cost, in the state's shape."""
         *weights, prior_weight = self.log_weights.exp()
-        training = torch.is_grad_enabled()
-        with torch.inference_mode(False), torch.enable_grad():
-            point = state if state.requires_grad else state.detach().clone().requires_grad_()
-            projected = self.prior(point)
-            residual = point - projected
-            seed = residual if training else residual.detach()
-            (back,) = torch.autograd.grad(
-                projected, point, seed.to(projected.dtype), create_graph=training
-            )
-        gradient = prior_weight * 2 / state[0].numel() * (seed - back)
+        gradient = as_prior(self.prior).gradient(state, prior_weight)
         for weight, term, part in zip(weights, self.observations, data, strict=True):
             gradient = gradient + weight * term.gradient(state, part)
         return gradient
@@ -139,10 +134,11 @@ class VariationalSolver(nn.Module):
             (where these say theirs), or the data are not one for each observation term.
         """
         self._check(state, data, context)
+        prior = as_prior(self.prior)
         memory: Any = None
         scale = None
         for k in range(self.iterations):
-            gradient = self.gradient(state, data)
+            gradient = prior.precondition(self.gradient(state, data))
             if scale is None:
                 square = gradient.square().mean((1, 2, 3), keepdim=True)
                 scale = square.clamp_min(1e-30).sqrt() + 1e-12  # sqrt has no derivative at zero

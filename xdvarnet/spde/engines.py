@@ -13,6 +13,14 @@ _Blocks = tuple[torch.Tensor, torch.Tensor]
 """The diagonal block (k, k) of a matrix and the one left of it, (k, k - 1)."""
 
 
+class IndefiniteError(InvalidInputError):
+    """A precision that is not positive definite, and the number of the unknown of the pivot."""
+
+    def __init__(self, message: str, unknown: int) -> None:
+        super().__init__(message)
+        self.unknown = unknown
+
+
 @dataclass(frozen=True, eq=False)
 class BlockCholesky:
     """Cholesky factor L of a precision Q = L L^T that is block tridiagonal, in dense blocks.
@@ -87,19 +95,14 @@ class BlockCholesky:
         ------
         InvalidInputError
             If the matrix is of another kind, not symmetric, not block tridiagonal or not positive
-            definite, if the order is no permutation, or if the factor takes more than the limit.
+            definite (`IndefiniteError`), if the order is no permutation, or if the factor takes
+            more than the limit.
         """
         _check(matrix, block_size)
         matrix = matrix.coalesce()
         n, m = matrix.shape[0], block_size
-        needed = cls.memory(n, m)
-        limit = _usable_memory(matrix.device) if limit is None else limit
-        if needed > limit:
-            raise InvalidInputError(
-                f"the exact factor of {n} unknowns in blocks of {m} takes {needed / 1e9:.3g} GB, "
-                f"and the limit is {limit / 1e9:.3g} GB; use the iterative engine, a smaller "
-                "window, or a higher limit=."
-            )
+        limit = usable_memory(matrix.device) if limit is None else limit
+        check_memory(n, m, cls.memory(n, m), limit)
         numbers = torch.arange(n, device=matrix.device)
         order = numbers if order is None else order.to(matrix.device)
         if not torch.equal(order.sort().values, numbers):
@@ -128,6 +131,10 @@ class BlockCholesky:
     def colour(self, white: torch.Tensor) -> torch.Tensor:
         """Return L^-T `white`, both of shape (..., n), of covariance Q^-1 if `white` is noise."""
         return _Colour.apply(self.matrix.values(), white, self)
+
+    def colour_adjoint(self, fields: torch.Tensor) -> torch.Tensor:
+        """Return L^-1 `fields`, both of shape (..., n), the transpose of `colour`."""
+        return self._to_fields(self._forward(self._to_blocks(fields))).view(fields.shape)
 
     def sample(self, count: int, generator: torch.Generator | None = None) -> torch.Tensor:
         """Draw `count` fields from N(0, Q^-1), shape (count, n)."""
@@ -281,6 +288,16 @@ class _Colour(torch.autograd.Function):
         return factor._gather(seed), white, None
 
 
+def check_memory(unknowns: int, block_size: int, needed: float, limit: float) -> None:
+    """Raise if more bytes are needed than the limit."""
+    if needed > limit:
+        raise InvalidInputError(
+            f"the exact factor of {unknowns} unknowns in blocks of {block_size} takes "
+            f"{needed / 1e9:.3g} GB, and the limit is {limit / 1e9:.3g} GB; use the iterative "
+            'engine (engine="iterative"), a smaller window, or a higher limit=.'
+        )
+
+
 def _check(matrix: torch.Tensor, block_size: int) -> None:
     """Raise unless the matrix is sparse, of float64, square and symmetric."""
     square = matrix.ndim == 2 and matrix.shape[0] == matrix.shape[1]
@@ -300,7 +317,7 @@ def _check(matrix: torch.Tensor, block_size: int) -> None:
         )
 
 
-def _usable_memory(device: torch.device) -> float:
+def usable_memory(device: torch.device) -> float:
     """Return half the bytes of memory of the machine, or those that are free on a GPU."""
     if device.type == "cuda":
         return torch.cuda.mem_get_info(device)[0]
@@ -350,10 +367,11 @@ def _factor_in_place(blocks: torch.Tensor, order: torch.Tensor) -> None:
         factor, info = torch.linalg.cholesky_ex(diagonal)
         if info:
             place = k * m + int(info) - 1
-            raise InvalidInputError(
+            raise IndefiniteError(
                 f"the precision is not positive definite: its pivot of unknown {int(order[place])} "
                 f"(place {place} of {len(order)} in the order of the factor) is not positive; look "
-                "for a negative or missing damping, a negative variance, or a value that is NaN."
+                "for a negative or missing damping, a negative variance, or a value that is NaN.",
+                int(order[place]),
             )
         diagonal.copy_(factor)
 

@@ -1,74 +1,109 @@
-"""A stationary Gaussian field on a mesh: its precision, and what observations make of it."""
+"""A Gaussian field on a mesh, and what observations make of it."""
 
 import math
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 
-from xdvarnet.spde.engines import BlockCholesky
+from xdvarnet.spde.chain import REACH, Chain
+from xdvarnet.spde.engines import BlockCholesky, IndefiniteError, check_memory, usable_memory
+from xdvarnet.spde.iterative import IterativePosterior
 from xdvarnet.spde.mesh import Mesh
-from xdvarnet.spde.operator import advection, anisotropy_tensor, damping, diffusion
-from xdvarnet.spde.precision import filtered, rows_first, space_time_precision
-from xdvarnet.spde.scales import spde_parameters, stationary_variance
-from xdvarnet.spde.stencil import Stencil
+from xdvarnet.spde.operator import Values
+from xdvarnet.spde.precision import narrow_blocks
 
-REACH = 4
-"""Rows that the precision reaches: two of K^T K, and one on both sides of the spatial filter."""
+PATTERN = 3 * (2 * REACH + 1) ** 2
+"""Most entries in a row of the precision: three times, and the cells that it reaches."""
 
-
-CENTRE = 4
-"""Number of the cell itself among the nine of a stencil."""
+ENTRY = 100
+"""Bytes that an entry takes while the precision is assembled, with all copies."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Prior:
     """Zero-mean Gaussian field at the times and cells of a mesh.
 
     Attributes
     ----------
-    mesh : Mesh
-        The cells.
-    times : int
-        Number of times.
-    precision : torch.Tensor
-        Sparse, shape (times * cells, times * cells), in the order (time, row, column).
+    chain : Chain
+        The equation in time steps.
     """
 
-    mesh: Mesh
-    times: int
-    precision: torch.Tensor
+    chain: Chain
+
+    @property
+    def mesh(self) -> Mesh:
+        """The cells."""
+        return self.chain.mesh
+
+    @property
+    def times(self) -> int:
+        """Number of times."""
+        return self.chain.times
+
+    @property
+    def unknowns(self) -> int:
+        """Number of times and cells."""
+        return self.times * self.mesh.area.numel()
+
+    @cached_property
+    def precision(self) -> torch.Tensor:
+        """Sparse, shape (unknowns, unknowns), in the order (time, row, column)."""
+        return self.chain.precision()
 
     def factor(self, addition: torch.Tensor | None = None) -> BlockCholesky:
-        """Factor the precision, plus `addition` where there is one."""
-        rows, columns = self.mesh.shape
-        matrix = self.precision if addition is None else (self.precision + addition).coalesce()
-        return BlockCholesky.factor(
-            matrix,
-            min(REACH, rows) * self.times * columns,
-            order=rows_first(self.times, rows, columns),
-        )
+        """Factor the precision, plus `addition` where there is one.
 
-    def normalise(self, std: float) -> "Prior":
+        Raises
+        ------
+        InvalidInputError
+            If there is not enough memory, before any is taken.
+        IndefiniteError
+            If the matrix is not positive definite, with the place of the pivot.
+        """
+        size, order = narrow_blocks(REACH, self.times, *self.mesh.shape)
+        limit = usable_memory(self.mesh.area.device)
+        check_memory(self.unknowns, size, exact_memory(self.times, *self.mesh.shape), limit)
+        matrix = self.precision if addition is None else (self.precision + addition).coalesce()
+        try:
+            return BlockCholesky.factor(matrix, size, order=order)
+        except IndefiniteError as error:
+            cell, columns = error.unknown % self.mesh.area.numel(), self.mesh.shape[1]
+            raise IndefiniteError(
+                f"the precision is not positive definite: its pivot at time "
+                f"{error.unknown // self.mesh.area.numel()}, row {cell // columns}, column "
+                f"{cell % columns} (counted from 0, with the margin) is not positive; the "
+                "parameters or the noise differ by too many orders of magnitude there.",
+                error.unknown,
+            ) from error
+
+    def normalise(self, std: Values) -> "Prior":
         """Return the field with exactly this standard deviation in every cell.
 
         Walls raise the variance of the cells beside them, and cells of finite size change it by
-        some percent; both are divided out. Without derivatives.
+        some percent; both are divided out. Without derivatives. See `Chain.normalise`, which takes
+        less memory, for fields of which it is not exact.
+
+        Parameters
+        ----------
+        std : torch.Tensor or float
+            Broadcastable to (times, ny, nx).
         """
-        scale = self.factor().variances().sqrt() / std
-        diagonal = torch.arange(scale.numel()).expand(2, -1)
-        size = self.precision.shape
-        scaling = torch.sparse_coo_tensor(diagonal, scale, size, check_invariants=False)
-        return replace(self, precision=(scaling @ self.precision @ scaling).coalesce())
+        if self.chain.is_stationary:
+            return Prior(self.chain.normalise(std))
+        variances = self.factor().variances().view(self.times, *self.mesh.shape)
+        return Prior(replace(self.chain, scale=self.chain.scale * variances.sqrt() / std))
 
     def condition(
         self, operator: torch.Tensor, values: torch.Tensor, noise: torch.Tensor
     ) -> "Posterior":
-        """Condition the field on observations ``y = H x + e``.
+        """Condition the field on observations ``y = H x + e``, exactly.
 
         Parameters
         ----------
         operator : torch.Tensor
-            H, sparse, shape (m, times * cells); it may join neighbouring cells of one time.
+            H, sparse, shape (m, unknowns); it may join neighbouring cells of one time.
         values, noise : torch.Tensor
             y and the standard deviations of e, shape (m,).
         """
@@ -77,8 +112,14 @@ class Prior:
         mean = factor.solve(operator.T @ (values / noise.square()))
         return Posterior(self, operator, values, noise, factor, mean)
 
+    def condition_iteratively(
+        self, operator: torch.Tensor, values: torch.Tensor, noise: torch.Tensor
+    ) -> IterativePosterior:
+        """As `condition`, by conjugate gradients: for fields whose factor does not fit."""
+        return IterativePosterior(self.chain, operator, values, noise)
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, eq=False)
 class Posterior:
     """The field given observations: Gaussian, with this mean and the factor of its precision."""
 
@@ -89,6 +130,13 @@ class Posterior:
     factor: BlockCholesky
     mean: torch.Tensor
 
+    def describe(
+        self, count: int | None, generator: torch.Generator | None = None
+    ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return the mean and the standard deviation, shape (n,), and draws, shape (count, n)."""
+        draws = self.mean + self.factor.sample(count or 0, generator)
+        return self.mean, self.factor.variances().sqrt(), draws
+
     def log_likelihood(self) -> torch.Tensor:
         r"""Return the logarithm of the density of the observations, a scalar.
 
@@ -98,7 +146,7 @@ class Posterior:
             - y^T R^{-1} (y - H \bar x) - m \log 2 \pi\right]
         """
         misfit = self.values * (self.values - self.operator @ self.mean) / self.noise.square()
-        determinants = self.prior.factor().log_determinant() - self.factor.log_determinant()
+        determinants = self.prior.chain.log_determinant() - self.factor.log_determinant()
         return 0.5 * (
             determinants
             - 2 * self.noise.log().sum()
@@ -107,59 +155,12 @@ class Posterior:
         )
 
 
-def _propagation(mesh: Mesh, east: float, north: float) -> Stencil:
-    """Return the mean of div(m u) and m . grad(u), with a constant velocity.
-
-    They differ at coasts and edges, where the velocity ends; their mean takes and gives no variance
-    there, so that the symmetric part is positive semidefinite.
-    """
-    conservative = advection(mesh, east=east, north=north)
-    divergence = conservative.apply(torch.ones_like(mesh.area))
-    centre = torch.zeros_like(conservative.coefficients)
-    centre[CENTRE] = -divergence / 2
-    return conservative + Stencil(centre)
+def exact_memory(times: int, ny: int, nx: int) -> int:
+    """Bytes that the precision and its factor take on a grid of this size."""
+    size, order = narrow_blocks(REACH, times, ny, nx)
+    return BlockCholesky.memory(len(order), size) + len(order) * PATTERN * ENTRY
 
 
-def matern_prior(
-    mesh: Mesh,
-    times: int,
-    *,
-    length: float,
-    time: float,
-    std: float,
-    anisotropy: float = 1.0,
-    angle: float = 0.0,
-    propagation: tuple[float, float] = (0.0, 0.0),
-    step: float = 1.0,
-) -> Prior:
-    """Make the prior of constant parameters.
-
-    Parameters
-    ----------
-    mesh : Mesh
-        The cells, with a margin that is left out of results: its edges are walls.
-    times : int
-        Number of times, `step` days apart.
-    length, time : float
-        Correlation length in m (geometric mean of those along and across the axis) and time in
-        days.
-    std : float
-        Standard deviation of the field far from walls, for small cells; see `Prior.normalise`.
-    anisotropy : float
-        Correlation length along the axis over that across it.
-    angle : float
-        Direction of the axis in radians, counterclockwise from east.
-    propagation : tuple of float
-        Velocities to the east and to the north in m/day.
-    step : float
-        In days.
-    """
-    kappa, rate = spde_parameters(torch.tensor(length).double(), torch.tensor(time).double())
-    smoothing = damping(mesh, kappa.square()) + diffusion(
-        mesh, anisotropy_tensor(anisotropy**2, angle)
-    )
-    operator = smoothing.scale(rate) + _propagation(mesh, *propagation)
-    precision = space_time_precision([operator.to_sparse()] * times, mesh.area, step)
-    ratio = stationary_variance(kappa, rate, step).sqrt() / std
-    precision = filtered(precision, [smoothing.to_sparse()] * times, mesh.area, ratio)
-    return Prior(mesh, times, precision)
+def fits_exactly(times: int, mesh: Mesh) -> bool:
+    """Whether the exact factor of a field fits into half the memory of the machine."""
+    return exact_memory(times, *mesh.shape) <= usable_memory(mesh.area.device)

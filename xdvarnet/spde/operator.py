@@ -25,7 +25,7 @@ from torch.nn import functional
 
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.spde.mesh import Mesh
-from xdvarnet.spde.stencil import OFFSETS, Stencil
+from xdvarnet.spde.stencil import CENTRE, OFFSETS, Stencil
 
 Values = torch.Tensor | float
 
@@ -49,9 +49,9 @@ def damping(mesh: Mesh, kappa2: Values) -> Stencil:
     InvalidInputError
         If it is not positive and finite, or does not fit.
     """
-    kappa2 = _values("kappa2", kappa2, mesh, mesh.sea, fill=1.0, positive=True)
+    kappa2 = checked_field("kappa2", kappa2, mesh, mesh.sea, fill=1.0, positive=True)
     entries = [torch.zeros_like(kappa2)] * len(OFFSETS)
-    entries[4] = mesh.area * kappa2
+    entries[CENTRE] = mesh.area * kappa2
     return Stencil(torch.stack(entries, -3))
 
 
@@ -82,10 +82,10 @@ def advection(
     """
     (rows, columns), sea = mesh.shape, mesh.sea
     corners = torch.ones(rows + 1, columns + 1, dtype=torch.bool, device=sea.device)
-    psi = _values("stream_function", stream_function, mesh, corners)
+    psi = checked_field("stream_function", stream_function, mesh, corners)
     open_east, open_north = sea[:, 1:] & sea[:, :-1], sea[1:] & sea[:-1]
-    east = _values("east", east, mesh, open_east) * mesh.east_length[:, 1:-1]
-    north = _values("north", north, mesh, open_north) * mesh.north_length[1:-1]
+    east = checked_field("east", east, mesh, open_east) * mesh.east_length[:, 1:-1]
+    north = checked_field("north", north, mesh, open_north) * mesh.north_length[1:-1]
     east = open_east * (east - psi[..., :, 1:-1].diff(dim=-2))
     north = open_north * (north + psi[..., 1:-1, :].diff(dim=-1))
     # each way out of a cell: the flux, then the padding that puts it on the cells that it leaves
@@ -173,9 +173,11 @@ def _checked_tensor(mesh: Mesh, tensor: tuple[Values, Values, Values]) -> tuple[
             f"the diffusion tensor has {len(tensor)} components; give three: east-east, "
             "east-north and north-north."
         )
-    ee = _values("tensor[0] (east-east)", tensor[0], mesh, mesh.sea, fill=1.0, positive=True)
-    en = _values("tensor[1] (east-north)", tensor[1], mesh, mesh.sea)
-    nn = _values("tensor[2] (north-north)", tensor[2], mesh, mesh.sea, fill=1.0, positive=True)
+    ee = checked_field("tensor[0] (east-east)", tensor[0], mesh, mesh.sea, fill=1.0, positive=True)
+    en = checked_field("tensor[1] (east-north)", tensor[1], mesh, mesh.sea)
+    nn = checked_field(
+        "tensor[2] (north-north)", tensor[2], mesh, mesh.sea, fill=1.0, positive=True
+    )
     determinant = ee * nn - en.square()
     wanted = "the tensor must be positive definite; anisotropy_tensor makes such tensors"
     _require("the determinant of the diffusion tensor", determinant, determinant > 0, wanted)
@@ -249,7 +251,7 @@ def _pad(
     return functional.pad(values, (west, east, south, north))
 
 
-def _values(
+def checked_field(
     name: str,
     values: Values,
     mesh: Mesh,
@@ -258,7 +260,13 @@ def _values(
     fill: float = 0.0,
     positive: bool = False,
 ) -> torch.Tensor:
-    """Check values where they are used, and return them there and `fill` elsewhere."""
+    """Return values (..., rows, columns) where they are used, and `fill` elsewhere.
+
+    Raises
+    ------
+    InvalidInputError
+        If one that is used is not finite (and positive), or the shape does not fit; with its place.
+    """
     values = torch.as_tensor(values, dtype=torch.float64, device=mesh.area.device)
     sizes = zip(values.shape[-2:], used.shape, strict=False)
     if values.ndim == 1 or any(size not in (1, wanted) for size, wanted in sizes):

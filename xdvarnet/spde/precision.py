@@ -11,7 +11,6 @@ from collections.abc import Sequence
 import torch
 
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.spde.engines import BlockCholesky
 
 _Blocks = dict[tuple[int, int], torch.Tensor]
 """Blocks of a sparse matrix, by their row and column."""
@@ -168,43 +167,6 @@ def filtered(
     return _assemble(blocks, n, times)
 
 
-def prior_log_determinant(
-    steps: Sequence[torch.Tensor],
-    area: torch.Tensor,
-    dt: float,
-    block_size: int,
-    *,
-    first: torch.Tensor | None = None,
-    spin_up: int = 0,
-) -> torch.Tensor:
-    """Log-determinant of `space_time_precision`, from matrices of one time each.
-
-    G is triangular, so that ``log|Q| = log|P| + sum_k log|B_k^T D B_k|`` over the times after the
-    first. It costs far less than the factor of Q, and is differentiable.
-
-    Parameters
-    ----------
-    steps, area, dt, first, spin_up
-        As in `space_time_precision`.
-    block_size : int
-        Number of unknowns in a block of one time: columns times the reach of K^T K in rows (two
-        for a nine-point operator).
-
-    Returns
-    -------
-    torch.Tensor
-        A scalar.
-
-    Raises
-    ------
-    InvalidInputError
-        As `space_time_precision` and `BlockCholesky.factor` do.
-    """
-    steps, area, first = _prepare(steps, area, dt, first, spin_up)
-    grams = [_gram(_diagonal(area / dt) + step, dt / area) for step in steps[1:]]
-    return sum(BlockCholesky.factor(one, block_size).log_determinant() for one in [first, *grams])
-
-
 def rows_first(times: int, ny: int, nx: int) -> torch.Tensor:
     """Numbers of the unknowns (time, row, column) in the order (row, time, column).
 
@@ -212,6 +174,25 @@ def rows_first(times: int, ny: int, nx: int) -> torch.Tensor:
     """
     numbers = torch.arange(times * ny * nx).view(times, ny, nx)
     return numbers.movedim(0, 1).flatten()
+
+
+def narrow_blocks(reach: int, times: int, ny: int, nx: int) -> tuple[int, torch.Tensor]:
+    """Return a block size and an order of the unknowns in which a precision is block tridiagonal.
+
+    Blocks are whole rows of the grid or whole columns, whichever are shorter, with all times of
+    each cell.
+
+    Parameters
+    ----------
+    reach : int
+        Rows and columns that the precision reaches.
+    times, ny, nx : int
+        Sizes of the grid; unknowns are numbered in the order (time, row, column).
+    """
+    if nx <= ny:
+        return min(reach, ny) * times * nx, rows_first(times, ny, nx)
+    numbers = torch.arange(times * ny * nx).view(times, ny, nx)
+    return min(reach, nx) * times * ny, numbers.permute(2, 0, 1).flatten()
 
 
 def _prepare(

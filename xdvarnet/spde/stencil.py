@@ -10,6 +10,9 @@ from xdvarnet.errors import InvalidInputError
 OFFSETS = tuple((row, column) for row in (-1, 0, 1) for column in (-1, 0, 1))
 """Steps (north, east) to the neighbours, in the order of the coefficients; the fifth is none."""
 
+CENTRE = 4
+"""Number of the cell itself among the nine coefficients."""
+
 
 @dataclass(frozen=True)
 class Stencil:
@@ -64,6 +67,12 @@ class Stencil:
 
     def __add__(self, other: "Stencil") -> "Stencil":
         return Stencil(self.coefficients + other.coefficients)
+
+    def add_diagonal(self, values: torch.Tensor) -> "Stencil":
+        """Add the diagonal matrix of values, shape (..., ny, nx)."""
+        parts = list(self.coefficients.unbind(-3))
+        parts[CENTRE] = parts[CENTRE] + values
+        return Stencil(torch.stack(torch.broadcast_tensors(*parts), -3))
 
     def scale(self, factor: torch.Tensor | float) -> "Stencil":
         """Multiply the equation of each cell by a factor: a number, or shape (..., ny, nx)."""

@@ -47,6 +47,30 @@ def find_label(tracks: xr.Dataset, kind: str) -> np.ndarray | None:
     return _find_label(tracks, find_points(tracks), kind)
 
 
+def find_missions(tracks: xr.Dataset) -> np.ndarray:
+    """Find the mission of each point, of several missions.
+
+    Returns
+    -------
+    numpy.ndarray
+        The labels, shape (points,).
+
+    Raises
+    ------
+    InvalidInputError
+        If the tracks have no missions, or only one.
+    """
+    missions = find_label(tracks, "mission")
+    if missions is None or np.unique(missions).size < 2:
+        found = "there is none" if missions is None else f"it has {np.unique(missions).tolist()}"
+        raise InvalidInputError(
+            "leaving one mission out needs tracks of two missions at least, told apart by a "
+            f"variable 'mission' along the points; {found}. Join files with "
+            "xarray.concat([first.assign(mission=('time', ...)), ...], 'time')."
+        )
+    return missions
+
+
 def segments(tracks: xr.Dataset, *, gap: str | float = "4 s") -> xr.DataArray:
     """Number the pieces of tracks without a gap.
 

@@ -11,11 +11,14 @@ from xdvarnet.models.background import MeanMapBackground, ObservedBackground
 from xdvarnet.models.base import TrainingGrid
 from xdvarnet.models.description import build
 from xdvarnet.models.dvarnet import WEIGHTS, DVarNet
+from xdvarnet.models.ensembles import Ensemble
 from xdvarnet.models.normalize import Normalizer
+from xdvarnet.models.residual import ErrorProcess
 from xdvarnet.models.storage import read
 from xdvarnet.patches.cover import Window
 from xdvarnet.solver.observation import MaskedObservation
 from xdvarnet.solver.priors.bilinear import BilinearAutoencoder
+from xdvarnet.solver.priors.spde import SPDEPrior
 from xdvarnet.solver.priors.unet import UNetPrior
 from xdvarnet.solver.steps import CNNStep, ConvLSTMStep, GradientStep
 from xdvarnet.solver.variational import VariationalSolver
@@ -25,12 +28,15 @@ CLASSES = {
     "CNNStep": CNNStep,
     "ConvLSTMStep": ConvLSTMStep,
     "DVarNet": DVarNet,
+    "Ensemble": Ensemble,
+    "ErrorProcess": ErrorProcess,
     "GradientStep": GradientStep,
     "MaskedObservation": MaskedObservation,
     "MeanMapBackground": MeanMapBackground,
     "Normalizer": Normalizer,
     "ObservedBackground": ObservedBackground,
     "OptimalInterpolation": OptimalInterpolation,
+    "SPDEPrior": SPDEPrior,
     "TrainingGrid": TrainingGrid,
     "UNetPrior": UNetPrior,
     "VariationalSolver": VariationalSolver,

@@ -1,0 +1,74 @@
+"""
+Does an ensemble tell the truth?
+================================
+
+In a perfect ensemble the truth is one more draw of what the members are drawn from. Two figures
+show how far an ensemble is from that: how often the truth lies above so many members, and how large
+the error of the mean is where the members are close together and where they are far apart.
+"""
+
+# %%
+# Two standard deviations for the same sea
+# ----------------------------------------
+# Optimal interpolation has a formal error. The network of ``med-ssh`` starts from that
+# interpolation, and its calibration has learned from known maps of other days how large its errors
+# are where the formal error is so large, and over what distance they are alike.
+import matplotlib.pyplot as plt
+import numpy as np
+
+import xdvarnet
+from xdvarnet.metrics.calibration import (
+    binned_spread_skill,
+    coverage,
+    expected_coverage,
+    rank_histogram,
+    spread_skill_ratio,
+)
+from xdvarnet.metrics.proper_scores import fair_crps
+from xdvarnet.plot.ensembles import plot_ranks, plot_spread_skill
+
+known = xdvarnet.datasets.mediterranean().sel(lat=slice(30, 40), lon=slice(15, 36.5))
+days = known.sel(time=slice("2005-05-31", "2005-06-30"))
+obs = days.dvarnet.observe(["jason1", "envisat", "gfo", "topex_interleaved"], noise=0.02, rng=0)
+model = xdvarnet.load_model("med-ssh")
+oi = model.first_guess.with_options(background=model.background)
+truth = days["ssh"].sel(time=slice("2005-06-10", "2005-06-20", 2))
+
+ensembles = {}
+maps = obs.dvarnet.reconstruct(model, members=19, return_members=True, rng=0)
+ensembles["4DVarNet, calibrated"] = maps["ssh_members"].sel(time=truth["time"])
+formal = obs.dvarnet.reconstruct(oi).sel(time=truth["time"])
+white = np.random.default_rng(0).standard_normal((19, *truth.shape))
+ensembles["OI, formal error"] = formal["ssh"] + white * formal["ssh_std"].expand_dims(member=19)
+{name: round(float(spread_skill_ratio(each, truth)), 2) for name, each in ensembles.items()}
+
+# %%
+# Ranks, and the error in bins of the spread
+# ------------------------------------------
+# A truth that is often above or below all members says that they are too close together. The band
+# holds 95 % of the counts of a perfect ensemble if the points are independent, so those that count
+# here are 100 km apart. In the lower figures all cells are sorted by their spread, and cut into ten
+# bins: a spread that is right is on the line in each of them.
+far = {"time": slice(None, None, 5), "lat": slice(None, None, 8), "lon": slice(None, None, 10)}
+figure, axes = plt.subplots(2, 2, figsize=(11, 9), layout="constrained")
+for (name, members), column in zip(ensembles.items(), axes.T, strict=True):
+    plot_ranks(rank_histogram(members.isel(far), truth.isel(far), rng=0), ax=column[0])
+    column[0].set_title(name)
+    spread = np.sqrt(20 / 19) * members.std("member", ddof=1)
+    plot_spread_skill(
+        binned_spread_skill(members.mean("member"), spread, truth),
+        ax=column[1],
+    )
+plt.show()
+
+# %%
+# Scores
+# ------
+# The share of the truth in the central 90 % of the members would be the expected coverage. The
+# continuous ranked probability score (cm) is lower for members that are close to the truth and
+# whose spread is right.
+for name, members in ensembles.items():
+    covered, crps = float(coverage(members, truth)), 100 * float(fair_crps(members, truth))
+    print(
+        f"{name}: {covered:.2f} covered, {expected_coverage(0.9, 19):.2f} expected, {crps:.2f} cm"
+    )

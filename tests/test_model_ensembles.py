@@ -1,0 +1,316 @@
+"""Ensembles of any model: members of whole domains about the mean that the model states."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import xarray as xr
+from gaussian_world import LENGTH, NOISE, STD, TIME, kriging, system, world
+from reconstructors import WINDOW, Identity, NoBackground, Smoother, gappy
+from toys import toy_model, toy_system, toy_truth
+
+import xdvarnet
+from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError
+from xdvarnet.models import ensembles
+from xdvarnet.models.description import build, describe
+from xdvarnet.models.ensembles import Ensemble
+from xdvarnet.models.residual import ErrorProcess
+from xdvarnet.patches.cover import cover
+from xdvarnet.zoo.registry import CLASSES
+
+PROCESS = ErrorProcess(
+    offset=4e-4,
+    slope=1.5,
+    length=60.0,
+    time=3.0,
+    signal_std=STD,
+    signal_length=LENGTH,
+    signal_time=TIME,
+    noise=NOISE,
+    factor=1.0,
+)
+
+
+def with_ensemble(model, method="hybrid", spread=None, **changes):
+    process = dataclasses.replace(PROCESS, **changes)
+    model.ensemble = Ensemble({"ssh": process}, spread, method)
+    return model
+
+
+@pytest.fixture(scope="module")
+def observed():
+    return system().observe(world(days=9, seed=3), rng=0)
+
+
+@pytest.fixture(scope="module")
+def hybrid(observed):
+    model = with_ensemble(kriging())
+    return observed.dvarnet.reconstruct(model, members=60, return_members=True, rng=0)
+
+
+def test_std_is_that_of_the_error_and_the_mean_stays(observed, hybrid):
+    before = observed.dvarnet.reconstruct(kriging())
+    expected = np.sqrt(PROCESS.offset + PROCESS.slope * before["ssh_std"] ** 2)
+    without = observed.dvarnet.reconstruct(with_ensemble(kriging()))
+    for maps in (hybrid, without):
+        np.testing.assert_allclose(maps["ssh_std"], expected, rtol=1e-5)
+        np.testing.assert_array_equal(maps["ssh"], before["ssh"])
+    assert "ssh_members" not in without
+    assert hybrid["ssh_members"].attrs["long_name"] == "members of ssh"
+
+
+def test_members_are_about_the_mean_with_the_spread_that_is_stated(observed, hybrid):
+    sea = observed["sea"].values
+    scaled = ((hybrid["ssh_members"] - hybrid["ssh"]) / hybrid["ssh_std"]).values[..., sea]
+    count = len(scaled)
+    assert np.sqrt(count) * scaled.mean(0).std() == pytest.approx(1, abs=0.12)
+    assert scaled.mean() * np.sqrt(count) == pytest.approx(0, abs=0.35)
+    assert scaled.var(0, ddof=1).mean() == pytest.approx(1, abs=0.05)
+    assert np.isnan(hybrid["ssh_members"].values[..., ~sea]).all()
+    assert np.isfinite(hybrid["ssh_members"].values[..., sea]).all()
+
+
+@pytest.mark.parametrize("method", ["hybrid", "neural"])
+def test_a_member_does_not_depend_on_how_many_there_are(observed, monkeypatch, method):
+    model = with_ensemble(kriging(neighbours=15), method)
+
+    def members(count, rng=0):
+        maps = observed.dvarnet.reconstruct(model, members=count, return_members=True, rng=rng)
+        return maps["ssh_members"].values
+
+    few = members(2)
+    monkeypatch.setattr(ensembles, "CHUNK_BYTES", 1)
+    many = members(4)
+    np.testing.assert_allclose(few, many[:2], atol=1e-6)
+    np.testing.assert_array_equal(many, members(4))
+    assert np.nanmax(np.abs(many[0] - many[1])) > 0.01
+    assert np.nanmax(np.abs(many - members(4, rng=1))) > 0.01
+
+
+def test_members_are_coherent_across_windows():
+    """Differences of members have no other gradients at the borders of windows than elsewhere."""
+    observed = gappy()
+    model = with_ensemble(Smoother(background=NoBackground()), spread=kriging(neighbours=12))
+    covering = cover((11, 14, 19), WINDOW)
+    borders = {window.start + edge for _, _, window in covering.positions() for edge in (1, 8)}
+    maps = observed.dvarnet.reconstruct(model, members=60, return_members=True, rng=0)
+    scaled = (maps["ssh_members"].diff("member") / maps["ssh_std"]).values
+    steps = np.nanmean(np.diff(scaled) ** 2, axis=(0, 1, 2))
+    border = np.isin(np.arange(1, 19), list(borders))
+    assert 3 < border.sum() < 15
+    assert steps[border].mean() / steps[~border].mean() == pytest.approx(1, abs=0.05)
+
+
+def formal_sources():
+    guess = kriging(neighbours=10)
+    return {
+        "its own": with_ensemble(kriging(neighbours=10)),
+        "its own, by windows": with_ensemble(Smoother(gives_std=True)),
+        "of the first guess": with_ensemble(Smoother(first_guess=guess)),
+        "of another": with_ensemble(Identity(), spread=guess),
+        "of kriging": with_ensemble(Identity(), "exact", signal_length=60.0),
+        "neural, without members": with_ensemble(Smoother(first_guess=guess), "neural"),
+    }
+
+
+@pytest.mark.parametrize("name", formal_sources())
+def test_std_without_members_lazy_or_not(name):
+    """It is a function of the formal one, wherever that comes from, and lazily it is the same."""
+    model = formal_sources()[name]
+    observed = gappy(6, 9, 10)
+    maps = observed.dvarnet.reconstruct(model)
+    sources = {"its own": kriging(neighbours=10), "its own, by windows": Smoother(gives_std=True)}
+    source = sources.get(name, kriging(neighbours=10, background=NoBackground()))
+    formal = observed.dvarnet.reconstruct(source)["ssh_std"]
+    expected = np.sqrt(PROCESS.offset + PROCESS.slope * formal**2)
+    if name != "of kriging":
+        np.testing.assert_allclose(maps["ssh_std"], expected, rtol=1e-4)
+    lazy = observed.chunk(time=4).dvarnet.reconstruct(model)
+    assert lazy.chunks
+    xr.testing.assert_allclose(lazy.compute(), maps, rtol=1e-5)
+
+
+def field():
+    return xdvarnet.SPDEField(
+        correlation_length=75,
+        correlation_time=4,
+        std=0.2,
+        noise=0.05,
+        background=NoBackground(),
+    )
+
+
+@pytest.fixture(scope="module")
+def few():
+    return gappy(3, 6, 8, unobserved=0.8)
+
+
+def test_exact_members_are_the_posterior_of_kriging_about_another_mean(few):
+    model = with_ensemble(
+        Identity(window=None),
+        "exact",
+        signal_std=0.2,
+        signal_length=75.0,
+        signal_time=4.0,
+        noise=0.05,
+    )
+    maps = few.dvarnet.reconstruct(model, members=5, return_members=True, rng=0)
+    posterior = few.dvarnet.reconstruct(field(), members=5, return_members=True, rng=0)
+    xr.testing.assert_allclose(maps["ssh_std"], posterior["ssh_std"])
+    anomalies = [each["ssh_members"] - each["ssh"] for each in (maps, posterior)]
+    np.testing.assert_allclose(*anomalies, atol=1e-5)
+    identity = few.dvarnet.reconstruct(Identity(window=None))
+    xr.testing.assert_identical(maps["ssh"].drop_attrs(), identity["ssh"].drop_attrs())
+    assert "ssh_members" not in few.dvarnet.reconstruct(model, members=5, rng=0)
+
+
+def test_neural_members_of_exact_kriging_have_its_std(few):
+    """Matheron's rule with the right model: the errors on simulations are those of the posterior.
+
+    The variance of kriging depends on the places of the observations and not on their values.
+    """
+    model = with_ensemble(
+        field(), "neural", signal_std=0.2, signal_length=75.0, signal_time=4.0, noise=0.05
+    )
+    maps = few.dvarnet.reconstruct(model, members=50, return_members=True, rng=0)
+    ratio = maps["ssh_std"] ** 2 / few.dvarnet.reconstruct(field())["ssh_std"] ** 2
+    assert float(ratio.mean()) == pytest.approx(1, abs=0.08)
+    np.testing.assert_allclose(maps["ssh_members"].std("member", ddof=1), maps["ssh_std"], 1e-3)
+    observed = few["ssh"].notnull()
+    assert float(ratio.where(observed).mean()) == pytest.approx(1, abs=0.12)
+
+
+def test_the_factor_scales_the_members_and_their_std(observed):
+    model = with_ensemble(kriging(neighbours=10), "neural")
+    half = with_ensemble(kriging(neighbours=10), "neural", factor=0.5)
+    one, other = (
+        observed.dvarnet.reconstruct(each, members=3, return_members=True, rng=0)
+        for each in (model, half)
+    )
+    np.testing.assert_allclose(other["ssh_std"], 0.5 * one["ssh_std"], rtol=1e-4, atol=1e-7)
+    anomaly = one["ssh_members"] - one["ssh"]
+    np.testing.assert_allclose(other["ssh_members"] - other["ssh"], 0.5 * anomaly, atol=1e-6)
+    alone = observed.dvarnet.reconstruct(half, members=3, rng=0)
+    xr.testing.assert_allclose(alone["ssh_std"], other["ssh_std"])
+    assert "ssh_members" not in alone
+
+
+def test_several_variables_have_their_own_errors():
+    observed = gappy()
+    observed["sst"] = 10 * observed["ssh"].assign_attrs(units="degC", standard_name="t")
+    model = Smoother(gives_std=True, variables={"ssh": "m", "sst": "degC"})
+    other = dataclasses.replace(PROCESS, offset=0.25, slope=0.0)
+    model.ensemble = Ensemble({"ssh": PROCESS, "sst": other})
+    maps = observed.dvarnet.reconstruct(model, members=40, return_members=True, rng=0)
+    sea = observed["sea"].values
+    np.testing.assert_allclose(maps["sst_std"].values[:, sea], 0.5)
+    spread = (maps["sst_members"] - maps["sst"]).values[..., sea]
+    assert spread.std() == pytest.approx(0.5, rel=0.1)
+    scaled = ((maps["ssh_members"] - maps["ssh"]) / maps["ssh_std"]).values[..., sea]
+    assert abs((spread * scaled).mean()) < 0.05
+    with pytest.raises(InvalidInputError, match="kriging of one variable, and there are"):
+        dataclasses.replace(model.ensemble, method="exact")
+
+
+def test_bad_methods_are_refused():
+    with pytest.raises(UnknownNameError, match="hybrid"):
+        Ensemble({"ssh": PROCESS}, method="bootstrap")
+
+
+def test_irregular_days_have_a_std_and_no_members(observed):
+    gap = observed.isel(time=[0, 1, 4])
+    model = with_ensemble(kriging(neighbours=10))
+    assert float(gap.dvarnet.reconstruct(model)["ssh_std"].min()) > 0
+    with pytest.raises(InvalidInputError, match="steps by 3 days"):
+        gap.dvarnet.reconstruct(model, members=2, return_members=True, rng=0)
+
+
+def test_an_ensemble_is_described_and_built():
+    arrays = {}
+    ensemble = Ensemble({"ssh": PROCESS}, kriging(background=None, std=None), "neural")
+    description = describe(ensemble, arrays)
+    again = build(description, arrays, CLASSES)
+    assert again.errors == ensemble.errors
+    assert repr(again) == repr(ensemble)
+
+
+# the 4DVarNet
+
+
+def test_a_model_file_keeps_the_ensemble(tmp_path):
+    model = with_ensemble(toy_model())
+    model.save(tmp_path / "model.safetensors")
+    other = xdvarnet.load_model(tmp_path / "model.safetensors")
+    assert other.ensemble == model.ensemble
+    observations = toy_system().observe(toy_truth(), rng=1)
+    both = [
+        observations.dvarnet.reconstruct(each, members=2, return_members=True, rng=0)
+        for each in (model, other)
+    ]
+    xr.testing.assert_identical(*both)
+
+
+def test_options_of_a_model_choose_the_method():
+    model = with_ensemble(toy_model())
+    neural = model.with_options(ensemble="neural")
+    assert (model.ensemble.method, neural.ensemble.method) == ("hybrid", "neural")
+    assert neural.ensemble.errors == model.ensemble.errors
+    assert toy_model().with_options(ensemble=neural.ensemble).ensemble is neural.ensemble
+    assert model.with_options(precision="bfloat16").ensemble is model.ensemble
+    with pytest.raises(UnknownNameError, match="hybrid"):
+        model.with_options(ensemble="bootstrap")
+    with pytest.raises(InvalidInputError, match=r"ensemble='neural' needs a calibration"):
+        toy_model().with_options(ensemble="neural")
+    with pytest.raises(InvalidTypeError, match="ensemble"):
+        model.with_options(ensemble=3)
+
+
+def test_what_the_ensemble_of_a_first_guess_adds_is_no_input_of_the_network():
+    guess = Identity(background=NoBackground(), window=None)
+    model = toy_model(first_guess=False)
+    model = xdvarnet.DVarNet(
+        xdvarnet.VariationalSolver(
+            model.solver.prior,
+            xdvarnet.MaskedObservation(),
+            xdvarnet.CNNStep(5, hidden=4, context=xdvarnet.DVarNet.context_channels(5, guess)),
+            iterations=2,
+        ),
+        variables={"ssh": "m"},
+        window=model.window,
+        first_guess=guess,
+        normalizer=model.normalizer,
+    )
+    observations = toy_system().observe(toy_truth(), rng=1)
+    before = observations.dvarnet.reconstruct(model)
+    with_ensemble(guess, spread=kriging(neighbours=10))
+    xr.testing.assert_identical(observations.dvarnet.reconstruct(model), before)
+
+
+def test_a_training_forgets_the_ensemble():
+    model = with_ensemble(toy_model())
+    model.fit(
+        toy_truth(days=7),
+        observe=toy_system(),
+        validation=toy_truth(days=9, seed=1),
+        validation_period=slice("2020-02-08", "2020-02-09"),
+        epochs=1,
+        steps_per_epoch=1,
+        batch_size=1,
+        rng=0,
+    )
+    assert model.ensemble is None
+
+
+def test_models_without_an_ensemble_say_which_method_gives_one(observed):
+    for model in (kriging(), toy_model()):
+        with pytest.raises(InvalidInputError, match=r"xdvarnet.calibrate\(model.*SPDEField"):
+            model.solve(None, members=3)
+
+
+def test_the_shipped_model_has_an_ensemble():
+    ensemble = xdvarnet.load_model("med-ssh").ensemble
+    assert ensemble.method == "hybrid"
+    error = ensemble.errors["ssh"]
+    assert 30 < error.length < 50
+    assert 4 < error.time < 8
+    assert 1.5 < error.slope < 2.5

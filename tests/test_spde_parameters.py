@@ -1,0 +1,90 @@
+"""Estimated parameters as fields on the user's grid."""
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from toys import DAYS, toy_model, toy_system, toy_truth
+
+import xdvarnet
+from xdvarnet.errors import InvalidInputError, UnknownNameError
+from xdvarnet.solver.priors.spde import RANGE
+
+NAMES = ["correlation_length", "correlation_time", "std", "anisotropy", "angle"]
+
+@pytest.fixture(scope="module")
+def observations() -> xr.Dataset:
+    return toy_system().observe(toy_truth(6), rng=3)
+
+
+class Shift(torch.nn.Module):
+    """A step that moves every channel of parameters once by its own amount."""
+
+    def forward(self, gradient, context, memory):
+        update = torch.zeros_like(gradient)
+        if memory is None:
+            update[:, DAYS:] = -torch.tensor([0.1, -0.2, 0.3, 0.0, 0.4]).view(1, 5, 1, 1)
+        return update, True
+
+
+def make(step: torch.nn.Module, *, augmented: bool = True) -> xdvarnet.DVarNet:
+    prior = xdvarnet.SPDEPrior(
+        DAYS, spacing=(27.8, 35.0), length=120.0, time=4.0, std=1.5, augmented=augmented
+    )
+    solver = xdvarnet.VariationalSolver(
+        prior, xdvarnet.MaskedObservation(channels=slice(DAYS)), step, iterations=2
+    )
+    return xdvarnet.DVarNet(
+        solver,
+        variables={"ssh": "m"},
+        window=xdvarnet.Window(DAYS, 16, 30, stride=(1, 6, 30)),
+        normalizer=xdvarnet.Normalizer({"ssh": 0.05}),
+    )
+
+
+def test_values_are_those_of_the_state_in_physical_units(observations):
+    found = make(Shift()).estimate_parameters(observations)
+    bounded = RANGE * np.tanh(np.array([0.1, -0.2, 0.3, 0.4]) / RANGE)
+    expected = np.array([120, 4, 1.5 * 0.05, 1]) * np.exp(bounded)
+    for name, value in zip(NAMES, expected, strict=False):
+        np.testing.assert_allclose(found[name].mean(), value, rtol=1e-4, err_msg=name)
+        np.testing.assert_allclose(found[name].std(), 0, atol=1e-4 * value)
+    np.testing.assert_allclose(found["angle"].mean(), 45, atol=0.1)
+    assert {name: found[name].attrs["units"] for name in found} == dict(
+        zip(NAMES, ["km", "days", "m", "1", "degrees"], strict=True)
+    )
+
+
+def test_fields_are_on_the_grid_of_the_observations(observations):
+    turned = observations.isel(lat=slice(None, None, -1)).transpose("lon", "time", "lat")
+    model = make(Shift())
+    found, other = (model.estimate_parameters(one) for one in (observations, turned))
+    assert list(found) == NAMES
+    assert found["std"].dims == ("lat", "lon")
+    assert other["std"].dims == ("lon", "lat")
+    assert found["std"].notnull().all()
+    xr.testing.assert_allclose(other.transpose("lat", "lon").sortby("lat"), found)
+
+
+def test_without_parameters_in_the_state_they_are_the_base(observations):
+    model = make(xdvarnet.GradientStep(), augmented=False)
+    with torch.no_grad():
+        model.solver.prior.base[:, 0] = 0.01
+    found = model.estimate_parameters(observations)
+    np.testing.assert_allclose(
+        found["correlation_length"].max(), 120 * np.exp(RANGE * np.tanh(0.2 / RANGE)), rtol=1e-5
+    )
+
+
+def test_an_spde_field_takes_the_estimate(observations):
+    found = make(Shift()).estimate_parameters(observations)
+    field = xdvarnet.SPDEField(**{name: found[name] for name in NAMES}, noise=0.01)
+    maps = observations.isel(time=slice(0, 2)).dvarnet.reconstruct(field)
+    assert np.isfinite(maps["ssh"]).any()
+
+
+def test_models_without_an_equation_are_refused(observations):
+    with pytest.raises(InvalidInputError, match="BilinearAutoencoder, which has no parameters"):
+        toy_model(first_guess=False).estimate_parameters(observations)
+    with pytest.raises(UnknownNameError, match="ssh"):
+        make(Shift()).estimate_parameters(observations.rename(ssh="height"))

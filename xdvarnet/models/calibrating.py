@@ -1,0 +1,227 @@
+"""Learn how wrong the maps of a model are, from maps that are known or missions withheld."""
+
+import copy
+import dataclasses
+import logging
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from xdvarnet._random import RandomState, default_rng
+from xdvarnet.errors import InvalidInputError
+from xdvarnet.grids.checks import check_counts, check_kind, check_known
+from xdvarnet.models.base import Fields, Reconstructor, ensemble_of, without_ensemble
+from xdvarnet.models.draws import Draw, draw
+from xdvarnet.models.ensembles import METHODS, Ensemble, mean_and_formal_std
+from xdvarnet.models.fitting import check_maps, scored_days
+from xdvarnet.models.residual import ErrorProcess, fit_variance, grid_scales, root_mean_square
+from xdvarnet.models.simulation import Simulation
+from xdvarnet.models.spde_domain import torch_generator
+from xdvarnet.models.withheld import errors_along_tracks
+from xdvarnet.observing.system import ObservingSystem
+
+logger = logging.getLogger("xdvarnet")
+
+
+def calibrate(
+    model: Reconstructor,
+    validation: xr.Dataset,
+    *,
+    observe: ObservingSystem | None = None,
+    period: slice | None = None,
+    grid: xr.Dataset | None = None,
+    noise: float | None = None,
+    spread: Reconstructor | None = None,
+    method: str = "hybrid",
+    draws: int = 4,
+    rng: RandomState = None,
+) -> Reconstructor:
+    """Give a model an ensemble whose spread is the error that its maps have.
+
+    The error is learned on data that the model has not been trained on, in one of two ways: on
+    complete maps, which are observed several times; or on real tracks, each mission being withheld
+    in turn. On real tracks the error has scales and a size that simulations of smooth maps lack:
+    calibrate on them for real data.
+
+    Learned are the variance of the error as a function of a formal standard deviation (by maximum
+    likelihood), the correlation length and time of the error, those of the signal, and the size of
+    the model's error on simulated signals: see `xdvarnet.models.ensembles`.
+
+    Parameters
+    ----------
+    model : Reconstructor
+        Such as a trained `DVarNet` or an `OptimalInterpolation`.
+    validation : xarray.Dataset
+        With `observe`, complete daily maps of the model's variables; with `grid`, points of two
+        missions at least, harmonised, with a variable ``mission`` along them.
+    observe : ObservingSystem, optional
+        What observes the maps.
+    period : slice, optional
+        Times of the maps whose errors count; by default all. All days are observed.
+    grid : xarray.Dataset, optional
+        Longitude, latitude and ``sea`` of the maps that are made of tracks.
+    noise : float, optional
+        Standard deviation of the error of one measurement along tracks, in the units of the
+        (only) variable of the model; by default that of the crossovers.
+    spread : Reconstructor, optional
+        Another model with the same variables whose standard deviation is the formal one. By
+        default it is that of the model, or of its first guess.
+    method : {"hybrid", "neural", "exact"}
+        How members will be drawn: about the mean of the model, by a Gaussian process that is
+        conditioned on nothing; by the model's own errors on simulated signals; or by those of exact
+        kriging.
+    draws : int
+        How often the maps are observed.
+    rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
+        Source of the observations and simulations.
+
+    Returns
+    -------
+    Reconstructor
+        A copy of the model with the attribute ``ensemble``: `reconstruct` then returns a standard
+        deviation, and members if asked for.
+
+    Raises
+    ------
+    InvalidTypeError, UnknownNameError
+        If an argument is of another kind, a variable is missing, or there is no such method.
+    InvalidInputError
+        If neither or both of `observe` and `grid` are given; if nothing has a standard deviation;
+        if the maps are not complete; if there is one mission only; or if a model that has not been
+        calibrated on maps before meets tracks with too few crossovers to tell the correlation time.
+
+    Examples
+    --------
+    >>> import xdvarnet
+    >>> truth = xdvarnet.datasets.mediterranean().isel(lat=slice(40, 60), lon=slice(60, 90))
+    >>> oi = xdvarnet.OptimalInterpolation(
+    ...     "ssh", correlation_length="68 km", correlation_time="13 days", noise=0.0135
+    ... )
+    >>> system = xdvarnet.ObservingSystem(["jason1", "envisat", "gfo"], noise=0.02)
+    >>> known = truth.sel(time=slice("2005-05-10", "2005-05-29"))
+    >>> oi = calibrate(oi, known, observe=system, draws=1, rng=0)
+    >>> maps = system.observe(truth.isel(time=slice(60, 70)), rng=1).dvarnet.reconstruct(
+    ...     oi, members=3, return_members=True, rng=0
+    ... )
+    >>> sorted(maps)
+    ['ssh', 'ssh_members', 'ssh_std']
+    """
+    check_kind(
+        isinstance(model, Reconstructor) and not isinstance(model, type),
+        "model",
+        model,
+        "a model such as load_model('med-ssh') or OptimalInterpolation(...)",
+    )
+    check_kind(
+        spread is None or isinstance(spread, Reconstructor),
+        "spread",
+        spread,
+        "a model with a standard deviation such as OptimalInterpolation(...), or None",
+    )
+    if (observe is None) == (grid is None):
+        raise InvalidInputError(
+            "give either observe=ObservingSystem(...), for validation data that are complete maps, "
+            "or grid=, a Dataset with the coordinates of the maps, for tracks of several missions."
+        )
+    check_known(method, METHODS, "method of an ensemble")
+    generator = default_rng(rng)
+    before = without_ensemble(model)
+    _check_spread(before, spread)
+    if observe is not None:
+        check_kind(
+            isinstance(observe, ObservingSystem), "observe", observe, "an ObservingSystem(...)"
+        )
+        check_counts({"draws": draws})
+        errors = _errors_of_maps(before, validation, observe, period, spread, draws, generator)
+    else:
+        known = ensemble_of(model)
+        errors = errors_along_tracks(before, validation, grid, noise, spread, known, generator)
+    logger.info("calibration: %s", errors)
+    other = copy.copy(model)
+    other.ensemble = Ensemble(errors, spread, method)
+    return other
+
+
+def _check_spread(model: Reconstructor, spread: Reconstructor | None) -> None:
+    source = spread or (model if model.gives_std else model.first_guess)
+    gives = source is not None and (source.gives_std or ensemble_of(source) is not None)
+    if not gives or not model.variables.keys() <= source.variables.keys():
+        raise InvalidInputError(
+            f"{source or model!r} has no standard deviation of {', '.join(model.variables)}, which "
+            "would tell where maps are uncertain; give a model that has one: "
+            "spread=OptimalInterpolation(...)."
+        )
+
+
+@dataclass(frozen=True)
+class _Case:
+    """One draw of observations of known maps, and what the model makes of it."""
+
+    draw: Draw
+    mean: Fields
+    formal: Fields
+
+
+def _errors_of_maps(
+    model: Reconstructor,
+    maps: xr.Dataset,
+    system: ObservingSystem,
+    period: slice | None,
+    spread: Reconstructor | None,
+    draws: int,
+    rng: np.random.Generator,
+) -> dict[str, ErrorProcess]:
+    """Learn the process of the error from complete maps."""
+    maps = check_maps(maps, model.variables, "validation data")
+    days = scored_days(maps, period)
+    cases = []
+    for child in rng.spawn(draws):
+        drawn = draw(maps, system, model.background, model.first_guess, model.variables, child)
+        cases.append(_Case(drawn, *mean_and_formal_std(model, drawn.observations, spread)))
+    errors = {name: _process(name, cases, days) for name in model.variables}
+    observed = [case.draw.observations for case in cases]
+    simulation = Simulation(model, errors, observed[0])
+    simulated = [
+        simulation.error(each, torch_generator(child))
+        for each, child in zip(observed, rng.spawn(draws), strict=True)
+    ]
+    for name, error in errors.items():
+        wrong, _, sea = _errors(name, cases, days)
+        of_simulations = np.stack([case[name] for case in simulated])[:, days][..., sea]
+        factor = root_mean_square(wrong[..., sea]) / root_mean_square(of_simulations)
+        errors[name] = dataclasses.replace(error, factor=factor)
+    return errors
+
+
+def _errors(
+    name: str, cases: list[_Case], days: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return errors and formal standard deviations (draw, day, row, column), and the sea."""
+    truth = np.stack([case.draw.truth[name] for case in cases])
+    wrong = truth - np.stack([case.mean[name] for case in cases])
+    formal = np.stack([case.formal[name] for case in cases])
+    sea = cases[0].draw.observations.sea & np.isfinite(truth).all((0, 1))
+    return wrong[:, days], formal[:, days], sea
+
+
+def _process(name: str, cases: list[_Case], days: np.ndarray) -> ErrorProcess:
+    """Return the process of the error of a variable, with a factor of one."""
+    wrong, formal, sea = _errors(name, cases, days)
+    offset, slope = fit_variance(wrong[..., sea], formal[..., sea])
+    place = cases[0].draw.observations.latitude, cases[0].draw.observations.longitude
+    length, time = grid_scales(wrong / np.sqrt(offset + slope * np.square(formal)), sea, *place)
+    truth = np.stack([case.draw.truth[name] for case in cases])
+    signal_length, signal_time = grid_scales(truth, sea, *place)
+    values = np.stack([case.draw.observations.values[name] for case in cases])
+    noise = (values - truth)[..., sea]
+    return ErrorProcess(
+        offset=offset,
+        slope=slope,
+        length=length,
+        time=time,
+        signal_std=root_mean_square(truth[..., sea]),
+        signal_length=signal_length,
+        signal_time=signal_time,
+        noise=root_mean_square(noise[np.isfinite(noise)]),
+    )
