@@ -124,6 +124,25 @@ def test_parameters_stay_within_their_range():
     assert torch.isfinite(prior.cost(state)).all()
 
 
+def test_the_first_channel_keeps_the_fine_scales():
+    """Rate and noise, hence the precision of all but the large scales."""
+    prior = make_prior(varied=False, augmented=True, knots=(1, 1))
+    state = make_state(prior, batch=1)
+    state[:, DAYS:] = 0
+    other = state.clone()
+    other[:, DAYS] = 0.2
+    before, after = (vars(prior.parameters_of(one)) for one in (state, other))
+    for kept in (
+        lambda length, time, std: length**2 / time,
+        lambda length, time, std: std**2 / (time * length**2),
+    ):
+        was, is_now = (
+            kept(*(one[k] for k in ("length", "time", "std"))) for one in (before, after)
+        )
+        torch.testing.assert_close(is_now, was, rtol=0.03, atol=0)
+    assert (after["length"] / before["length"]).log().mean().item() == pytest.approx(0.2, rel=0.02)
+
+
 def test_an_axis_turns_by_half_the_angle_of_its_vector():
     prior = make_prior(varied=False, augmented=True, knots=(1, 1))
     state = torch.zeros(1, prior.channels, *SIZE, dtype=torch.float64)

@@ -44,7 +44,7 @@ def make(step: torch.nn.Module, *, augmented: bool = True) -> xdvarnet.DVarNet:
 
 def test_values_are_those_of_the_state_in_physical_units(observations):
     found = make(Shift()).estimate_parameters(observations)
-    bounded = RANGE * np.tanh(np.array([0.1, -0.2, 0.3, 0.4]) / RANGE)
+    bounded = RANGE * np.tanh(np.array([0.1, 0.0, 0.4, 0.4]) / RANGE)
     expected = np.array([120, 4, 1.5 * 0.05, 1]) * np.exp(bounded)
     for name, value in zip(NAMES, expected, strict=False):
         np.testing.assert_allclose(found[name].mean(), value, rtol=1e-4, err_msg=name)

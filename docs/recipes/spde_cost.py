@@ -2,7 +2,7 @@
 
 Usage: OMP_NUM_THREADS=1 python docs/recipes/spde_cost.py
 
-Five days of n x n cells 11 km apart, along whose tracks 6 % of the cells are observed with a noise
+Five days of n x n cells 11 km apart, along whose tracks 7 % of the cells are observed with a noise
 of a fifth of the standard deviation; the exact engine conditions, takes variances and draws 200
 members; the iterative one draws 200 members, with their mean and spread. Each case is a process of
 its own: seconds are those of its processor, memory is its peak with the libraries. Writes

@@ -12,12 +12,18 @@ from xdvarnet.spde.chain import Chain, matern_chain
 from xdvarnet.spde.cosine import CosineCovariance, smooth
 from xdvarnet.spde.mesh import Mesh
 
-PARAMETERS = ("log length", "log time", "log std", "axis east", "axis north")
-"""Channels of the parameters, each zero at the start.
+PARAMETERS = ("length", "inverse rate", "noise", "axis east", "axis north")
+"""Channels of the parameters, each zero at the start: three logarithms, and a vector.
 
-The axis is a vector of twice its angle, since an axis has no sign; its length is the logarithm of
-the anisotropy.
+Fine scales tell the rate L^2 / T of the equation and its noise well, for the correlation length L
+and time T, and large ones tell L itself, less well. In these channels each can be learned at its
+own pace: the first changes L with rate and noise kept, T with its square and the standard deviation
+with its square as well. The vector stands for the axis: its angle is twice the axis's, which has no
+sign, and its length the logarithm of the anisotropy.
 """
+
+SCALES = ((1.0, 0.0, 0.0), (2.0, 1.0, 0.0), (2.0, 0.5, 1.0))
+"""Logarithms of length, time and standard deviation, in rows, made of the first three channels."""
 
 RANGE = 2.0
 """Bound of each logarithm: no parameter leaves its start by more than a factor of exp(2)."""
@@ -58,7 +64,8 @@ class Parameters:
         cls, channels: torch.Tensor, *, length: float, time: float, std: float
     ) -> "Parameters":
         """Make the fields of `PARAMETERS`, shape (batch, 5, latitude, longitude), from a start."""
-        logarithms = RANGE * torch.tanh(channels[:, :3] / RANGE)
+        scales = torch.einsum("jk,bkyx->bjyx", channels.new_tensor(SCALES), channels[:, :3])
+        logarithms = RANGE * torch.tanh(scales / RANGE)
         east, north = channels[:, 3:4] + TINY, channels[:, 4:]
         size = torch.hypot(east, north)
         start = channels.new_tensor([length, time, std]).view(1, 3, 1, 1)
