@@ -155,7 +155,7 @@ def _check_start(x0: torch.Tensor, steps: int, dt: float) -> None:
 
 
 def _check_finite(trajectory: torch.Tensor, dt: float, how: str) -> None:
-    finite = torch.isfinite(trajectory.detach()).all(-1).flatten(0, -2).all(0)
+    finite = torch.isfinite(trajectory).all(-1).reshape(-1, trajectory.shape[-2]).all(0)
     if not finite.all():
         step = int((~finite).nonzero()[0])
         raise InvalidInputError(

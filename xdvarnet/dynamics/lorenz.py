@@ -71,8 +71,8 @@ class Lorenz63(nn.Module):
         """Tendency of a state (..., 3)."""
         check_components(self, state)
         sigma, rho, beta = self.coefficients.unbind()
-        x, y, z = state.unbind(-1)
-        return torch.stack([sigma * (y - x), x * (rho - z) - y, x * y - beta * z], -1)
+        x, y, z = state.split(1, -1)
+        return torch.cat([sigma * (y - x), x * (rho - z) - y, x * y - beta * z], -1)
 
 
 class Lorenz96(nn.Module):
@@ -106,7 +106,7 @@ class Lorenz96(nn.Module):
     >>> import torch
     >>> from xdvarnet.dynamics.lorenz import Lorenz96
     >>> Lorenz96(components=4)(torch.tensor([1.0, 2.0, 3.0, 5.0]))
-    tensor([ 2., 4., 13., 1.])
+    tensor([ 2.,  4., 13.,  0.])
     """
 
     def __init__(
@@ -129,7 +129,8 @@ class Lorenz96(nn.Module):
     def forward(self, state: torch.Tensor) -> torch.Tensor:
         """Tendency of a state (..., component)."""
         check_components(self, state)
-        after, before, farther = (state.roll(shift, -1) for shift in (-1, 1, 2))
+        ring = torch.cat([state[..., -2:], state, state[..., :1]], -1)
+        after, before, farther = ring[..., 3:], ring[..., 1:-2], ring[..., :-3]
         return (after - farther) * before - state + self.coefficient
 
 
