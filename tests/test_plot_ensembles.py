@@ -73,8 +73,9 @@ def test_the_curve_is_the_error_over_the_spread(binned):
     np.testing.assert_array_equal(curve.get_xydata(), np.stack([binned.spread, binned.error], 1))
     assert diagonal.get_slope() == 1 and diagonal.get_xy1() == (0, 0)
     assert ax.get_xlim() == ax.get_ylim() == (0, pytest.approx(0.0525))
-    assert ax.get_legend().get_texts()[0].get_text() == "OI, 25 cells in a bin"
-    assert (ax.get_xlabel(), ax.get_ylabel()) == ("spread (m)", "RMSE of the mean (m)")
+    assert ax.get_legend().get_texts()[0].get_text() == "OI"
+    assert ax.get_xlabel() == "spread (m), in bins of 25 cells"
+    assert ax.get_ylabel() == "RMSE of the mean (m)"
 
 
 def test_methods_share_axes_that_hold_all_of_them(binned):

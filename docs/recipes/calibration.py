@@ -250,7 +250,7 @@ def scored(model: xdvarnet.DVarNet, folder: Path) -> xr.Dataset:
                 logger.info("%s, draw %d", name, draw)
             draws.append(xr.load_dataset(path).expand_dims(draw=[draw]))
         results.append(xr.concat(draws, "draw"))
-    return xr.concat(results, pd.Index(drawn_by, name="method"))
+    return xr.concat(results, pd.Index(drawn_by, name="model"))
 
 
 def table(scores: xr.Dataset) -> pd.DataFrame:
@@ -265,7 +265,7 @@ def ratios(scores: xr.Dataset) -> pd.DataFrame:
     """Return the spread-skill ratio of each band of wavelengths."""
     power = scores[["spread_power", "error_power"]].mean("draw")
     ratio = np.sqrt(power["spread_power"] / power["error_power"])
-    return ratio.transpose("method", "band").to_pandas()
+    return ratio.transpose("model", "band").to_pandas()
 
 
 def draw_figure(scores: xr.Dataset) -> Figure:
@@ -273,10 +273,10 @@ def draw_figure(scores: xr.Dataset) -> Figure:
     figure = Figure(figsize=(14, 8), layout="constrained")
     axes = figure.subplots(2, 3)
     for name, ax in zip((FORMAL, PIXELS, HYBRID), axes[0], strict=True):
-        plot_ranks(scores["ranks"].sel(method=name, draw=0).astype(int), ax=ax)
+        plot_ranks(scores["ranks"].sel(model=name, draw=0).astype(int), ax=ax)
         ax.set_title(plain(name))
     for name, ax in zip((FORMAL, SCALED, PIXELS, HYBRID), [axes[1, 0]] * 4, strict=True):
-        curve = scores[["spread", "error", "count"]].sel(method=name).mean("draw")
+        curve = scores[["spread", "error", "count"]].sel(model=name).mean("draw")
         for each in ("spread", "error"):
             curve[each].attrs["units"] = "cm"
         plot_spread_skill(curve, label=plain(name), ax=ax)

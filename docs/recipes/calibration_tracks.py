@@ -32,7 +32,7 @@ from xdvarnet.metrics.calibration import (
     rank_histogram,
     spread_skill_ratio,
 )
-from xdvarnet.metrics.proper_scores import energy_score, fair_crps
+from xdvarnet.metrics.proper_scores import energy_score, fair_crps, gaussian_crps
 from xdvarnet.models.base import Reconstructor
 from xdvarnet.models.passes import PASS_GAP
 from xdvarnet.plot.ensembles import plot_ranks, plot_spread_skill
@@ -86,35 +86,34 @@ def factor(model: Reconstructor, tracks: xr.Dataset) -> float:
 
 def independent(
     model: Reconstructor, size: Callable[[xr.Dataset], float]
-) -> Callable[[xr.Dataset, xr.Dataset], xr.DataArray]:
+) -> Callable[[xr.Dataset, xr.Dataset], xr.Dataset]:
     """Return what draws members that are independent from point to point."""
 
-    def draw(seen: xr.Dataset, hidden: xr.Dataset) -> xr.DataArray:
+    def draw(seen: xr.Dataset, hidden: xr.Dataset) -> xr.Dataset:
         made = at_points(model, seen, hidden)
+        made["ssh_std"] = size(seen) * made["ssh_std"]
         white = np.random.default_rng(0).standard_normal((MEMBERS, made.sizes["time"]))
-        return made["ssh"] + size(seen) * made["ssh_std"] * xr.DataArray(
-            white, dims=("member", "time")
-        )
+        white = xr.DataArray(white, dims=("member", "time"))
+        return made.assign(ssh_members=made["ssh"] + white * made["ssh_std"])
 
     return draw
 
 
-def calibrated(model: Reconstructor) -> Callable[[xr.Dataset, xr.Dataset], xr.DataArray]:
+def calibrated(model: Reconstructor) -> Callable[[xr.Dataset, xr.Dataset], xr.Dataset]:
     """Return what draws members of the model after its calibration on the tracks that are seen."""
 
-    def draw(seen: xr.Dataset, hidden: xr.Dataset) -> xr.DataArray:
+    def draw(seen: xr.Dataset, hidden: xr.Dataset) -> xr.Dataset:
         known = xdvarnet.calibrate(model, seen, grid=grid, noise=NOISE, rng=0)
         logger.info("%s", known.ensemble)
-        made = at_points(known, seen, hidden, members=MEMBERS, return_members=True, rng=0)
-        return made["ssh_members"]
+        return at_points(known, seen, hidden, members=MEMBERS, return_members=True, rng=0)
 
     return draw
 
 
 def methods(
     model: xdvarnet.DVarNet, mission: int
-) -> dict[str, Callable[[xr.Dataset, xr.Dataset], xr.DataArray]]:
-    """Return what draws members of each method at the points of a mission."""
+) -> dict[str, Callable[[xr.Dataset, xr.Dataset], xr.Dataset]]:
+    """Return what maps the other missions, with members, at the points of this one."""
     trials = pd.read_csv(RESULTS / "real_tracks_oi.csv")
     best = trials[trials["withheld"] == mission].sort_values("rmse_cm").iloc[0]
     oi = interpolation(*best[["correlation_length", "correlation_time", "noise"]])
@@ -140,89 +139,84 @@ def predict(model: xdvarnet.DVarNet, tracks: xr.Dataset, folder: Path) -> xr.Dat
         path = folder / f"members_{mission}.nc"
         if not path.exists():
             seen, hidden = split(tracks, mission)
-            drawn = {}
+            made = {}
             for name, draw in methods(model, mission).items():
-                drawn[name] = draw(seen, hidden).transpose("member", "time").values
+                fields = draw(seen, hidden)[["ssh", "ssh_std", "ssh_members"]]
+                made[name] = fields.drop_vars(list(fields.coords)).rename(time="point")
                 logger.info("mission %s withheld: %s", mission, name)
-            xr.Dataset(
-                {
-                    "ssh": ("point", hidden["ssh"].values, {"units": "m"}),
-                    "members": (
-                        ("method", "member", "point"),
-                        np.stack(list(drawn.values())).astype(np.float32),
-                        {"units": "m"},
-                    ),
-                },
-                {
-                    "method": list(drawn),
-                    "mission": ("point", hidden["mission"].values),
-                    "pass_number": ("point", hidden["pass_number"].values),
-                },
-            ).to_netcdf(path)
+            points = xr.concat(made.values(), pd.Index(made, name="model"))
+            for name in ("ssh", "mission", "pass_number"):
+                points[f"measured_{name}"] = ("point", hidden[name].values)
+            points.to_netcdf(path)
         parts.append(xr.load_dataset(path))
-    made = xr.concat(parts, "point")
-    return made.isel(point=made["members"].notnull().all(["method", "member"]).values)
+    made = xr.concat(parts, "point", data_vars="minimal").transpose("model", "member", "point")
+    return made.isel(point=made["ssh_members"].notnull().all(["model", "member"]).values)
 
 
-def score(members: xr.DataArray, measured: xr.DataArray) -> tuple[pd.Series, xr.Dataset]:
+def score(made: xr.Dataset) -> tuple[pd.Series, xr.Dataset]:
     """Return the scores of one method, and what is drawn of them."""
-    noisy = add_observation_noise(members, NOISE, rng=1)
-    error = members.mean("member") - measured
-    variance = float(members.var("member", ddof=1).mean()) * (MEMBERS + 1) / MEMBERS
+    measured = made["measured_ssh"].assign_attrs(units="m")
+    noisy = add_observation_noise(made["ssh_members"], NOISE, rng=1)
+    std = np.sqrt(made["ssh_std"] ** 2 + NOISE**2)
+    error = float(((made["ssh"] - measured) ** 2).mean())
     few = noisy.isel(member=slice(RANKED), point=slice(None, None, APART))
     ranks = rank_histogram(few, measured.isel(point=slice(None, None, APART)), rng=0)
-    spread = np.sqrt((MEMBERS + 1) / MEMBERS) * noisy.std("member", ddof=1)
-    curve = binned_spread_skill(100 * noisy.mean("member"), 100 * spread, 100 * measured)
+    missions = made["measured_mission"].values
     energy = [
         float(energy_score(noisy.isel(point=here), measured.isel(point=here), dim="point"))
-        for here in measured.groupby("pass_number").groups.values()
+        for here in made.groupby("measured_pass_number").groups.values()
     ]
-    ratios = noisy.groupby("mission").map(
-        lambda part: spread_skill_ratio(part, measured.sel(point=part["point"]))
-    )
     scores = {
-        "RMSE (cm)": 100 * float(np.sqrt((error**2).mean())),
+        "RMSE (cm)": 100 * np.sqrt(error),
         "spread-skill": float(spread_skill_ratio(noisy, measured)),
-        **{f"mission {each}": float(ratios.sel(mission=each)) for each in ratios["mission"].values},
-        "noise taken off": np.sqrt(variance / (float((error**2).mean()) - NOISE**2)),
+        **{
+            f"mission {each}": float(
+                spread_skill_ratio(
+                    noisy.isel(point=missions == each), measured.isel(point=missions == each)
+                )
+            )
+            for each in np.unique(missions)
+        },
+        "noise taken off": np.sqrt(float((made["ssh_std"] ** 2).mean()) / (error - NOISE**2)),
         "coverage of 90 %": float(coverage(noisy, measured)),
         "CRPS (cm)": 100 * float(fair_crps(noisy, measured)),
+        "CRPS, normal (cm)": 100 * float(gaussian_crps(made["ssh"], std, measured)),
         "energy score of passes (cm)": 100 * np.mean(energy),
         "p of flat ranks": float(rank_flatness(ranks)),
     }
+    curve = binned_spread_skill(*(100 * each for each in (made["ssh"], std, measured)))
+    for name in ("spread", "error"):
+        curve[name].attrs["units"] = "cm"
     return pd.Series(scores), curve.assign(ranks=ranks)
 
 
-def bootstrap(predictions: xr.Dataset) -> pd.DataFrame:
-    """Return CRPS and RMSE relative to those of OI with its formal error, with 95 % intervals."""
-    measured = predictions["ssh"]
-    losses = {}
-    for name in predictions["method"].values:
-        members = predictions["members"].sel(method=name, drop=True)
-        noisy = add_observation_noise(members, NOISE, rng=1)
-        losses[name] = xr.Dataset(
-            {
-                "CRPS": fair_crps(noisy, measured, dim=[]),
-                "RMSE": (members.mean("member") - measured) ** 2,
-            }
-        )
-    losses = xr.concat(losses.values(), pd.Index(losses, name="method"))
-    totals = losses.groupby("pass_number").sum()
-    number = totals.sizes["pass_number"]
-    draws = np.random.default_rng(0).multinomial(number, np.full(number, 1 / number), SAMPLES)
+def bootstrap(made: xr.Dataset) -> pd.DataFrame:
+    """Return CRPS and RMSE relative to those of OI with its formal error, with 95 % intervals.
+
+    The CRPS is that of the normal distribution of mean and standard deviation, which the members
+    are drawn from: that of so many members has an error of its own.
+    """
+    measured = made["measured_ssh"]
+    std = np.sqrt(made["ssh_std"] ** 2 + NOISE**2)
+    losses = xr.Dataset(
+        {
+            "CRPS": gaussian_crps(made["ssh"], std, measured, dim=[]),
+            "RMSE": (made["ssh"] - measured) ** 2,
+        }
+    )
+    totals = losses.assign_coords(number=made["measured_pass_number"]).groupby("number").sum()
+    passes = totals.sizes["number"]
+    draws = np.random.default_rng(0).multinomial(passes, np.full(passes, 1 / passes), SAMPLES)
     table = {}
-    for name, total in totals.items():
-        values = total.transpose("pass_number", "method").to_pandas()
-        root = 0.5 if name == "RMSE" else 1.0
-
-        def change(sums: pd.DataFrame, root: float = root) -> pd.DataFrame:
-            return 100 * (sums.div(sums[FORMAL], axis=0) ** root - 1)
-
-        found = change(values.sum().to_frame().T).iloc[0]
-        samples = change(pd.DataFrame(draws @ values.to_numpy(), columns=values.columns))
-        low, high = samples.quantile(0.025), samples.quantile(0.975)
+    for name, power in {"CRPS": 1.0, "RMSE": 0.5}.items():
+        values = totals[name].transpose("number", "model").to_pandas()
+        sums = pd.DataFrame(draws @ values.to_numpy(), columns=values.columns)
+        sums.loc[SAMPLES] = values.sum()
+        changes = 100 * (sums.div(sums[FORMAL], axis=0) ** power - 1)
+        low, high = changes[:SAMPLES].quantile(0.025), changes[:SAMPLES].quantile(0.975)
         table[f"{name} against {FORMAL}"] = {
-            each: f"{found[each]:+.1f} % [{low[each]:+.1f}, {high[each]:+.1f}]" for each in values
+            each: f"{changes[each][SAMPLES]:+.1f} % [{low[each]:+.1f}, {high[each]:+.1f}]"
+            for each in values.columns.drop(FORMAL)
         }
     return pd.DataFrame(table)
 
@@ -231,10 +225,12 @@ def draw_figure(curves: dict[str, xr.Dataset]) -> Figure:
     """Draw ranks of two methods, and the error in bins of the spread."""
     figure = Figure(figsize=(14, 4.4), layout="constrained")
     axes = figure.subplots(1, 3)
+    short = {FORMAL: "OI, formal error", SCALED: "OI, x factor", OI_HYBRID: "OI, hybrid"}
+    short[HYBRID] = "4DVarNet, hybrid"
     for name, ax in zip((FORMAL, HYBRID), axes[:2], strict=True):
-        plot_ranks(curves[name]["ranks"], ax=ax).set_title(name.replace("`", ""))
-    for name in (FORMAL, SCALED, OI_HYBRID, HYBRID):
-        plot_spread_skill(curves[name], label=name.replace("`", ""), ax=axes[2])
+        plot_ranks(curves[name]["ranks"], ax=ax).set_title(short[name])
+    for name, text in short.items():
+        plot_spread_skill(curves[name], label=text, ax=axes[2])
     axes[2].set_title("with the error of a measurement")
     return figure
 
@@ -250,11 +246,10 @@ def main() -> None:
         tracks = file.load().dvarnet.harmonise()
     predictions = predict(model, tracks, folder)
     scores, curves = {}, {}
-    for each in predictions["method"].values:
-        members = predictions["members"].sel(method=each, drop=True)
-        scores[each], curves[each] = score(members, predictions["ssh"])
+    for each in predictions["model"].values:
+        scores[each], curves[each] = score(predictions.sel(model=each, drop=True))
     draw_figure(curves).savefig(RESULTS / "calibration_tracks.png", dpi=110)
-    passes = np.unique(predictions["pass_number"]).size
+    passes = np.unique(predictions["measured_pass_number"]).size
     text = f"""At {predictions.sizes["point"]} points of {passes} passes, {MEMBERS} members, with a
 noise of {100 * NOISE:g} cm. A perfect ensemble covers {expected_coverage(0.9, MEMBERS):.3f}.
 

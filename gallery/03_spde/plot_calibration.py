@@ -27,8 +27,8 @@ from xdvarnet.metrics.calibration import (
 from xdvarnet.metrics.proper_scores import fair_crps
 from xdvarnet.plot.ensembles import plot_ranks, plot_spread_skill
 
-known = xdvarnet.datasets.mediterranean().sel(lat=slice(30, 40), lon=slice(15, 36.5))
-days = known.sel(time=slice("2005-05-31", "2005-06-30"))
+known = xdvarnet.datasets.mediterranean().sel(lat=slice(30, 46), lon=slice(10, 37))
+days = known.sel(time=slice("2005-06-05", "2005-06-25"))
 obs = days.dvarnet.observe(["jason1", "envisat", "gfo", "topex_interleaved"], noise=0.02, rng=0)
 model = xdvarnet.load_model("med-ssh")
 oi = model.first_guess.with_options(background=model.background)

@@ -97,7 +97,7 @@ def plot_spread_skill(
         ``spread``, ``error`` and ``count`` over ``bin``, from
         `xdvarnet.metrics.calibration.binned_spread_skill`.
     label : str, optional
-        Name in the legend, before the number of cells in a bin.
+        Name in the legend.
     ax : matplotlib.axes.Axes, optional
         Axes to draw in; default new ones in a new figure.
 
@@ -134,17 +134,17 @@ def plot_spread_skill(
     if not ax.lines:
         ax.axline((0, 0), slope=1, color="0.5", linewidth=0.8, linestyle="--")
         ax.set_aspect("equal")
-    cells = f"{int(count.mean().round())} cells in a bin"
-    ax.plot(spread, error, "o-", markersize=4, label=f"{label}, {cells}" if label else cells)
+    ax.plot(spread, error, "o-", markersize=4, label=label)
     reach = ROOM * max(np.max(curve.get_xydata()) for curve in ax.lines[1:])
     units = spread.attrs.get("units", "1")
     ax.set(
-        xlabel=f"spread ({units})",
+        xlabel=f"spread ({units}), in bins of {int(count.mean().round())} cells",
         ylabel=f"RMSE of the mean ({units})",
         xlim=(0, reach),
         ylim=(0, reach),
     )
-    ax.legend(loc="upper left")
+    if label is not None:
+        ax.legend(loc="upper left")
     return ax
 
 
