@@ -140,12 +140,27 @@ def test_another_models_spread():
         ({"model": Identity()}, InvalidInputError, "no standard deviation of ssh.*spread="),
         ({"spread": Identity()}, InvalidInputError, "no standard deviation of ssh.*spread="),
         ({"period": slice("1999", "2000")}, InvalidInputError, "no day of the validation data"),
+        ({"period": "2010-01-02"}, InvalidTypeError, "period is '2010-01-02'; give a slice"),
+        ({"noise": 0.02}, InvalidInputError, "give the noise to the observing system"),
     ],
 )
 def test_arguments_that_are_refused(changes, error, message):
     options = {"model": kriging(), "observe": system(), "rng": 0} | changes
     with pytest.raises(error, match=message):
         xdvarnet.calibrate(options.pop("model"), world(days=4), **options)
+
+
+def test_maps_say_which_ensemble_they_have():
+    """Also where the input names another one, being the maps of an earlier run."""
+    model = small()
+    observed = system().observe(world(days=5, seed=5), rng=0)
+    once = observed.dvarnet.reconstruct(model)
+    assert once.attrs["xdvarnet_ensemble"] == "hybrid"
+    drawn = observed.dvarnet.reconstruct(model, members=3, rng=0)
+    assert drawn.attrs["xdvarnet_ensemble"] == "hybrid, 3 members"
+    assert drawn.attrs["history"].splitlines()[-1].endswith(f"reconstruct with {model!r}")
+    again = once[["ssh"]].dvarnet.reconstruct(kriging(neighbours=12))
+    assert "xdvarnet_ensemble" not in again.attrs
 
 
 def test_gaps_are_refused():

@@ -199,10 +199,10 @@ def test_loss_of_definiteness_is_told_with_its_place():
 
 def test_memory_is_checked_before_it_is_taken(monkeypatch):
     field = prior()
-    assert fits_exactly(3, field.mesh)
+    assert fits_exactly(3, *field.mesh.shape)
     needed = exact_memory(3, *field.mesh.shape)
     monkeypatch.setattr("xdvarnet.spde.field.usable_memory", lambda device: needed - 1)
-    assert not fits_exactly(3, field.mesh)
+    assert not fits_exactly(3, *field.mesh.shape)
     with pytest.raises(InvalidInputError, match='use the iterative engine .engine="iterative"'):
         field.factor()
     assert "precision" not in vars(field)

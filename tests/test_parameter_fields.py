@@ -73,3 +73,13 @@ def test_maps_of_other_axes_are_refused():
         read_parameter(plane().isel(lon=0, drop=True), "std", "m")
     with pytest.raises(InvalidInputError, match="angle='east' is no number"):
         read_parameter("east", "angle", "degrees", positive=False)
+
+
+def test_a_map_of_one_time_is_that_of_all_days():
+    read = read_parameter(
+        plane().expand_dims(time=np.array(["2020-01-01"], "datetime64[ns]")), "std", "m"
+    )
+    latitude, longitude = read["latitude"].values, read["longitude"].values
+    days = float(read["time"][0]) + np.arange(-1.0, 2.0)
+    expected = on_grid(read_parameter(plane(), "std", "m"), days, latitude, longitude)
+    np.testing.assert_allclose(on_grid(read, days, latitude, longitude), expected)

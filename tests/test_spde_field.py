@@ -1,5 +1,9 @@
 """SPDEField: labels around exact kriging."""
 
+import re
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -7,8 +11,14 @@ from reconstructors import NoBackground
 from toys import toy_tracks, toy_truth
 
 import xdvarnet
-from xdvarnet.errors import InvalidInputError, UnknownNameError, XdvarnetWarning
+from xdvarnet.errors import (
+    InvalidInputError,
+    InvalidTypeError,
+    UnknownNameError,
+    XdvarnetWarning,
+)
 from xdvarnet.models.spde_field import SPDEField
+from xdvarnet.spde.field import exact_memory
 
 TRUTH = toy_truth(days=3).isel(lat=slice(2, 12), lon=slice(6, 19))
 
@@ -169,6 +179,8 @@ def test_the_fit_finds_the_parameters_that_drew_the_field():
         ({"anisotropy": 0}, "anisotropy=0"),
         ({"angle": np.inf}, "angle=inf is not finite"),
         ({"propagation": (0.1,)}, "an eastward and a northward velocity"),
+        ({"propagation": 0.1}, "propagation=0.1; give an eastward and a northward velocity"),
+        ({"noise": TRUTH["ssh"]}, "is no number; give more than zero, in m"),
         ({"units": "parsnips"}, "parsnips"),
     ],
 )
@@ -181,7 +193,7 @@ def test_bad_input_is_refused():
     obs = seen()
     with pytest.raises(UnknownNameError, match="'ssh' is missing"):
         field().condition(obs.rename(ssh="sla"))
-    with pytest.raises(InvalidInputError, match="members=1; an ensemble has two"):
+    with pytest.raises(InvalidInputError, match="members=1 is not accepted; give at least 2"):
         field().condition(obs, members=1)
     with pytest.raises(InvalidInputError, match="not positive and finite"):
         field().condition(obs, noise=0.0)
@@ -276,11 +288,30 @@ def test_the_engine_is_chosen_by_memory(monkeypatch, caplog):
     with caplog.at_level("INFO", "xdvarnet"):
         field().condition(seen())
         assert "engine='exact' for 3 x" in caplog.text
-        monkeypatch.setattr("xdvarnet.spde.field.usable_memory", lambda device: 1e5)
+        size = re.search(r"for 3 x (\d+) x (\d+) cells", caplog.text)
+        one_day = exact_memory(1, *map(int, size.groups()))
+        monkeypatch.setattr("xdvarnet.spde.field.usable_memory", lambda device: one_day)
         field().condition(seen())
         assert "engine='iterative' for 3 x" in caplog.text
-    with pytest.raises(InvalidInputError, match=r"the limit is 0.0001 GB.*engine=\"iterative\""):
+    with pytest.raises(
+        InvalidInputError, match=r"the limit is .* GB.*engine=\"iterative\""
+    ) as told:
         field(engine="exact").condition(seen())
+    assert "limit=" not in str(told.value)
+
+
+def test_what_does_not_fit_is_refused_before_any_work(monkeypatch):
+    """Neither the mesh nor the normalisation is begun."""
+    monkeypatch.setattr("xdvarnet.models.spde_field.extended_mesh", None)
+    axes = {"lat": 0.125 * np.arange(250), "lon": 0.125 * np.arange(400)}
+    days = {"time": np.datetime64("2020-01-01", "ns") + np.arange(10) * np.timedelta64(1, "D")}
+    with pytest.raises(InvalidInputError, match="the exact factor of .* GB.*the iterative engine"):
+        field(engine="exact").sample(xr.Dataset(coords=days | axes), members=2)
+    monkeypatch.setattr("xdvarnet.spde.field.usable_memory", lambda device: 2e9)
+    message = r"length of 5e\+03 km asks for a margin of .* cells on each side of .* 10 x 13 cells"
+    for engine in (None, "iterative", "exact"):
+        with pytest.raises(InvalidInputError, match=message):
+            seen().dvarnet.reconstruct(field(correlation_length=5000, engine=engine))
 
 
 def test_a_mask_that_splits_the_sea_makes_basins():
@@ -302,7 +333,7 @@ def test_a_mask_that_splits_the_sea_makes_basins():
         ("correlation_length", -5.0, r"correlation_length is -5 at latitude .*, longitude .*, and"),
         ("correlation_time", np.nan, "correlation_time is nan at latitude"),
         ("std", 0.0, "std is 0 at latitude .* 1 value.s. in all are not positive and finite"),
-        ("angle", np.inf, "angle is inf at latitude .* not finite; fill them"),
+        ("angle", np.inf, "angle is inf at latitude .* not finite; correct them"),
     ],
 )
 def test_bad_values_of_maps_are_refused_with_their_place(name, value, message):
@@ -323,3 +354,142 @@ def test_maps_are_not_fitted_and_other_engines_refused():
 def test_a_length_over_the_domain_is_told():
     with pytest.warns(XdvarnetWarning, match="longer than the domain, of .* nearly constant in it"):
         field(correlation_length="700 km").sample(TRUTH, members=2, rng=0)
+
+
+def test_nothing_is_learned_from_nothing():
+    """Neither on a grid, nor from values on land, nor from tracks of other days."""
+    land = TRUTH.assign(ssh=xr.full_like(TRUTH["ssh"], 0.1).where(~TRUTH["sea"]))
+    tracks = toy_tracks(toy_truth(days=3))
+    later = TRUTH.assign_coords(time=TRUTH["time"] + np.timedelta64(100, "D"))
+    for given in ((seen().where(False),), (land,), (tracks, later)):
+        with pytest.raises(InvalidInputError, match="nothing to learn from"):
+            field().log_likelihood(*given)
+        with pytest.raises(InvalidInputError, match="nothing to learn from"):
+            field().fit(*given, trials=5)
+
+
+def test_tracks_are_mapped_on_the_days_of_the_grid():
+    tracks = toy_tracks(toy_truth(days=3)).drop_vars("mission")
+    whole = field().condition(tracks, TRUTH)
+    assert whole["time"].equals(TRUTH["time"])
+    last = TRUTH.isel(time=slice(1, None))
+    middle = field().condition(tracks, last)
+    assert middle["time"].equals(last["time"])
+    kept = tracks.isel(time=tracks["time"].dt.round("D").isin(last["time"]).values)
+    assert 0 < kept.sizes["time"] < tracks.sizes["time"]
+    xr.testing.assert_allclose(middle["ssh"], field().condition(kept, last)["ssh"])
+    without = field().condition(kept, TRUTH.isel(time=0, drop=True))
+    assert set(without["time"].values) == set(kept["time"].dt.round("D").values)
+    later = TRUTH.assign_coords(time=TRUTH["time"] + np.timedelta64(100, "D"))
+    with pytest.warns(XdvarnetWarning, match="no observation"):
+        prior = field().condition(tracks, later)
+    assert prior["time"].equals(later["time"])
+
+
+def test_a_noise_has_units_and_names_of_dimensions():
+    obs = seen()
+    noise = xr.full_like(obs["ssh"], 0.01).where(obs["lat"] < obs["lat"].mean(), 0.1)
+    noise = noise.transpose(*obs["ssh"].dims).drop_attrs()
+    expected = field().condition(obs, noise=noise)
+    turned = (100 * noise).transpose("lon", "time", "lat").assign_attrs(units="cm")
+    xr.testing.assert_allclose(field().condition(obs, noise=turned), expected)
+    one = xr.DataArray(2.0, attrs={"units": "cm"})
+    xr.testing.assert_allclose(
+        field().condition(obs, noise=one), field().condition(obs, noise=0.02)
+    )
+
+
+@pytest.mark.parametrize(
+    ("noise", "error", "message"),
+    [
+        ("2 cm", InvalidTypeError, "noise is '2 cm'; give a number in m"),
+        (["a"], InvalidTypeError, "give a number in m"),
+        (TRUTH, InvalidTypeError, "give a number in m"),
+        (TRUTH["ssh"].isel(time=0), InvalidInputError, "noise has the dimensions"),
+        (TRUTH["ssh"] + 9 * TRUTH["lat"].shift(lat=1), InvalidInputError, "not positive"),
+        (TRUTH["ssh"].isel(lat=slice(1, None)), InvalidInputError, "other coordinates"),
+        (xr.DataArray(2.0, attrs={"units": "K"}), InvalidInputError, "'K'.*do not convert to 'm'"),
+    ],
+)
+def test_another_noise_is_refused(noise, error, message):
+    with pytest.raises(error, match=message):
+        field().condition(TRUTH, noise=noise)
+
+
+def test_labels_are_those_of_a_reconstruction():
+    obs = seen()
+    obs["ssh"].attrs |= {"standard_name": "sea_surface_height", "long_name": "height"}
+    options = {"members": 3, "return_members": True, "rng": 0}
+    model = field()
+    maps, conditioned = obs.dvarnet.reconstruct(model, **options), model.condition(obs, **options)
+    assert list(maps) == list(conditioned)
+    for name in maps:
+        assert maps[name].attrs == conditioned[name].attrs
+    assert maps["ssh_std"].attrs["long_name"] == "standard deviation of height"
+    for name in ("xdvarnet_version", "xdvarnet_model"):
+        assert maps.attrs[name] == conditioned.attrs[name]
+    assert "condition SPDEField(" in conditioned.attrs["history"]
+    tracks = toy_tracks(toy_truth(days=3)).drop_vars("mission")
+    for grid in (TRUTH, TRUTH.isel(time=0, drop=True)):
+        assert "cell_methods" not in field().condition(tracks, grid)["ssh"].attrs
+
+
+@pytest.mark.parametrize(
+    ("members", "message"), [(None, "needs a number"), (1, "members=1"), (2.5, "members=2.5")]
+)
+def test_members_are_checked_before_any_work(monkeypatch, members, message):
+    monkeypatch.setattr(SPDEField, "_posterior", None)
+    for run in (field().condition, lambda obs, **more: obs.dvarnet.reconstruct(field(), **more)):
+        with pytest.raises(InvalidInputError, match=message):
+            run(seen(), members=members, return_members=True)
+
+
+def test_the_mask_of_a_sample_is_a_coordinate_with_some_sea():
+    with pytest.raises(InvalidInputError, match="'sea' is a data variable"):
+        field().sample(TRUTH.reset_coords("sea"), members=2)
+    with pytest.raises(InvalidInputError, match="'sea' is a data variable"):
+        field().condition(TRUTH.reset_coords("sea"))
+    dry = TRUTH.assign_coords(sea=xr.zeros_like(TRUTH["sea"]))
+    with pytest.raises(InvalidInputError, match="False everywhere"):
+        field().sample(dry, members=2)
+
+
+def test_a_map_of_another_place_or_time_is_told():
+    std = maps(std=(0.02, 0.08))["std"]
+    north = std.assign_coords(lat=std["lat"] + 20)
+    with pytest.warns(XdvarnetWarning, match="the map of std is of latitude .* do not overlap"):
+        field(std=north).sample(TRUTH, members=2, rng=0)
+    early = std.expand_dims(time=TRUTH["time"].values[:1] - np.timedelta64(30, "D"))
+    with pytest.warns(XdvarnetWarning, match="the map of std is of time .* do not overlap"):
+        field(std=early).sample(TRUTH, members=2, rng=0)
+
+
+def test_only_missing_values_of_a_map_are_to_be_filled():
+    std = maps(std=(0.02, 0.08))["std"]
+    for value, advised in ((0.0, False), (-1.0, False), (np.nan, True)):
+        with pytest.raises(InvalidInputError) as told:
+            field(std=std.where(std > 0.03, value))
+        assert ("fillna" in str(told.value)) == advised
+
+
+def test_a_parameter_without_dimensions_is_a_number():
+    given = {
+        "std": xr.DataArray(5.0, attrs={"units": "cm"}),
+        "correlation_length": xr.DataArray(90e3, attrs={"units": "m"}),
+        "noise": xr.DataArray(10.0, attrs={"units": "mm"}),
+        "anisotropy": xr.DataArray(1.0),
+        "angle": xr.DataArray(0.0),
+    }
+    background = NoBackground()
+    numbers = repr(field(background=background))
+    assert repr(field(**given, background=background)) == numbers
+
+
+def test_products_of_sparse_matrices_are_silent():
+    """In a process of its own, as torch warns once in each, with the filters set by its user."""
+    code = (
+        "import warnings; from xdvarnet.spde.precision import filtered; import torch;"
+        "warnings.resetwarnings(); warnings.simplefilter('error');"
+        "one = torch.eye(4).double().to_sparse(); one @ one"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)

@@ -12,6 +12,7 @@ from xdvarnet.solver.priors.spde import RANGE
 
 NAMES = ["correlation_length", "correlation_time", "std", "anisotropy", "angle"]
 
+
 @pytest.fixture(scope="module")
 def observations() -> xr.Dataset:
     return toy_system().observe(toy_truth(6), rng=3)

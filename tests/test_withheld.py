@@ -8,6 +8,7 @@ from reconstructors import Identity, NoBackground
 
 import xdvarnet
 from xdvarnet.errors import InvalidInputError, InvalidTypeError
+from xdvarnet.models.ensembles import Ensemble
 from xdvarnet.models.residual import grid_scales
 from xdvarnet.tracks.crossovers import crossover_noise
 
@@ -95,6 +96,17 @@ def test_correlation_times_of_an_earlier_calibration_are_kept(calibrated, truth,
     assert after.offset != before.offset
 
 
+def test_the_spread_of_an_earlier_calibration_is_kept(calibrated, truth, measured):
+    week = measured.sel(time=slice("2010-01-01", "2010-01-07"))
+    errors, spread = calibrated.ensemble.errors, model()
+    mean = Identity(window=None, background=NoBackground())
+    mean.ensemble = Ensemble(errors, spread)
+    options = {"grid": truth, "noise": NOISE, "rng": 0}
+    again = xdvarnet.calibrate(mean, week, **options).ensemble
+    assert again.spread is spread
+    assert again == xdvarnet.calibrate(mean, week, spread=spread, **options).ensemble
+
+
 def test_the_noise_is_that_of_the_crossovers_if_none_is_given(truth, measured):
     week = measured.sel(time=slice("2010-01-01", "2010-01-10"))
     learned = xdvarnet.calibrate(model(), week, grid=truth, rng=0).ensemble.errors["ssh"].noise
@@ -123,6 +135,8 @@ def test_bad_tracks_are_refused(truth, measured):
         calibrate(truth)
     with pytest.raises(InvalidInputError, match="noise"):
         calibrate(measured.isel(time=slice(400)), noise=0.0)
+    with pytest.raises(InvalidInputError, match=r"tracks.sel\(time=period\)"):
+        calibrate(measured, period=slice("2010-01-02", "2010-01-09"))
     with pytest.raises(InvalidInputError, match="larger than the noise"):
         calibrate(measured.isel(time=slice(400)), noise=9.0)
     with pytest.raises(InvalidInputError, match=r"cross their own tracks \d time.*maps first"):

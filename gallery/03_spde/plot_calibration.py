@@ -15,6 +15,8 @@ the error of the mean is where the members are close together and where they are
 # are where the formal error is so large, and over what distance they are alike.
 import matplotlib.pyplot as plt
 import numpy as np
+import pandas as pd
+import xarray as xr
 
 import xdvarnet
 from xdvarnet.metrics.calibration import (
@@ -27,20 +29,22 @@ from xdvarnet.metrics.calibration import (
 from xdvarnet.metrics.proper_scores import fair_crps
 from xdvarnet.plot.ensembles import plot_ranks, plot_spread_skill
 
-known = xdvarnet.datasets.mediterranean().sel(lat=slice(30, 46), lon=slice(10, 37))
-days = known.sel(time=slice("2005-06-05", "2005-06-25"))
+known = xdvarnet.datasets.mediterranean().sel(lat=slice(30, 45), lon=slice(10, 37))
+days = known.sel(time=slice("2005-05-31", "2005-06-30"))
 obs = days.dvarnet.observe(["jason1", "envisat", "gfo", "topex_interleaved"], noise=0.02, rng=0)
 model = xdvarnet.load_model("med-ssh")
 oi = model.first_guess.with_options(background=model.background)
 truth = days["ssh"].sel(time=slice("2005-06-10", "2005-06-20", 2))
 
-ensembles = {}
 maps = obs.dvarnet.reconstruct(model, members=19, return_members=True, rng=0)
-ensembles["4DVarNet, calibrated"] = maps["ssh_members"].sel(time=truth["time"])
-formal = obs.dvarnet.reconstruct(oi).sel(time=truth["time"])
-white = np.random.default_rng(0).standard_normal((19, *truth.shape))
-ensembles["OI, formal error"] = formal["ssh"] + white * formal["ssh_std"].expand_dims(member=19)
-{name: round(float(spread_skill_ratio(each, truth)), 2) for name, each in ensembles.items()}
+formal = obs.dvarnet.reconstruct(oi)
+white = np.random.default_rng(0).standard_normal((19, *formal["ssh"].shape))
+formal["ssh_members"] = formal["ssh"] + formal["ssh_std"] * xr.DataArray(
+    white, dims=("member", *formal["ssh"].dims)
+)
+methods = {"4DVarNet, calibrated": maps, "OI, formal error": formal}
+methods = {name: each.sel(time=truth["time"]) for name, each in methods.items()}
+{name: float(spread_skill_ratio(each["ssh_members"], truth)) for name, each in methods.items()}
 
 # %%
 # Ranks, and the error in bins of the spread
@@ -51,14 +55,10 @@ ensembles["OI, formal error"] = formal["ssh"] + white * formal["ssh_std"].expand
 # bins: a spread that is right is on the line in each of them.
 far = {"time": slice(None, None, 5), "lat": slice(None, None, 8), "lon": slice(None, None, 10)}
 figure, axes = plt.subplots(2, 2, figsize=(11, 9), layout="constrained")
-for (name, members), column in zip(ensembles.items(), axes.T, strict=True):
-    plot_ranks(rank_histogram(members.isel(far), truth.isel(far), rng=0), ax=column[0])
-    column[0].set_title(name)
-    spread = np.sqrt(20 / 19) * members.std("member", ddof=1)
-    plot_spread_skill(
-        binned_spread_skill(members.mean("member"), spread, truth),
-        ax=column[1],
-    )
+for (name, each), column in zip(methods.items(), axes.T, strict=True):
+    ranks = rank_histogram(each["ssh_members"].isel(far), truth.isel(far), rng=0)
+    plot_ranks(ranks, ax=column[0]).set_title(name)
+    plot_spread_skill(binned_spread_skill(each["ssh"], each["ssh_std"], truth), ax=column[1])
 plt.show()
 
 # %%
@@ -67,8 +67,12 @@ plt.show()
 # The share of the truth in the central 90 % of the members would be the expected coverage. The
 # continuous ranked probability score (cm) is lower for members that are close to the truth and
 # whose spread is right.
-for name, members in ensembles.items():
-    covered, crps = float(coverage(members, truth)), 100 * float(fair_crps(members, truth))
-    print(
-        f"{name}: {covered:.2f} covered, {expected_coverage(0.9, 19):.2f} expected, {crps:.2f} cm"
-    )
+table = {
+    name: {
+        "covered": float(coverage(each["ssh_members"], truth)),
+        "expected": expected_coverage(0.9, 19),
+        "CRPS (cm)": 100 * float(fair_crps(each["ssh_members"], truth)),
+    }
+    for name, each in methods.items()
+}
+pd.DataFrame(table).T.round(3)

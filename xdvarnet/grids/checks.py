@@ -302,3 +302,19 @@ def check_counts(counts: Mapping[str, int]) -> None:
             raise InvalidInputError(
                 f"{name}={count!r} is not accepted; give a whole number of at least 1."
             )
+
+
+def check_members(members: int | None, return_members: bool) -> None:
+    """Refuse ensembles of fewer than two members, and to return what is not made.
+
+    Raises
+    ------
+    InvalidInputError
+        If `members` is no whole number of at least 2, or is None and `return_members` is set.
+    """
+    if members is None and return_members:
+        raise InvalidInputError(
+            "return_members=True needs a number of members, such as members=20."
+        )
+    if members is not None and (not isinstance(members, int | np.integer) or members < 2):
+        raise InvalidInputError(f"members={members!r} is not accepted; give at least 2, or None.")

@@ -36,11 +36,7 @@ def to_internal(dataset: xr.Dataset, variables: Mapping[str, str]) -> xr.Dataset
     InvalidInputError, UnknownNameError
         If axes, variables, units or values are not as they must be.
     """
-    if "sea" in dataset.data_vars:
-        raise InvalidInputError(
-            "'sea' is a data variable, and the mask of the sea is a coordinate; make it one with "
-            "dataset.set_coords('sea')."
-        )
+    check_mask_is_coordinate(dataset)
     grid = find_grid(dataset)
     names = dict(zip(grid.axes.dims, DIMS, strict=True))
     coords = dict(zip(DIMS, (grid.days, grid.latitude, grid.longitude), strict=True))
@@ -71,6 +67,21 @@ def to_internal(dataset: xr.Dataset, variables: Mapping[str, str]) -> xr.Dataset
     else:
         sea = xr.DataArray(np.ones(grid.shape, bool), dims=DIMS[1:])
     return xr.Dataset({**arrays, "sea": sea})
+
+
+def check_mask_is_coordinate(dataset: xr.Dataset) -> None:
+    """Refuse the mask of the sea as a data variable, which would be overlooked.
+
+    Raises
+    ------
+    InvalidInputError
+        With how to make it a coordinate.
+    """
+    if "sea" in dataset.data_vars:
+        raise InvalidInputError(
+            "'sea' is a data variable, and the mask of the sea is a coordinate; make it one with "
+            "dataset.set_coords('sea')."
+        )
 
 
 def _convert(array: xr.DataArray, factor: float) -> xr.DataArray:

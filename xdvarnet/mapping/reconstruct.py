@@ -1,7 +1,5 @@
 """From a Dataset of gappy observations and a model to complete, labelled maps."""
 
-import importlib.metadata
-
 import numpy as np
 import xarray as xr
 
@@ -9,16 +7,23 @@ from xdvarnet._random import RandomState, default_rng
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, warn
 from xdvarnet.grids.checks import (
     check_dataset,
+    check_members,
     check_regular,
     check_times,
     check_variable,
     units_factor,
 )
 from xdvarnet.grids.coords import Grid, find_grid
-from xdvarnet.grids.history import add_history
 from xdvarnet.grids.internal import DIMS, to_internal
+from xdvarnet.grids.labels import field_attributes, model_attributes
 from xdvarnet.mapping.lazy import analyse_lazily, check_observed
-from xdvarnet.models.base import Analysis, Observations, Reconstructor, TrainingGrid
+from xdvarnet.models.base import (
+    Analysis,
+    Observations,
+    Reconstructor,
+    TrainingGrid,
+    ensemble_of,
+)
 from xdvarnet.models.domain import analyse
 from xdvarnet.patches.cover import cover
 
@@ -69,7 +74,8 @@ def reconstruct(
         On the grid, in the units, order, dtype and chunks of `dataset`: each variable (posterior
         mean), ``<variable>_std`` where the model has one, and ``<variable>_members`` if asked for,
         with the dimension ``member`` first. Land is NaN. The attributes name the model and the
-        version, and ``history`` has one more line.
+        version, and ``history`` has one more line. ``xdvarnet_ensemble`` says how a calibrated
+        model made the standard deviation and the members, such as ``"hybrid, 100 members"``.
 
     Raises
     ------
@@ -96,7 +102,7 @@ def reconstruct(
     """
     check_dataset(dataset)
     _check_model(model)
-    _check_members(members, return_members)
+    check_members(members, return_members)
     generator = default_rng(rng)
     for name in model.variables:
         check_variable(dataset, name)
@@ -120,7 +126,13 @@ def reconstruct(
         analysis = analyse_lazily(model, anomalies)
     else:
         analysis = _analyse_now(model, anomalies, members, return_members, generator, progress)
-    return _label(dataset, grid, model, observed["sea"], backgrounds, analysis, return_members)
+    maps = _label(dataset, grid, model, observed["sea"], backgrounds, analysis, return_members)
+    maps.attrs.pop("xdvarnet_ensemble", None)  # of the input, where that was made by a model
+    ensemble = ensemble_of(model)
+    if ensemble is not None:
+        drawn = "" if members is None else f", {members} members"
+        maps.attrs["xdvarnet_ensemble"] = ensemble.method + drawn
+    return maps
 
 
 def _analyse_now(
@@ -173,7 +185,7 @@ def _label(
             field = grid.restore(field.rename(dims), like)
             if field.chunks:
                 field = field.chunk(like.variable.chunksizes)
-            field.attrs = _attributes(like, name, kind, units)
+            field.attrs = field_attributes(like, name, kind, units)
             fields[name if kind == "mean" else f"{name}_{kind}"] = field
         if name in analysis.std:
             fields[name].attrs["ancillary_variables"] = f"{name}_std"
@@ -181,27 +193,10 @@ def _label(
     return xr.Dataset(
         fields,
         attrs={
-            **add_history(dataset.attrs, f"reconstruct with {model!r}"),
-            "xdvarnet_version": importlib.metadata.version("xdvarnet"),
-            "xdvarnet_model": repr(model),
+            **model_attributes(dataset.attrs, "reconstruct with", model),
             "xdvarnet_land_mask": masked,
         },
     )
-
-
-def _attributes(like: xr.DataArray, name: str, kind: str, units: str) -> dict:
-    long_name = like.attrs.get("long_name", name)
-    if kind == "mean":
-        return {"units": units, **like.attrs}
-    named = {"std": "standard deviation of {}", "members": "members of {}"}[kind]
-    attributes = {
-        "units": like.attrs.get("units", units),
-        "long_name": named.format(long_name),
-    }
-    if "standard_name" in like.attrs:
-        modifier = " standard_error" if kind == "std" else ""
-        attributes["standard_name"] = like.attrs["standard_name"] + modifier
-    return attributes
 
 
 def _check_model(model: object) -> None:
@@ -223,15 +218,6 @@ def _check_model(model: object) -> None:
                 f"the first guess has the variables {dict(model.first_guess.variables)}, which are "
                 f"not among those of the model, {dict(model.variables)}."
             )
-
-
-def _check_members(members: int | None, return_members: bool) -> None:
-    if members is None and return_members:
-        raise InvalidInputError(
-            "return_members=True needs a number of members, such as members=20."
-        )
-    if members is not None and (not isinstance(members, int | np.integer) or members < 2):
-        raise InvalidInputError(f"members={members!r} is not accepted; give at least 2, or None.")
 
 
 def _check_grid(grid: Grid, model: Reconstructor) -> None:

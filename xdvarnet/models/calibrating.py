@@ -58,15 +58,18 @@ def calibrate(
     observe : ObservingSystem, optional
         What observes the maps.
     period : slice, optional
-        Times of the maps whose errors count; by default all. All days are observed.
+        Times of the maps whose errors count; by default all. All days are observed. Not with
+        tracks.
     grid : xarray.Dataset, optional
         Longitude, latitude and ``sea`` of the maps that are made of tracks.
     noise : float, optional
         Standard deviation of the error of one measurement along tracks, in the units of the
-        (only) variable of the model; by default that of the crossovers.
+        (only) variable of the model; by default that of the crossovers. Not with maps, whose noise
+        is that of `observe`.
     spread : Reconstructor, optional
         Another model with the same variables whose standard deviation is the formal one. By
-        default it is that of the model, or of its first guess.
+        default it is that of an earlier calibration, of the model, or of its first guess, in this
+        order.
     method : {"hybrid", "neural", "exact"}
         How members will be drawn: about the mean of the model, by a Gaussian process that is
         conditioned on nothing; by the model's own errors on simulated signals; or by those of exact
@@ -87,9 +90,10 @@ def calibrate(
     InvalidTypeError, UnknownNameError
         If an argument is of another kind, a variable is missing, or there is no such method.
     InvalidInputError
-        If neither or both of `observe` and `grid` are given; if nothing has a standard deviation;
-        if the maps are not complete; if there is one mission only; or if a model that has not been
-        calibrated on maps before meets tracks with too few crossovers to tell the correlation time.
+        If neither or both of `observe` and `grid` are given, or `period` or `noise` with the data
+        that have none; if no day is in the period; if nothing has a standard deviation; if the maps
+        are not complete; if there is one mission only; or if a model that has not been calibrated
+        on maps before meets tracks with too few crossovers to tell the correlation time.
 
     Examples
     --------
@@ -119,14 +123,12 @@ def calibrate(
         spread,
         "a model with a standard deviation such as OptimalInterpolation(...), or None",
     )
-    if (observe is None) == (grid is None):
-        raise InvalidInputError(
-            "give either observe=ObservingSystem(...), for validation data that are complete maps, "
-            "or grid=, a Dataset with the coordinates of the maps, for tracks of several missions."
-        )
+    _check_data(observe, period, grid, noise)
     check_known(method, METHODS, "method of an ensemble")
     generator = default_rng(rng)
-    before = without_ensemble(model)
+    known, before = ensemble_of(model), without_ensemble(model)
+    if spread is None and known is not None:
+        spread = known.spread
     _check_spread(before, spread)
     if observe is not None:
         check_kind(
@@ -135,12 +137,41 @@ def calibrate(
         check_counts({"draws": draws})
         errors = _errors_of_maps(before, validation, observe, period, spread, draws, generator)
     else:
-        known = ensemble_of(model)
         errors = errors_along_tracks(before, validation, grid, noise, spread, known, generator)
     logger.info("calibration: %s", errors)
     other = copy.copy(model)
     other.ensemble = Ensemble(errors, spread, method)
     return other
+
+
+def _check_data(
+    observe: ObservingSystem | None,
+    period: slice | None,
+    grid: xr.Dataset | None,
+    noise: float | None,
+) -> None:
+    """Refuse arguments that do not tell maps from tracks, or belong to the other kind of data."""
+    if (observe is None) == (grid is None):
+        raise InvalidInputError(
+            "give either observe=ObservingSystem(...), for validation data that are complete maps, "
+            "or grid=, a Dataset with the coordinates of the maps, for tracks of several missions."
+        )
+    check_kind(
+        period is None or isinstance(period, slice),
+        "period",
+        period,
+        "a slice of times such as slice('2005-06-01', '2005-06-09'), or None",
+    )
+    if grid is not None and period is not None:
+        raise InvalidInputError(
+            f"period={period} chooses days of complete maps, and grid= is for tracks; select the "
+            "tracks before, as in tracks.sel(time=period)."
+        )
+    if observe is not None and noise is not None:
+        raise InvalidInputError(
+            f"noise={noise} is of measurements along tracks, and observe= is for complete maps; "
+            "give the noise to the observing system: ObservingSystem(..., noise=...)."
+        )
 
 
 def _check_spread(model: Reconstructor, spread: Reconstructor | None) -> None:

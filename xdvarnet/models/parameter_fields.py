@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from xdvarnet.errors import InvalidInputError
+from xdvarnet.errors import InvalidInputError, warn
 from xdvarnet.grids.checks import check_positive, check_times, quantity, units_factor
 from xdvarnet.grids.coords import find_grid
 
@@ -40,8 +40,22 @@ def read_parameter(
         If a value is not finite, or not positive where it must be, with its place; if the units or
         the axes are not as they must be.
     """
-    if isinstance(value, xr.DataArray):
+    if isinstance(value, xr.DataArray) and value.ndim:
         return _read_map(value, name, units, positive)
+    return read_number(value, name, units, positive=positive, texts=texts)
+
+
+def read_number(
+    value: str | float | xr.DataArray,
+    name: str,
+    units: str,
+    *,
+    positive: bool = True,
+    texts: bool = False,
+) -> float:
+    """As `read_parameter`, of parameters that are no maps; a DataArray has no dimension."""
+    if isinstance(value, xr.DataArray) and not value.ndim:
+        value = float(value) * units_factor(value.rename(name), units)
     if texts:
         return quantity(value, units, name)
     if positive:
@@ -73,9 +87,11 @@ def _read_map(value: xr.DataArray, name: str, units: str, positive: bool) -> xr.
         labels = axes | ({} if grid.days is None else {"time": value[grid.axes.time].values})
         first = ", ".join(f"{dim} {labels[dim][i]}" for dim, i in zip(axes, place, strict=True))
         wanted = "positive and finite" if positive else "finite"
+        missing = bool(np.isnan(found.values).any())
+        advice = "fill them, on land too, for example with fillna" if missing else "correct them"
         raise InvalidInputError(
             f"{name} is {found.values[place]:g} at {first}, and {int(wrong.sum())} value(s) in all "
-            f"are not {wanted}; fill them, on land too, for example with fillna."
+            f"are not {wanted}; {advice}."
         )
     return found
 
@@ -99,12 +115,46 @@ def on_grid(
     """
     if not isinstance(parameter, xr.DataArray):
         return np.asarray(parameter, dtype=float)
-    around = 360 * np.round((longitude.mean() - float(parameter["longitude"].mean())) / 360)
-    wanted = {"time": days, "latitude": latitude, "longitude": longitude - around}
+    wanted = _in_its_convention(parameter, days, latitude, longitude)
+    if parameter.sizes.get("time") == 1:
+        parameter = parameter.isel(time=0)  # for all days; nothing to interpolate between
     for dim in parameter.dims:
         known = parameter[dim].values
         parameter = parameter.interp({dim: np.clip(wanted[str(dim)], known[0], known[-1])})
     return parameter.values.reshape(-1, latitude.size, longitude.size)
+
+
+def warn_if_apart(
+    parameter: Parameter, days: np.ndarray, latitude: np.ndarray, longitude: np.ndarray
+) -> None:
+    """Warn of a map that does not reach the domain or its days: only its edge is used then.
+
+    Parameters
+    ----------
+    parameter, days, latitude, longitude
+        As in `on_grid`.
+    """
+    if not isinstance(parameter, xr.DataArray):
+        return
+    wanted = _in_its_convention(parameter, days, latitude, longitude)
+    for dim in map(str, parameter.dims):
+        known, reach = parameter[dim].values, 1.0 if dim == "time" else 0.0
+        if wanted[dim][0] >= known[-1] + reach or wanted[dim][-1] <= known[0] - reach:
+            ranges = [f"{axis[0]:g} to {axis[-1]:g}" for axis in (known, wanted[dim])]
+            unit = "days since 1950-01-01" if dim == "time" else "degrees"
+            warn(
+                f"the map of {parameter.name} is of {dim} {ranges[0]} and the domain of "
+                f"{ranges[1]} ({unit}): they do not overlap, and the values at the edge of the map "
+                "are used for all. Give a map of this domain."
+            )
+
+
+def _in_its_convention(
+    parameter: xr.DataArray, days: np.ndarray, latitude: np.ndarray, longitude: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Return the axes of a domain, with longitudes beside those of the map."""
+    around = 360 * np.round((longitude.mean() - float(parameter["longitude"].mean())) / 360)
+    return {"time": days, "latitude": latitude, "longitude": longitude - around}
 
 
 def axis_on_grid(

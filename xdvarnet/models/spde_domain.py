@@ -120,6 +120,16 @@ def torch_generator(rng: np.random.Generator | None) -> torch.Generator:
     return torch.Generator().manual_seed(int(rng.integers(2**63)))
 
 
+def margin_cells(latitude: np.ndarray, longitude: np.ndarray, width: float) -> tuple[int, int]:
+    """Return the rows and columns of a margin of `width` metres. It ends at the poles."""
+    degree = 111.195e3
+    steps = [float(np.median(np.diff(axis))) for axis in (latitude, longitude)]
+    shrink = math.cos(math.radians(float(np.abs(latitude).mean())))
+    rows = math.ceil(width / (degree * steps[0]))
+    room = int(min(90 + latitude[0], 90 - latitude[-1]) / steps[0] - 0.5)
+    return max(min(rows, room), 0), math.ceil(width / (degree * shrink * steps[1]))
+
+
 def extended_mesh(
     latitude: np.ndarray, longitude: np.ndarray, sea: np.ndarray, width: float
 ) -> tuple[Mesh, tuple[int, int]]:
@@ -136,15 +146,8 @@ def extended_mesh(
     width : float
         Of the margin, in m.
     """
-    degree = 111.195e3
+    margin = margin_cells(latitude, longitude, width)
     steps = [float(np.median(np.diff(axis))) for axis in (latitude, longitude)]
-    shrink = math.cos(math.radians(float(np.abs(latitude).mean())))
-    margin = (
-        math.ceil(width / (degree * steps[0])),
-        math.ceil(width / (degree * shrink * steps[1])),
-    )
-    room = int(min(90 + latitude[0], 90 - latitude[-1]) / steps[0] - 0.5)
-    margin = (max(min(margin[0], room), 0), margin[1])
     axes = [
         np.concatenate(
             [

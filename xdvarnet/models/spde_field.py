@@ -11,21 +11,23 @@ import xarray as xr
 from scipy import optimize
 
 from xdvarnet._random import RandomState, default_rng
-from xdvarnet.errors import InvalidInputError, XdvarnetWarning, warn
+from xdvarnet.errors import InvalidInputError, InvalidTypeError, XdvarnetWarning, warn
 from xdvarnet.grids.checks import (
     check_counts,
     check_dataset,
+    check_kind,
     check_known,
-    check_positive,
+    check_members,
     check_regular,
     check_times,
     check_units,
     check_variable,
     units_factor,
 )
-from xdvarnet.grids.coords import find_grid
+from xdvarnet.grids.coords import find_axes, find_grid
 from xdvarnet.grids.history import add_history
-from xdvarnet.grids.internal import DIMS, to_internal
+from xdvarnet.grids.internal import DIMS, check_mask_is_coordinate, to_internal
+from xdvarnet.grids.labels import field_attributes, model_attributes
 from xdvarnet.grids.points import find_points
 from xdvarnet.models.background import Background, ObservedBackground, check_background
 from xdvarnet.models.base import Analysis, Observations
@@ -34,15 +36,23 @@ from xdvarnet.models.parameter_fields import (
     axis_on_grid,
     describe_parameter,
     on_grid,
+    read_number,
     read_parameter,
+    warn_if_apart,
 )
-from xdvarnet.models.spde_domain import Domain, extend, extended_mesh
+from xdvarnet.models.spde_domain import Domain, extend, extended_mesh, margin_cells
 from xdvarnet.spde.chain import matern_chain
-from xdvarnet.spde.field import Posterior, Prior, exact_memory, fits_exactly
+from xdvarnet.spde.field import (
+    Posterior,
+    Prior,
+    check_exact_memory,
+    exact_memory,
+    fits_exactly,
+)
 from xdvarnet.spde.iterative import IterativePosterior
 from xdvarnet.spde.mesh import Mesh
 from xdvarnet.tracks.bin import bin_tracks
-from xdvarnet.tracks.sample import wrap_longitude
+from xdvarnet.tracks.sample import check_calendars, wrap_longitude
 
 logger = logging.getLogger("xdvarnet")
 
@@ -172,19 +182,21 @@ class SPDEField:
         )
         self.variables = {variable: check_units(units)}
         self.std = read_parameter(std, "std", units)
-        self.noise = check_positive(noise, "noise", units)
+        self.noise = read_number(noise, "noise", units)
         self.anisotropy = read_parameter(anisotropy, "anisotropy", "1")
         self.angle = read_parameter(angle, "angle", "degrees", positive=False)
+        try:
+            east, north = propagation
+        except (TypeError, ValueError) as error:
+            raise InvalidInputError(
+                f"propagation={propagation!r}; give an eastward and a northward velocity in m/s."
+            ) from error
         self.propagation = tuple(
-            read_parameter(each, "propagation", "m/s", positive=False) for each in propagation
+            read_parameter(each, "propagation", "m/s", positive=False) for each in (east, north)
         )
         if engine is not None:
             check_known(engine, ENGINES, "engine")
         self.engine = engine
-        if len(self.propagation) != 2:
-            raise InvalidInputError(
-                f"propagation={propagation!r}; give an eastward and a northward velocity in m/s."
-            )
         self.background = (
             ObservedBackground() if background is None else check_background(background)
         )
@@ -192,6 +204,12 @@ class SPDEField:
     @property
     def _variable(self) -> str:
         return next(iter(self.variables))
+
+    @property
+    def _parameters(self) -> tuple[Parameter, ...]:
+        """All that may be maps."""
+        lengths = (self.correlation_length, self.correlation_time)
+        return (*lengths, self.std, self.anisotropy, self.angle, *self.propagation)
 
     def __repr__(self) -> str:
         described = {
@@ -259,11 +277,13 @@ class SPDEField:
         InvalidTypeError
             If `grid` is no Dataset.
         InvalidInputError
-            If an axis is missing, or the days are not one apart.
+            If an axis is missing, the days are not one apart, there is no sea, or the factors do
+            not fit into memory.
         """
         check_dataset(grid)
         check_counts({"members": members})
-        template = _template(grid, self._variable, self.variables[self._variable])
+        units = {"units": self.variables[self._variable]}
+        template = _template(grid, self._variable, units)
         known = to_internal(template, self.variables)
         domain = self._domain(*(known[dim].values for dim in DIMS), known["sea"].values)
         drawn = domain.sample(members, default_rng(rng))
@@ -291,10 +311,13 @@ class SPDEField:
             On a grid, one field a day, NaN where unobserved; or, with `grid`, points along tracks,
             each bilinear between four cells and of the nearest day.
         grid : xarray.Dataset, optional
-            Longitude, latitude and ``sea`` of the result, for tracks.
+            Longitude, latitude and ``sea`` of the result, for tracks. Where it has days, they are
+            those of the result, and points of other days are left out; else the days are those of
+            the tracks.
         noise : float or array, optional
             Standard deviation of the error in the units of the field, one for all or one for each
-            observation (of the shape of the variable); by default that of the field.
+            observation: an array of the shape of the variable, or a DataArray with its dimensions
+            in any order, in the units of its attribute ``units``. By default that of the field.
         members : int, optional
             Number of members, at least 2.
         rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
@@ -305,30 +328,37 @@ class SPDEField:
         Returns
         -------
         xarray.Dataset
-            The variable (posterior mean), ``<variable>_std``, and ``<variable>_members``.
+            The variable (posterior mean), ``<variable>_std``, and ``<variable>_members``, labelled
+            as `reconstruct` does.
 
         Raises
         ------
         InvalidTypeError, UnknownNameError
-            If this is no Dataset, or lacks the variable.
+            If this is no Dataset, or lacks the variable; if `noise` is no number and no array.
         InvalidInputError
-            If axes or days are not as they must be, a noise is not positive, or the factor does
-            not fit into memory.
+            If axes or days are not as they must be, a noise is not positive or of another shape,
+            `members` is no number of at least 2, or the factors do not fit into memory.
+
+        Warns
+        -----
+        XdvarnetWarning
+            If there is no observation.
         """
+        check_members(members, return_members)
         domain, posterior, template, sea = self._posterior(observations, grid, noise)
         mean, std, drawn = domain.describe(posterior, members, default_rng(rng))
         name = self._variable
-        fields = {name: mean, f"{name}_std": std}
+        fields = {"mean": mean, "std": std}
         if return_members and drawn is not None:
-            fields[f"{name}_members"] = drawn
+            fields["members"] = drawn
         factor = units_factor(template, self.variables[name])
-        result = xr.Dataset(
-            {
-                each: _labelled(np.where(sea, values / factor, np.nan), template, name)
-                for each, values in fields.items()
-            }
-        )
-        result.attrs = add_history(observations.attrs, f"condition {self!r}")
+        result = xr.Dataset(attrs=model_attributes(observations.attrs, "condition", self))
+        for kind, values in fields.items():
+            array = _labelled(np.where(sea, values / factor, np.nan), template, name)
+            array.attrs = field_attributes(template, name, kind, self.variables[name])
+            result[name if kind == "mean" else f"{name}_{kind}"] = array
+        result[name].attrs["ancillary_variables"] = f"{name}_std"
+        result[name].attrs.pop("cell_methods", None)  # of averages in cells, which these are not
         return result
 
     def log_likelihood(
@@ -348,9 +378,10 @@ class SPDEField:
         Raises
         ------
         InvalidInputError
-            As `condition` does, and if the engine is the iterative one, which has no determinant.
+            As `condition` does; if there is no observation; if the engine is the iterative one,
+            which has no determinant.
         """
-        _, posterior, _, _ = self._posterior(observations, grid, noise)
+        _, posterior, _, _ = self._posterior(observations, grid, noise, required=True)
         if isinstance(posterior, IterativePosterior):
             raise InvalidInputError(
                 "the likelihood needs the exact engine, and this is the iterative one; take a "
@@ -417,15 +448,21 @@ class SPDEField:
     def _domain(
         self, days: np.ndarray, latitude: np.ndarray, longitude: np.ndarray, sea: np.ndarray
     ) -> Domain:
+        if not sea.any():
+            raise InvalidInputError(
+                "the mask sea is False everywhere; there is nothing to map. It is True on sea."
+            )
         check_times(days, "time", daily=True)
         for name, axis in (("latitude", latitude), ("longitude", longitude)):
             check_regular(axis, name, "SPDEField")
         stretch = np.sqrt(np.maximum(np.max(self.anisotropy), 1 / np.min(self.anisotropy)))
         longest = float(np.max(self.correlation_length))
-        mesh, margin = extended_mesh(
-            latitude, longitude, sea, MARGIN * 1e3 * longest * float(stretch)
-        )
+        width = MARGIN * 1e3 * longest * float(stretch)
+        exact = self._is_exact(days.size, latitude, longitude, width)
+        mesh, margin = extended_mesh(latitude, longitude, sea, width)
         place = (days, latitude, longitude)
+        for parameter in self._parameters:
+            warn_if_apart(parameter, *place)
 
         def field(parameter: Parameter) -> torch.Tensor:
             return extend(on_grid(parameter, *place), margin)
@@ -445,19 +482,34 @@ class SPDEField:
             angle=extend(axis_on_grid(self.angle, *place), margin),
             propagation=(east, north),
         )
-        exact = self._is_exact(days.size, mesh)
         prior = Prior(chain).normalise(std) if exact else Prior(chain.normalise(std))
         return Domain(prior, (days.size, latitude.size, longitude.size), margin, exact)
 
-    def _is_exact(self, times: int, mesh: Mesh) -> bool:
-        """Choose the engine."""
-        exact = fits_exactly(times, mesh) if self.engine is None else self.engine == "exact"
+    def _is_exact(
+        self, times: int, latitude: np.ndarray, longitude: np.ndarray, width: float
+    ) -> bool:
+        """Choose the engine, and refuse what does not fit into memory, before any work."""
+        size = (latitude.size, longitude.size)
+        rows, columns = margin_cells(latitude, longitude, width)
+        shape = (size[0] + 2 * rows, size[1] + 2 * columns)
+        if not fits_exactly(1, *shape):
+            raise InvalidInputError(
+                f"the correlation length of {float(np.max(self.correlation_length)):.3g} km asks "
+                f"for a margin of {rows} x {columns} cells on each side of the domain of "
+                f"{size[0]} x {size[1]} cells, and the factor of one day of {shape[0]} x "
+                f"{shape[1]} cells takes {exact_memory(1, *shape) / 1e9:.3g} GB, more than half "
+                "the memory of the machine; use a shorter correlation length, a coarser grid or a "
+                "smaller domain."
+            )
+        if self.engine == "exact":
+            check_exact_memory(times, *shape)
+        exact = fits_exactly(times, *shape) if self.engine is None else self.engine == "exact"
         logger.info(
             "engine=%r for %d x %d x %d cells, of which the exact factor takes %.3g GB",
             ENGINES[0] if exact else ENGINES[1],
             times,
-            *mesh.shape,
-            exact_memory(times, *mesh.shape) / 1e9,
+            *shape,
+            exact_memory(times, *shape) / 1e9,
         )
         return exact
 
@@ -488,25 +540,35 @@ class SPDEField:
         observations: xr.Dataset,
         grid: xr.Dataset | None,
         noise: float | np.ndarray | xr.DataArray | None,
+        *,
+        required: bool = False,
     ) -> tuple[Domain, Posterior | IterativePosterior, xr.DataArray, np.ndarray]:
-        """Return the domain, the posterior, a field like the result, and the mask of the sea."""
+        """Return the domain, the posterior, a field like the result, and the mask of the sea.
+
+        Where there must be observations (`required`), none is an error, else the prior.
+        """
         check_dataset(observations)
         name = self._variable
         check_variable(observations, name)
-        on_grid = observations if grid is None else bin_tracks(observations[[name]], grid)
-        known = to_internal(on_grid[[name]], self.variables)
+        noise = self.noise if noise is None else noise
+        errors = _errors(noise, observations[name], self.variables[name])
+        on_grid = observations if grid is None else _grid_of(observations[[name]], grid, name)
+        known = to_internal(on_grid, self.variables)
         domain = self._domain(*(known[dim].values for dim in DIMS), known["sea"].values)
         if grid is None:
             values, places, weights = _cells(known, name, domain)
-            errors = _errors(self.noise if noise is None else noise, on_grid[name])
-            arranged = find_grid(on_grid).arrange(errors).values.reshape(-1)
-            errors = arranged[np.isfinite(known[name].values.reshape(-1))]
+            arranged = find_grid(on_grid).arrange(errors).values
+            errors = arranged[_seen(known, name)]
         else:
             factor = units_factor(observations[name], self.variables[name])
             values, places, weights, inside = _points(observations, name, known, domain)
             values = factor * values
-            errors = _errors(self.noise if noise is None else noise, observations[name])
             errors = find_points(observations).flatten(errors)[inside]
+        if required and not values.size:
+            raise InvalidInputError(
+                f"{name!r} has no observation at sea on these days: there is nothing to learn "
+                "from. Check the region, the period and the mask."
+            )
         if not values.size:
             warn("no observation; the result is the prior.")
         posterior = domain.condition(places, weights, values, errors)
@@ -517,9 +579,23 @@ def _cells(
     known: xr.Dataset, name: str, domain: Domain
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the values, the cells and the weights of gridded observations."""
-    seen = np.isfinite(known[name].values)
+    seen = _seen(known, name)
     places = domain.places(*np.nonzero(seen))[None]
     return known[name].values[seen], places, np.ones(places.shape)
+
+
+def _seen(known: xr.Dataset, name: str) -> np.ndarray:
+    """Return where there is an observation at sea, shape (time, latitude, longitude)."""
+    return np.isfinite(known[name].values) & known["sea"].values
+
+
+def _grid_of(tracks: xr.Dataset, grid: xr.Dataset, name: str) -> xr.Dataset:
+    """Return a field on the days of `grid`, or on those of the tracks if it has none."""
+    check_dataset(grid)
+    if find_grid(grid, time=False).days is None:
+        return bin_tracks(tracks, grid)
+    check_calendars(grid[find_axes(grid).time], tracks[find_points(tracks).axes.time])
+    return _template(grid, name, tracks[name].attrs)
 
 
 def _points(
@@ -557,14 +633,24 @@ def _points(
     return values[inside], np.stack(places), np.stack(weights), inside
 
 
-def _errors(noise: float | np.ndarray | xr.DataArray, like: xr.DataArray) -> xr.DataArray:
-    """Return the standard deviations of the errors, of the shape of `like`."""
-    if np.ndim(noise) and np.shape(noise) != like.shape:
+def _errors(
+    noise: float | np.ndarray | xr.DataArray, like: xr.DataArray, units: str
+) -> xr.DataArray:
+    """Return the standard deviations of the errors in `units`, of the shape of `like`."""
+    if isinstance(noise, xr.DataArray):
+        noise = _arranged(noise, like) * units_factor(noise.rename("noise"), units)
+    wanted = f"a number in {units}, or an array of numbers, one for each observation"
+    check_kind(not isinstance(noise, str | bytes | xr.Dataset), "noise", noise, wanted)
+    try:
+        values = np.asarray(noise, dtype=float)
+    except (TypeError, ValueError) as error:
+        raise InvalidTypeError(f"noise is {noise!r}; give {wanted}.") from error
+    if values.ndim and values.shape != like.shape:
         raise InvalidInputError(
-            f"noise has the shape {np.shape(noise)} and the observations {like.shape}; give one "
+            f"noise has the shape {values.shape} and the observations {like.shape}; give one "
             "number, or one for each observation."
         )
-    errors = xr.zeros_like(like, dtype=float) + noise
+    errors = xr.zeros_like(like, dtype=float) + values
     wrong = ~(np.isfinite(errors) & (errors > 0)) & like.notnull()
     if wrong.any():
         raise InvalidInputError(
@@ -574,14 +660,34 @@ def _errors(noise: float | np.ndarray | xr.DataArray, like: xr.DataArray) -> xr.
     return errors
 
 
-def _template(grid: xr.Dataset, name: str, units: str) -> xr.Dataset:
+def _arranged(noise: xr.DataArray, like: xr.DataArray) -> xr.DataArray:
+    """Return a noise for each observation with the dimensions in the order of the observations."""
+    if not noise.ndim:
+        return noise
+    if set(noise.dims) != set(like.dims):
+        raise InvalidInputError(
+            f"noise has the dimensions {noise.dims} and the observations {like.dims}; give one "
+            "number, or one for each observation."
+        )
+    try:
+        xr.align(noise, like, join="exact")
+    except ValueError as error:
+        raise InvalidInputError(
+            "noise has other coordinates than the observations; select the same cells or points, "
+            "in the same order."
+        ) from error
+    return noise.transpose(*like.dims)
+
+
+def _template(grid: xr.Dataset, name: str, attributes: dict) -> xr.Dataset:
     """Return a field of zeros on a grid of which coordinates suffice."""
+    check_mask_is_coordinate(grid)
     axes = find_grid(grid).axes.dims
     zeros = xr.DataArray(
         np.zeros([grid.sizes[dim] for dim in axes], np.float32),
         {dim: grid[dim] for dim in axes} | ({"sea": grid["sea"]} if "sea" in grid.coords else {}),
         axes,
-        attrs={"units": units},
+        attrs=attributes,
     )
     return zeros.to_dataset(name=name)
 

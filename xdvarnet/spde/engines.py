@@ -294,7 +294,7 @@ def check_memory(unknowns: int, block_size: int, needed: float, limit: float) ->
         raise InvalidInputError(
             f"the exact factor of {unknowns} unknowns in blocks of {block_size} takes "
             f"{needed / 1e9:.3g} GB, and the limit is {limit / 1e9:.3g} GB; use the iterative "
-            'engine (engine="iterative"), a smaller window, or a higher limit=.'
+            'engine (engine="iterative"), or a smaller or coarser domain.'
         )
 
 

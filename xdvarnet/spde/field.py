@@ -16,6 +16,8 @@ from xdvarnet.spde.precision import narrow_blocks
 PATTERN = 3 * (2 * REACH + 1) ** 2
 """Most entries in a row of the precision: three times, and the cells that it reaches."""
 
+CPU = torch.device("cpu")
+
 ENTRY = 100
 """Bytes that an entry takes while the precision is assembled, with all copies."""
 
@@ -62,9 +64,8 @@ class Prior:
         IndefiniteError
             If the matrix is not positive definite, with the place of the pivot.
         """
+        check_exact_memory(self.times, *self.mesh.shape, self.mesh.area.device)
         size, order = narrow_blocks(REACH, self.times, *self.mesh.shape)
-        limit = usable_memory(self.mesh.area.device)
-        check_memory(self.unknowns, size, exact_memory(self.times, *self.mesh.shape), limit)
         matrix = self.precision if addition is None else (self.precision + addition).coalesce()
         try:
             return BlockCholesky.factor(matrix, size, order=order)
@@ -161,6 +162,18 @@ def exact_memory(times: int, ny: int, nx: int) -> int:
     return BlockCholesky.memory(len(order), size) + len(order) * PATTERN * ENTRY
 
 
-def fits_exactly(times: int, mesh: Mesh) -> bool:
+def check_exact_memory(times: int, ny: int, nx: int, device: torch.device = CPU) -> None:
+    """Raise if the exact factor of a field does not fit into half the memory of the machine.
+
+    Raises
+    ------
+    InvalidInputError
+        With what it takes and what there is.
+    """
+    size, order = narrow_blocks(REACH, times, ny, nx)
+    check_memory(len(order), size, exact_memory(times, ny, nx), usable_memory(device))
+
+
+def fits_exactly(times: int, ny: int, nx: int) -> bool:
     """Whether the exact factor of a field fits into half the memory of the machine."""
-    return exact_memory(times, *mesh.shape) <= usable_memory(mesh.area.device)
+    return exact_memory(times, ny, nx) <= usable_memory(CPU)

@@ -15,8 +15,11 @@ from xdvarnet.errors import InvalidInputError
 _Blocks = dict[tuple[int, int], torch.Tensor]
 """Blocks of a sparse matrix, by their row and column."""
 
-# torch multiplies sparse matrices through another layout and warns of that, once.
-warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta state", UserWarning)
+# torch multiplies sparse matrices through another layout and warns of that in the first product of
+# a process. It is made here, because a filter would be lost wherever users or pytest set their own.
+with warnings.catch_warnings():
+    warnings.filterwarnings("ignore", "Sparse CSR tensor support is in beta state", UserWarning)
+    _ = torch.eye(1).to_sparse() @ torch.eye(1).to_sparse()
 
 
 def space_time_precision(

@@ -129,8 +129,8 @@ class SPDEPrior(nn.Module, Prior):
     >>> import torch
     >>> from xdvarnet.solver.priors.spde import SPDEPrior
     >>> prior = SPDEPrior(5, spacing=(11.0, 14.0), length=90.0, time=6.0)
-    >>> prior.cost(torch.zeros(2, 5, 20, 30))
-    tensor([0., 0.])
+    >>> prior.cost(torch.zeros(2, 5, 20, 30)).tolist()
+    [0.0, 0.0]
     >>> prior.parameters_of(torch.zeros(2, 5, 20, 30)).length.mean().item()
     90.0
     """
