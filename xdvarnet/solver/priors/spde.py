@@ -117,7 +117,7 @@ class SPDEPrior(nn.Module, Prior):
     channels, parameter_channels : int
         Of a state, and those of them that are parameters.
     base : torch.nn.Parameter
-        Base fields, shape (1, 5, *knots).
+        Base fields, shape (1, 5, rows, columns) of the knots.
 
     Raises
     ------
