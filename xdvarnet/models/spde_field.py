@@ -1,7 +1,6 @@
 """A Gaussian field that solves a stochastic equation: samples, and exact posteriors."""
 
 import copy
-import itertools
 import logging
 import warnings
 
@@ -11,11 +10,10 @@ import xarray as xr
 from scipy import optimize
 
 from xdvarnet._random import RandomState, default_rng
-from xdvarnet.errors import InvalidInputError, InvalidTypeError, XdvarnetWarning, warn
+from xdvarnet.errors import InvalidInputError, XdvarnetWarning, warn
 from xdvarnet.grids.checks import (
     check_counts,
     check_dataset,
-    check_kind,
     check_known,
     check_members,
     check_regular,
@@ -24,9 +22,9 @@ from xdvarnet.grids.checks import (
     check_variable,
     units_factor,
 )
-from xdvarnet.grids.coords import find_axes, find_grid
+from xdvarnet.grids.coords import find_grid
 from xdvarnet.grids.history import add_history
-from xdvarnet.grids.internal import DIMS, check_mask_is_coordinate, to_internal
+from xdvarnet.grids.internal import DIMS, to_internal
 from xdvarnet.grids.labels import field_attributes, model_attributes
 from xdvarnet.grids.points import find_points
 from xdvarnet.models.background import Background, ObservedBackground, check_background
@@ -41,6 +39,15 @@ from xdvarnet.models.parameter_fields import (
     warn_if_apart,
 )
 from xdvarnet.models.spde_domain import Domain, extend, extended_mesh, margin_cells
+from xdvarnet.models.spde_observations import (
+    empty_map,
+    error_std,
+    gridded_cells,
+    label_map,
+    map_of_tracks,
+    observed_at_sea,
+    track_cells,
+)
 from xdvarnet.spde.chain import matern_chain
 from xdvarnet.spde.field import (
     Posterior,
@@ -51,8 +58,6 @@ from xdvarnet.spde.field import (
 )
 from xdvarnet.spde.iterative import IterativePosterior
 from xdvarnet.spde.mesh import Mesh
-from xdvarnet.tracks.bin import bin_tracks
-from xdvarnet.tracks.sample import check_calendars, wrap_longitude
 
 logger = logging.getLogger("xdvarnet")
 
@@ -283,12 +288,12 @@ class SPDEField:
         check_dataset(grid)
         check_counts({"members": members})
         units = {"units": self.variables[self._variable]}
-        template = _template(grid, self._variable, units)
+        template = empty_map(grid, self._variable, units)
         known = to_internal(template, self.variables)
         domain = self._domain(*(known[dim].values for dim in DIMS), known["sea"].values)
         drawn = domain.sample(members, default_rng(rng))
         drawn[:, :, ~known["sea"].values] = np.nan
-        array = _labelled(drawn, template[self._variable], self._variable)
+        array = label_map(drawn, template[self._variable], self._variable)
         result = array.to_dataset(name=self._variable)
         result.attrs = add_history(grid.attrs, f"sample of {self!r}")
         return result
@@ -354,7 +359,7 @@ class SPDEField:
         factor = units_factor(template, self.variables[name])
         result = xr.Dataset(attrs=model_attributes(observations.attrs, "condition", self))
         for kind, values in fields.items():
-            array = _labelled(np.where(sea, values / factor, np.nan), template, name)
+            array = label_map(np.where(sea, values / factor, np.nan), template, name)
             array.attrs = field_attributes(template, name, kind, self.variables[name])
             result[name if kind == "mean" else f"{name}_{kind}"] = array
         result[name].attrs["ancillary_variables"] = f"{name}_std"
@@ -551,17 +556,17 @@ class SPDEField:
         name = self._variable
         check_variable(observations, name)
         noise = self.noise if noise is None else noise
-        errors = _errors(noise, observations[name], self.variables[name])
-        on_grid = observations if grid is None else _grid_of(observations[[name]], grid, name)
+        errors = error_std(noise, observations[name], self.variables[name])
+        on_grid = observations if grid is None else map_of_tracks(observations[[name]], grid, name)
         known = to_internal(on_grid, self.variables)
         domain = self._domain(*(known[dim].values for dim in DIMS), known["sea"].values)
         if grid is None:
-            values, places, weights = _cells(known, name, domain)
+            values, places, weights = gridded_cells(known, name, domain)
             arranged = find_grid(on_grid).arrange(errors).values
-            errors = arranged[_seen(known, name)]
+            errors = arranged[observed_at_sea(known, name)]
         else:
             factor = units_factor(observations[name], self.variables[name])
-            values, places, weights, inside = _points(observations, name, known, domain)
+            values, places, weights, inside = track_cells(observations, name, known, domain)
             values = factor * values
             errors = find_points(observations).flatten(errors)[inside]
         if required and not values.size:
@@ -573,133 +578,3 @@ class SPDEField:
             warn("no observation; the result is the prior.")
         posterior = domain.condition(places, weights, values, errors)
         return domain, posterior, on_grid[name], known["sea"].values
-
-
-def _cells(
-    known: xr.Dataset, name: str, domain: Domain
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the values, the cells and the weights of gridded observations."""
-    seen = _seen(known, name)
-    places = domain.places(*np.nonzero(seen))[None]
-    return known[name].values[seen], places, np.ones(places.shape)
-
-
-def _seen(known: xr.Dataset, name: str) -> np.ndarray:
-    """Return where there is an observation at sea, shape (time, latitude, longitude)."""
-    return np.isfinite(known[name].values) & known["sea"].values
-
-
-def _grid_of(tracks: xr.Dataset, grid: xr.Dataset, name: str) -> xr.Dataset:
-    """Return a field on the days of `grid`, or on those of the tracks if it has none."""
-    check_dataset(grid)
-    if find_grid(grid, time=False).days is None:
-        return bin_tracks(tracks, grid)
-    check_calendars(grid[find_axes(grid).time], tracks[find_points(tracks).axes.time])
-    return _template(grid, name, tracks[name].attrs)
-
-
-def _points(
-    tracks: xr.Dataset, name: str, known: xr.Dataset, domain: Domain
-) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Return the values, the four cells and their weights of points, and which points count."""
-    points = find_points(tracks)
-    values = points.flatten(tracks[name]).astype(float)
-    axes = {
-        "time": points.days,
-        "latitude": points.latitude,
-        "longitude": wrap_longitude(points.longitude, float(known["longitude"][0]) - 1e-6),
-    }
-    place = {
-        dim: np.interp(at, known[dim].values, np.arange(known.sizes[dim]), np.nan, np.nan)
-        for dim, at in axes.items()
-        if dim != "time"
-    }
-    day = np.floor(points.days - float(known["time"][0]) + 0.5)
-    inside = np.isfinite(values + place["latitude"] + place["longitude"])
-    inside &= (day >= 0) & (day < known.sizes["time"])
-    row, column = (place[dim][inside] for dim in DIMS[1:])
-    south = np.minimum(row.astype(int), known.sizes["latitude"] - 2)
-    west = np.minimum(column.astype(int), known.sizes["longitude"] - 2)
-    sea = known["sea"].values
-    corners = []
-    for up, right in itertools.product((0, 1), (0, 1)):
-        weight = np.abs(1 - up - (row - south)) * np.abs(1 - right - (column - west))
-        corners.append((south + up, west + right, weight * sea[south + up, west + right]))
-    total = sum(weight for _, _, weight in corners)
-    at_sea = total > 0
-    places = [domain.places(day[inside].astype(int), r, c)[at_sea] for r, c, _ in corners]
-    weights = [(weight / np.where(at_sea, total, 1))[at_sea] for _, _, weight in corners]
-    inside[np.flatnonzero(inside)[~at_sea]] = False
-    return values[inside], np.stack(places), np.stack(weights), inside
-
-
-def _errors(
-    noise: float | np.ndarray | xr.DataArray, like: xr.DataArray, units: str
-) -> xr.DataArray:
-    """Return the standard deviations of the errors in `units`, of the shape of `like`."""
-    if isinstance(noise, xr.DataArray):
-        noise = _arranged(noise, like) * units_factor(noise.rename("noise"), units)
-    wanted = f"a number in {units}, or an array of numbers, one for each observation"
-    check_kind(not isinstance(noise, str | bytes | xr.Dataset), "noise", noise, wanted)
-    try:
-        values = np.asarray(noise, dtype=float)
-    except (TypeError, ValueError) as error:
-        raise InvalidTypeError(f"noise is {noise!r}; give {wanted}.") from error
-    if values.ndim and values.shape != like.shape:
-        raise InvalidInputError(
-            f"noise has the shape {values.shape} and the observations {like.shape}; give one "
-            "number, or one for each observation."
-        )
-    errors = xr.zeros_like(like, dtype=float) + values
-    wrong = ~(np.isfinite(errors) & (errors > 0)) & like.notnull()
-    if wrong.any():
-        raise InvalidInputError(
-            f"noise has {int(wrong.sum())} value(s) that are not positive and finite; it is a "
-            "standard deviation."
-        )
-    return errors
-
-
-def _arranged(noise: xr.DataArray, like: xr.DataArray) -> xr.DataArray:
-    """Return a noise for each observation with the dimensions in the order of the observations."""
-    if not noise.ndim:
-        return noise
-    if set(noise.dims) != set(like.dims):
-        raise InvalidInputError(
-            f"noise has the dimensions {noise.dims} and the observations {like.dims}; give one "
-            "number, or one for each observation."
-        )
-    try:
-        xr.align(noise, like, join="exact")
-    except ValueError as error:
-        raise InvalidInputError(
-            "noise has other coordinates than the observations; select the same cells or points, "
-            "in the same order."
-        ) from error
-    return noise.transpose(*like.dims)
-
-
-def _template(grid: xr.Dataset, name: str, attributes: dict) -> xr.Dataset:
-    """Return a field of zeros on a grid of which coordinates suffice."""
-    check_mask_is_coordinate(grid)
-    axes = find_grid(grid).axes.dims
-    zeros = xr.DataArray(
-        np.zeros([grid.sizes[dim] for dim in axes], np.float32),
-        {dim: grid[dim] for dim in axes} | ({"sea": grid["sea"]} if "sea" in grid.coords else {}),
-        axes,
-        attrs=attributes,
-    )
-    return zeros.to_dataset(name=name)
-
-
-def _labelled(values: np.ndarray, template: xr.DataArray, name: str) -> xr.DataArray:
-    """Return fields (..., time, latitude, longitude) in the order and with the labels of a grid."""
-    grid = find_grid(template)
-    extra = ["member"] * (values.ndim - len(DIMS))
-    array = xr.DataArray(values, dims=[*extra, *grid.axes.dims], name=name)
-    order = {
-        grid.axes.latitude: np.argsort(grid.latitude_order),
-        grid.axes.longitude: np.argsort(grid.longitude_order),
-    }
-    array = array.isel(order).transpose(*extra, *template.dims).assign_coords(template.coords)
-    return array.assign_attrs(template.attrs)
