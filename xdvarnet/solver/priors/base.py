@@ -6,8 +6,8 @@ import torch
 class Prior:
     """Base class of the priors of `xdvarnet.VariationalSolver`; a `torch.nn.Module` as well.
 
-    A prior defines `cost` and `gradient`. A plain module without them is the projection Phi of a
-    `xdvarnet.solver.priors.projection.ProjectionPrior`.
+    A prior defines `cost`, and its gradient follows. A plain module without one is the projection
+    Phi of a `xdvarnet.solver.priors.projection.ProjectionPrior`.
     """
 
     parameter_channels = 0
@@ -19,7 +19,11 @@ class Prior:
 
     def gradient(self, state: torch.Tensor, weight: torch.Tensor | float = 1.0) -> torch.Tensor:
         """Gradient of the cost by the state, times a weight; the state's shape."""
-        raise NotImplementedError
+        training = torch.is_grad_enabled()
+        with torch.inference_mode(False), torch.enable_grad():
+            point = state if state.requires_grad else state.detach().clone().requires_grad_()
+            (gradient,) = torch.autograd.grad(self.cost(point).sum(), point, create_graph=training)
+        return weight * gradient
 
     def precondition(self, gradient: torch.Tensor) -> torch.Tensor:
         """Turn the gradient of the whole cost into a direction; as it is by default."""

@@ -80,11 +80,3 @@ class OdePrior(nn.Module, Prior):
         """Cost of each sample, shape (batch,)."""
         residual = state[:, :, 1:] - self(state)
         return residual.square().flatten(1).sum(1) / state[0].numel()
-
-    def gradient(self, state: torch.Tensor, weight: torch.Tensor | float = 1.0) -> torch.Tensor:
-        """Gradient of the cost by the state, times a weight."""
-        training = torch.is_grad_enabled()
-        with torch.inference_mode(False), torch.enable_grad():
-            point = state if state.requires_grad else state.detach().clone().requires_grad_()
-            (gradient,) = torch.autograd.grad(self.cost(point).sum(), point, create_graph=training)
-        return weight * gradient

@@ -205,14 +205,6 @@ class SPDEPrior(nn.Module, Prior):
             quadratic = self.chain(state).quadratic(state[:, : self.days].double())
         return (quadratic / state[0].numel()).to(state.dtype)
 
-    def gradient(self, state: torch.Tensor, weight: torch.Tensor | float = 1.0) -> torch.Tensor:
-        """Gradient of the cost by the state and its parameters, times a weight."""
-        training = torch.is_grad_enabled()
-        with torch.inference_mode(False), torch.enable_grad():
-            point = state if state.requires_grad else state.detach().clone().requires_grad_()
-            (gradient,) = torch.autograd.grad(self.cost(point).sum(), point, create_graph=training)
-        return weight * gradient
-
     def precondition(self, gradient: torch.Tensor) -> torch.Tensor:
         """Multiply by half of n, and days by the covariance of the mean base parameters."""
         with torch.autocast(gradient.device.type, enabled=False), torch.no_grad():
