@@ -178,8 +178,8 @@ def test_the_fit_finds_the_parameters_that_drew_the_field():
         ({"noise": 0.0}, "noise=0.0"),
         ({"anisotropy": 0}, "anisotropy=0"),
         ({"angle": np.inf}, "angle=inf is not finite"),
-        ({"propagation": (0.1,)}, "an eastward and a northward velocity"),
-        ({"propagation": 0.1}, "propagation=0.1; give an eastward and a northward velocity"),
+        ({"advection": (0.1,)}, "an eastward and a northward velocity"),
+        ({"advection": 0.1}, "advection=0.1; give an eastward and a northward velocity"),
         ({"noise": TRUTH["ssh"]}, "is no number; give more than zero, in m"),
         ({"units": "parsnips"}, "parsnips"),
     ],
@@ -219,7 +219,7 @@ def maps(**ranges: tuple[float, float]) -> dict[str, xr.DataArray]:
 
 def test_a_map_of_one_value_is_that_number():
     """In other units, in another order and longitude convention too."""
-    numbers = {"anisotropy": 1.5, "angle": 30.0, "propagation": (0.02, 0.01)}
+    numbers = {"anisotropy": 1.5, "angle": 30.0, "advection": (0.02, 0.01)}
     uniform = maps(
         correlation_length=(90e3, 90e3), correlation_time=(5, 5), std=(0.05, 0.05),
         anisotropy=(1.5, 1.5), angle=(30.0, 30.0), east=(0.02, 0.02), north=(0.01, 0.01)
@@ -227,9 +227,9 @@ def test_a_map_of_one_value_is_that_number():
     uniform["correlation_length"].attrs["units"] = "m"
     turned = uniform["std"].isel(lat=slice(None, None, -1)).T
     uniform["std"] = turned.assign_coords(lon=turned["lon"] + 360)
-    propagation = (uniform.pop("east"), uniform.pop("north"))
+    advection = (uniform.pop("east"), uniform.pop("north"))
     expected = field(**numbers).condition(seen())
-    found = field(**uniform, propagation=propagation).condition(seen())
+    found = field(**uniform, advection=advection).condition(seen())
     xr.testing.assert_allclose(found.drop_attrs(), expected.drop_attrs(), atol=1e-6)
 
 
@@ -237,7 +237,7 @@ def test_the_standard_deviation_may_be_a_map():
     """Linear between its points, also where the field is not stationary in time."""
     std = maps(std=(0.02, 0.08))["std"]
     wanted = std.interp(lat=TRUTH["lat"], lon=TRUTH["lon"]).where(TRUTH["sea"])
-    for other in ({}, {"propagation": (0.05, 0.0)}):
+    for other in ({}, {"advection": (0.05, 0.0)}):
         with pytest.warns(XdvarnetWarning, match="no observation"):
             found = field(std=std, **other).condition(seen().where(False))["ssh_std"]
         for day in range(3):
@@ -493,3 +493,20 @@ def test_products_of_sparse_matrices_are_silent():
         "one = torch.eye(4).double().to_sparse(); one @ one"
     )
     subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_field_without_noise_samples_and_takes_the_noise_of_observations():
+    """What needs a noise and has none says so."""
+    without = field(noise=None)
+    assert "noise=None" in repr(without)
+    xr.testing.assert_equal(
+        without.sample(TRUTH, members=2, rng=0)["ssh"],
+        field().sample(TRUTH, members=2, rng=0)["ssh"],
+    )
+    given = without.condition(seen(), noise=0.01)
+    np.testing.assert_array_equal(given["ssh"], field(noise=0.01).condition(seen())["ssh"])
+    for ask in (without.condition, without.log_likelihood, without.fit):
+        with pytest.raises(InvalidInputError, match="this field has no noise"):
+            ask(seen())
+    with pytest.raises(InvalidInputError, match="this field has no noise"):
+        seen().dvarnet.reconstruct(without)

@@ -27,7 +27,7 @@ scales = {"correlation_length": "60 km", "correlation_time": "10 days", "std": 0
 fields = {
     "isotropic": SPDEField(**scales),
     "anisotropic": SPDEField(**scales, anisotropy=3.0, angle=30.0),
-    "propagating": SPDEField(**scales, propagation=(0.2, 0.0)),
+    "propagating": SPDEField(**scales, advection=(0.2, 0.0)),
 }
 shown = {"vmin": -0.2, "vmax": 0.2, "colorbar": False}
 figure, axes = plt.subplots(

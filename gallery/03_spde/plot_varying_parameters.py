@@ -43,7 +43,7 @@ field = SPDEField(
     noise=0.02,
     anisotropy=parameters["anisotropy"],
     angle=parameters["angle"],
-    propagation=(parameters["propagation"], 0.0),
+    advection=(parameters["propagation"], 0.0),
 )
 
 # %%

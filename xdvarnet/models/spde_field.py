@@ -105,16 +105,16 @@ class SPDEField:
         e-folding time at one place, such as ``"10 days"``; a number is in days.
     std : float or xarray.DataArray
         Standard deviation of the field, in `units`.
-    noise : float
+    noise : float, optional
         Standard deviation of the error of an observation, in `units`: of one cell and day in
-        `solve`, of one point in `condition`.
+        `solve`, of one point in `condition`. Samples of the prior need none.
     variable, units : str
         What the field is, and the units of `std` and `noise`.
     anisotropy : float or xarray.DataArray
         Correlation length along the axis over that across it.
     angle : float or xarray.DataArray
         Direction of the axis in degrees, counterclockwise from east.
-    propagation : tuple of float or xarray.DataArray
+    advection : tuple of float or xarray.DataArray
         Eastward and northward velocity in m/s at which features propagate (centimetres per second,
         not the current). The scheme adds the diffusion ``|m| spacing / 2 + m^2 day / 2``.
     background : Background, optional
@@ -170,12 +170,12 @@ class SPDEField:
         correlation_length: str | float | xr.DataArray,
         correlation_time: str | float | xr.DataArray,
         std: float | xr.DataArray,
-        noise: float,
+        noise: float | None = None,
         variable: str = "ssh",
         units: str = "m",
         anisotropy: float | xr.DataArray = 1.0,
         angle: float | xr.DataArray = 0.0,
-        propagation: tuple[float | xr.DataArray, float | xr.DataArray] = (0.0, 0.0),
+        advection: tuple[float | xr.DataArray, float | xr.DataArray] = (0.0, 0.0),
         background: Background | None = None,
         engine: str | None = None,
     ) -> None:
@@ -187,17 +187,17 @@ class SPDEField:
         )
         self.variables = {variable: check_units(units)}
         self.std = read_parameter(std, "std", units)
-        self.noise = read_number(noise, "noise", units)
+        self.noise = None if noise is None else read_number(noise, "noise", units)
         self.anisotropy = read_parameter(anisotropy, "anisotropy", "1")
         self.angle = read_parameter(angle, "angle", "degrees", positive=False)
         try:
-            east, north = propagation
+            east, north = advection
         except (TypeError, ValueError) as error:
             raise InvalidInputError(
-                f"propagation={propagation!r}; give an eastward and a northward velocity in m/s."
+                f"advection={advection!r}; give an eastward and a northward velocity in m/s."
             ) from error
-        self.propagation = tuple(
-            read_parameter(each, "propagation", "m/s", positive=False) for each in (east, north)
+        self.advection = tuple(
+            read_parameter(each, "advection", "m/s", positive=False) for each in (east, north)
         )
         if engine is not None:
             check_known(engine, ENGINES, "engine")
@@ -214,22 +214,31 @@ class SPDEField:
     def _parameters(self) -> tuple[Parameter, ...]:
         """All that may be maps."""
         lengths = (self.correlation_length, self.correlation_time)
-        return (*lengths, self.std, self.anisotropy, self.angle, *self.propagation)
+        return (*lengths, self.std, self.anisotropy, self.angle, *self.advection)
 
     def __repr__(self) -> str:
         described = {
-            name: describe_parameter(getattr(self, name))
-            for name in ("std", "noise", "anisotropy", "angle")
+            name: describe_parameter(getattr(self, name)) for name in ("std", "anisotropy", "angle")
         }
+        noise = None if self.noise is None else describe_parameter(self.noise)
         length, time = map(describe_parameter, (self.correlation_length, self.correlation_time))
-        propagation = ", ".join(map(describe_parameter, self.propagation))
+        advection = ", ".join(map(describe_parameter, self.advection))
         return (
             f"SPDEField(correlation_length='{length} km', correlation_time='{time} days', "
-            f"std={described['std']}, noise={described['noise']}, variable={self._variable!r}, "
+            f"std={described['std']}, noise={noise}, variable={self._variable!r}, "
             f"units={self.variables[self._variable]!r}, anisotropy={described['anisotropy']}, "
-            f"angle={described['angle']}, propagation=({propagation}), "
+            f"angle={described['angle']}, advection=({advection}), "
             f"background={self.background!r}, engine={self.engine!r})"
         )
+
+    def _known_noise(self) -> float:
+        if self.noise is None:
+            raise InvalidInputError(
+                f"this field has no noise, and observations have; give their standard deviation in "
+                f"{self.variables[self._variable]}: SPDEField(..., noise=0.02), or noise= of "
+                "`condition`."
+            )
+        return self.noise
 
     def solve(
         self,
@@ -253,7 +262,7 @@ class SPDEField:
         if not seen.any():
             warn("no observation; the result is the prior.")
         places = domain.places(*np.nonzero(seen))[None]
-        noise = np.full(places.shape[1], self.noise)
+        noise = np.full(places.shape[1], self._known_noise())
         posterior = domain.condition(places, np.ones(places.shape), values[seen], noise)
         mean, std, drawn = domain.describe(posterior, members, rng)
         name = self._variable
@@ -400,7 +409,7 @@ class SPDEField:
         """Return the field of greatest likelihood, found by a simplex search from this one.
 
         The correlation length and time, the standard deviation and the noise are sought; direction,
-        anisotropy and propagation stay as they are.
+        anisotropy and advection stay as they are.
 
         Parameters
         ----------
@@ -418,9 +427,10 @@ class SPDEField:
         ------
         InvalidInputError
             As `log_likelihood` does; if `trials` is no positive number; if one of the parameters
-            that are sought is a map.
+            that are sought is a map, or the noise is not there to start from.
         """
         check_counts({"trials": trials})
+        self._known_noise()
         maps = [name for name in FITTED if isinstance(getattr(self, name), xr.DataArray)]
         if maps:
             raise InvalidInputError(
@@ -475,7 +485,7 @@ class SPDEField:
         length, anisotropy = field(self.correlation_length), field(self.anisotropy)
         shortest = (length / torch.maximum(anisotropy, 1 / anisotropy).sqrt()).min()
         self._warn_of_scales(float(shortest), longest, mesh, margin)
-        east, north = (SECONDS * field(velocity) for velocity in self.propagation)
+        east, north = (SECONDS * field(velocity) for velocity in self.advection)
         std = field(self.std)
         chain = matern_chain(
             mesh,
@@ -555,7 +565,7 @@ class SPDEField:
         check_dataset(observations)
         name = self._variable
         check_variable(observations, name)
-        noise = self.noise if noise is None else noise
+        noise = self._known_noise() if noise is None else noise
         errors = error_std(noise, observations[name], self.variables[name])
         on_grid = observations if grid is None else map_of_tracks(observations[[name]], grid, name)
         known = to_internal(on_grid, self.variables)
