@@ -11,6 +11,7 @@ from xdvarnet.spde.engines import IndefiniteError
 from xdvarnet.spde.field import Prior, exact_memory, fits_exactly
 from xdvarnet.spde.mesh import Mesh
 from xdvarnet.spde.scales import TIME as TIME_ROOT
+from xdvarnet.spde.scales import spde_parameters, stationary_variance
 
 STEP = 15e3
 LENGTH, TIME, STD = 70e3, 6.0, 0.05
@@ -207,3 +208,32 @@ def test_memory_is_checked_before_it_is_taken(monkeypatch):
         field.factor()
     assert "precision" not in vars(field)
     assert exact_memory(5, 30, 80) == exact_memory(5, 80, 30)
+
+
+def variance_in_the_middle(spacing: float, step: float) -> float:
+    """Return the variance of S^-1 v, over that of the continuous equation, far from the edges."""
+    axes = [spacing * torch.arange(n) for n in (round(900e3 / spacing), round(960e3 / spacing))]
+    chain = matern_chain(Mesh.from_metres(*axes), 1, length=100e3, time=8.0, std=1.0, step=step)
+    variances = Prior(chain).factor().variances().view(chain.mesh.shape)
+    rows, columns = chain.mesh.shape
+    kappa, rate = spde_parameters(torch.tensor(100e3).double(), torch.tensor(8.0).double())
+    continuous = 1 / (16 * torch.pi * rate * kappa**4)
+    scale = chain.scale.flatten()[0]
+    return (variances[rows // 2, columns // 2] * scale**2 / continuous).item()
+
+
+def test_the_variance_converges_with_the_spacing_of_the_grid():
+    """At second order, to that of daily steps: six cells in a correlation length are 2 % away."""
+    kappa, rate = spde_parameters(torch.tensor(100e3).double(), torch.tensor(8.0).double())
+    wanted = (stationary_variance(kappa, rate, 1.0) * 16 * torch.pi * rate * kappa**4).item()
+    errors = [variance_in_the_middle(spacing, 1.0) / wanted - 1 for spacing in (60e3, 30e3, 15e3)]
+    assert errors[0] / errors[1] > 2.5 and errors[1] / errors[2] > 3.5
+    assert 0 < errors[2] < 0.02
+
+
+def test_the_variance_converges_with_the_time_step():
+    """At first order: halving a step that is short halves the change."""
+    found = np.array([variance_in_the_middle(30e3, step) for step in (0.4, 0.2, 0.1, 0.05)])
+    changes = np.diff(found)
+    assert (changes > 0).all()
+    np.testing.assert_allclose(changes[:-1] / changes[1:], 2, atol=0.1)
