@@ -45,10 +45,12 @@ def test_the_variance_is_one_everywhere_also_beside_coasts():
     """Exactly: the covariance is W W^T, W being what colours noise."""
     given = observations()
     field = UnitField.on(given, 70.0, 3.0)
-    rows, columns = field.chain.mesh.shape
+    rows, columns = field.domain.prior.chain.mesh.shape
     size = 4 * rows * columns
-    colours = field.chain.colour(torch.eye(size, dtype=torch.float64).view(size, 4, rows, columns))
-    south, west = field.margin
+    colours = field.domain.prior.chain.colour(
+        torch.eye(size, dtype=torch.float64).view(size, 4, rows, columns)
+    )
+    south, west = field.domain.margin
     variances = colours.square().sum(0)[:, south : south + 6, west : west + 9]
     np.testing.assert_allclose(variances[:, given.sea], 1, rtol=1e-8)
     assert south > 0

@@ -395,7 +395,6 @@ if __name__ == "__main__":
     log.info("exact: %.4f", mean_square(exact, test).mean())
     models = {kind: trained(kind) for kind in ("spde", "plain")}
     own = {name: analyse(model, test) for name, model in models.items()}
-    own = {name: analyse(model, test) for name, model in models.items()}
     prior = models["spde"].prior
     prior.load_state_dict(kept("refined", lambda: refined(prior)))
     with torch.no_grad():

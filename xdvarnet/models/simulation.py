@@ -13,8 +13,9 @@ from xdvarnet.grids.checks import check_times
 from xdvarnet.models.base import Fields, Observations, Reconstructor, without_ensemble
 from xdvarnet.models.domain import analyse
 from xdvarnet.models.residual import ErrorProcess
-from xdvarnet.models.spde_domain import extended_mesh
-from xdvarnet.spde.chain import Chain, matern_chain
+from xdvarnet.models.spde_domain import Domain, extended_mesh
+from xdvarnet.spde.chain import matern_chain
+from xdvarnet.spde.field import Prior
 
 MARGIN = 1.0
 """Width of the margin around a domain, in correlation lengths; the variance needs none."""
@@ -26,17 +27,11 @@ class UnitField:
 
     Attributes
     ----------
-    chain : Chain
-        With a margin on all sides.
-    margin : tuple of int
-        Its rows and columns.
-    shape : tuple of int
-        Days, latitudes and longitudes of the domain.
+    domain : Domain
+        The field, with a margin on all sides.
     """
 
-    chain: Chain
-    margin: tuple[int, int]
-    shape: tuple[int, int, int]
+    domain: Domain
 
     @classmethod
     def on(cls, observations: Observations, length: float, time: float) -> "UnitField":
@@ -51,20 +46,18 @@ class UnitField:
         latitude, longitude = observations.latitude, observations.longitude
         mesh, margin = extended_mesh(latitude, longitude, observations.sea, 1e3 * MARGIN * length)
         chain = matern_chain(mesh, observations.days.size, length=1e3 * length, time=time, std=1.0)
-        return cls(chain.normalise(1.0), margin, observations.shape)
+        return cls(Domain(Prior(chain.normalise(1.0)), observations.shape, margin))
 
     @property
     def memory(self) -> int:
         """Bytes of the noise of one member."""
-        rows, columns = self.chain.mesh.shape
-        return 8 * self.shape[0] * rows * columns
+        return 8 * self.domain.prior.unknowns
 
     def draw(self, generators: list[torch.Generator]) -> np.ndarray:
         """Draw a member from each generator, shape (member, time, latitude, longitude)."""
-        white = torch.cat([self.chain.white(1, generator) for generator in generators])
-        (_, rows, columns), (south, west) = self.shape, self.margin
-        whole = self.chain.colour(white)
-        return whole[..., south : south + rows, west : west + columns].numpy().astype(np.float32)
+        chain = self.domain.prior.chain
+        white = torch.cat([chain.white(1, generator) for generator in generators])
+        return self.domain.crop(chain.colour(white).flatten(1))
 
 
 class Simulation:

@@ -6,13 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from xdvarnet.errors import InvalidInputError
+from xdvarnet.grids.checks import check_members
 from xdvarnet.spde.field import Posterior, Prior
 from xdvarnet.spde.iterative import CHUNK, IterativePosterior
 from xdvarnet.spde.mesh import Mesh
-
-LEAST_MEMBERS = 2
-"""An ensemble has a spread from two members on."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +89,7 @@ class Domain:
         InvalidInputError
             If fewer than two members are asked for.
         """
-        if members is not None and members < LEAST_MEMBERS:
-            raise InvalidInputError(f"members={members}; an ensemble has two members or more.")
+        check_members(members, return_members=False)
         mean, std, drawn = posterior.describe(members, torch_generator(rng))
         return self.crop(mean), self.crop(std), None if members is None else self.crop(drawn)
 

@@ -10,6 +10,7 @@ observation operator :math:`G = R^{-1/2} H W`, the posterior precision of the wh
 observations and the spectrum of :math:`I + G^T G`.
 """
 
+import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ import torch
 
 from xdvarnet.errors import warn
 from xdvarnet.spde.chain import Chain
+
+logger = logging.getLogger("xdvarnet")
 
 LEAST_DRAWS = 100
 """Draws that a standard deviation is estimated from, at least: to 1 / sqrt(200) = 7 %."""
@@ -83,6 +86,7 @@ class IterativePosterior:
         weights, residual, done = block_conjugate_gradients(
             self._multiply, (rights / self.noise).T, self._allowed, self.iterations
         )
+        logger.info("%d iterations for the mean and %d draws", done, count)
         if residual > self._allowed:
             warn(
                 f"after {done} iterations the error of a field is up to "
