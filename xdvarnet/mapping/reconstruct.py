@@ -17,6 +17,7 @@ from xdvarnet.grids.coords import Grid, find_grid
 from xdvarnet.grids.internal import DIMS, to_internal
 from xdvarnet.grids.labels import field_attributes, model_attributes
 from xdvarnet.mapping.lazy import analyse_lazily, check_observed
+from xdvarnet.mapping.series import reconstruct_series
 from xdvarnet.models.base import (
     Analysis,
     Observations,
@@ -25,6 +26,7 @@ from xdvarnet.models.base import (
     ensemble_of,
 )
 from xdvarnet.models.domain import analyse
+from xdvarnet.models.series import SeriesReconstructor
 from xdvarnet.patches.cover import cover
 
 SPACING_TOLERANCE = 0.1
@@ -36,7 +38,7 @@ LATITUDE_MARGIN = 10.0
 
 def reconstruct(
     dataset: xr.Dataset,
-    model: Reconstructor,
+    model: Reconstructor | SeriesReconstructor,
     *,
     members: int | None = None,
     return_members: bool = False,
@@ -55,9 +57,11 @@ def reconstruct(
         convert, NaN where unobserved. A boolean coordinate ``sea`` (latitude, longitude) tells land
         from unobserved sea: values on land are not used. Without it all cells are mapped. dask
         arrays stay lazy: one task for each chunk of days, values being checked when they are
-        computed.
-    model : Reconstructor
-        Such as ``load_model("med-ssh")`` or ``OptimalInterpolation(...)``.
+        computed. A model of series takes ``state`` (sample, time, component) instead, with any
+        number of dimensions for the samples and the times in the model's unit.
+    model : Reconstructor or SeriesReconstructor
+        Such as ``load_model("med-ssh")`` or ``OptimalInterpolation(...)``; or, for series,
+        ``load_model("lorenz63")`` or ``StrongFourDVar(...)``.
     members : int, optional
         Number of members of the ensemble, for a model that has one: `SPDEField`, or any that
         `xdvarnet.calibrate` has given one. They are drawn over the whole domain at once.
@@ -101,9 +105,13 @@ def reconstruct(
     >>> maps = xdvarnet.reconstruct(obs, xdvarnet.load_model("med-ssh"))
     """
     check_dataset(dataset)
-    _check_model(model)
     check_members(members, return_members)
     generator = default_rng(rng)
+    if isinstance(model, SeriesReconstructor) and not isinstance(model, type):
+        return reconstruct_series(
+            dataset, model, members=members, return_members=return_members, rng=generator
+        )
+    _check_model(model)
     for name in model.variables:
         check_variable(dataset, name)
     grid = find_grid(dataset)

@@ -1,0 +1,105 @@
+"""Reconstruction of series: dimensions, samples, order, members, and what is refused."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import xdvarnet
+from xdvarnet.datasets import lorenz63, observe_series
+from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError
+from xdvarnet.models.climatology import Climatology
+from xdvarnet.models.series import SeriesAnalysis
+
+
+class Filled:
+    """Observations where there are some, elsewhere the number of the sample."""
+
+    def solve_series(self, observations, *, members=None, rng=None):
+        values = observations.values
+        number = np.arange(len(values))[:, None, None]
+        mean = np.where(np.isfinite(values), values, number)
+        if members is None:
+            return SeriesAnalysis(mean)
+        draws = mean + rng.standard_normal((members, *mean.shape))
+        return SeriesAnalysis(mean, draws.std(0), draws)
+
+    def __repr__(self):
+        return "Filled()"
+
+
+@pytest.fixture(scope="module")
+def observed():
+    truth = lorenz63("test", samples=6, steps=9)
+    return observe_series(truth, every=4, components=["x", "z"], noise=0.5, rng=0)
+
+
+def test_observations_stay_and_the_rest_is_filled(observed):
+    found = xdvarnet.reconstruct(observed, Filled())
+    assert found["state"].dims == ("sample", "time", "component")
+    xr.testing.assert_equal(found["state"].where(observed["state"].notnull()), observed["state"])
+    assert (found["state"].isel(sample=3, time=1) == 3).all()
+    assert found.attrs["xdvarnet_model"] == "Filled()"
+
+
+def test_order_dtype_and_coordinates_are_those_of_the_input(observed):
+    other = observed.transpose("component", "sample", "time").astype("float32")
+    found = other.dvarnet.reconstruct(Filled())["state"]
+    assert found.dims == ("component", "sample", "time")
+    assert found.dtype == np.float32
+    xr.testing.assert_allclose(
+        found, xdvarnet.reconstruct(observed, Filled())["state"].transpose(*found.dims)
+    )
+    xr.testing.assert_equal(found["time"], observed["time"])
+
+
+def test_samples_may_have_any_dimensions_or_none(observed):
+    pairs = observed.coarsen(sample=2).construct(sample=("case", "draw"))
+    found = xdvarnet.reconstruct(pairs, Filled())["state"]
+    assert dict(found.sizes) == {"case": 3, "draw": 2, "time": 9, "component": 3}
+    assert (found.isel(case=2, draw=1, time=1) == 5).all()
+    single = xdvarnet.reconstruct(observed.isel(sample=4), Filled())["state"]
+    assert single.dims == ("time", "component")
+
+
+def test_members_come_first(observed):
+    found = xdvarnet.reconstruct(observed, Filled(), members=7, return_members=True, rng=0)
+    assert found["state_members"].dims == ("member", "sample", "time", "component")
+    xr.testing.assert_allclose(found["state_std"], found["state_members"].std("member"))
+    again = xdvarnet.reconstruct(observed, Filled(), members=7, return_members=True, rng=0)
+    xr.testing.assert_identical(found["state_members"], again["state_members"])
+
+
+def test_what_is_refused(observed):
+    cases = [
+        (observed.rename(state="x"), UnknownNameError, "no variable 'state'"),
+        (observed.isel(component=0), InvalidInputError, "dimensions time and component"),
+        (observed.where(False), InvalidInputError, "all observations are missing"),
+        (observed.isel(time=[0, 1, 5]), InvalidInputError, "even steps"),
+        (observed.isel(time=[0]), InvalidInputError, "too short"),
+        (observed.drop_vars("time"), InvalidInputError, "no coordinate 'time'"),
+        (observed.chunk(sample=2), InvalidInputError, "held by dask"),
+        (observed.fillna(np.inf), InvalidInputError, "infinite"),
+        (observed["state"], InvalidTypeError, "Dataset"),
+    ]
+    for dataset, error, message in cases:
+        with pytest.raises(error, match=message):
+            xdvarnet.reconstruct(dataset, Filled())
+
+
+def test_samples_without_observation_are_counted(observed):
+    emptied = observed.where(xr.DataArray(np.arange(6) != 2, dims="sample"))
+    with pytest.warns(xdvarnet.XdvarnetWarning, match="1 of 6 samples"):
+        xdvarnet.reconstruct(emptied, Filled())
+
+
+def test_climatology_is_that_of_the_states():
+    truth = lorenz63("test", samples=40)
+    found = Climatology.from_series(truth)
+    states = truth["state"].values.reshape(-1, 3)
+    np.testing.assert_allclose(found.mean, states.mean(0))
+    drawn = found.draw(200_000, np.random.default_rng(0))
+    np.testing.assert_allclose(np.cov(drawn.T), np.cov(states.T), atol=1.2)
+    with pytest.raises(InvalidInputError, match="complete states"):
+        Climatology.from_series(truth.where(truth["component"] == "x"))
+    with pytest.raises(InvalidInputError, match="positive definite"):
+        Climatology(np.zeros(2), np.ones((2, 2)))

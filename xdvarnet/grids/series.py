@@ -1,0 +1,124 @@
+"""Series of a dynamical model: find their dimensions, check them, give results the same form."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from xdvarnet.errors import InvalidInputError, UnknownNameError
+from xdvarnet.grids.checks import check_dataset
+
+STATE = "state"
+"""Name of the variable of a series."""
+
+CORE = ("time", "component")
+"""Dimensions that a series has; all others count samples."""
+
+EVEN = 1e-6
+"""Relative departure of a time step from the mean one that is accepted."""
+
+
+@dataclass(frozen=True)
+class Series:
+    """Series as arrays, and the way back to their Dataset.
+
+    Attributes
+    ----------
+    values : numpy.ndarray
+        Shape (sample, time, component), float64; NaN where unobserved.
+    times : numpy.ndarray
+        In the model's unit, increasing and evenly spaced, shape (time,).
+    ordered : xarray.DataArray
+        The variable, with time and component as its last dimensions.
+    like : xarray.DataArray
+        The variable as it was given.
+    """
+
+    values: np.ndarray
+    times: np.ndarray
+    ordered: xr.DataArray
+    like: xr.DataArray
+
+    @property
+    def dt(self) -> float:
+        """Time step."""
+        return float(self.times[-1] - self.times[0]) / (self.times.size - 1)
+
+    def restore(self, values: np.ndarray) -> xr.DataArray:
+        """Give values (..., sample, time, component) the order, coordinates and dtype of the input.
+
+        A dimension before these three is called ``member``.
+        """
+        shape, dims, order = self.ordered.shape, self.ordered.dims, self.like.dims
+        if values.ndim > self.values.ndim:
+            shape, dims = (len(values), *shape), ("member", *dims)
+            order = ("member", *order)
+        field = xr.DataArray(values.reshape(shape), dims=dims, coords=self.ordered.coords)
+        return field.transpose(*order).astype(self.like.dtype)
+
+
+def find_series(dataset: xr.Dataset) -> Series:
+    """Find the series of a Dataset.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        With ``state``, which has the dimensions ``time`` and ``component`` in any order, and any
+        others, which count samples; and the coordinate ``time``, evenly spaced numbers in the
+        model's unit.
+
+    Raises
+    ------
+    InvalidTypeError
+        If it is no Dataset.
+    UnknownNameError
+        If there is no ``state``.
+    InvalidInputError
+        If ``state`` lacks a dimension, has no sample or infinite values, is held by dask, or its
+        times are not as above.
+    """
+    check_dataset(dataset)
+    if STATE not in dataset:
+        raise UnknownNameError(
+            f"this model takes series, and the dataset has no variable 'state'; it has "
+            f"{list(dataset.data_vars)}. Rename yours with dataset.rename(...)."
+        )
+    like = dataset[STATE]
+    missing = set(CORE) - set(like.dims)
+    if missing:
+        raise InvalidInputError(
+            f"state needs the dimensions time and component; it has {tuple(like.dims)}."
+        )
+    if like.chunks:
+        raise InvalidInputError("state is held by dask; load it first with dataset.load().")
+    if not np.issubdtype(like.dtype, np.floating) or like.size == 0:
+        raise InvalidInputError(
+            f"state has the dtype {like.dtype} and the shape {like.shape}; give floating numbers, "
+            "NaN where nothing was observed, of one sample at least."
+        )
+    ordered = like.transpose(..., *CORE)
+    values = ordered.values.astype(float).reshape(-1, *ordered.shape[-2:])
+    if np.isinf(values).any():
+        raise InvalidInputError("state has infinite values; unobserved ones are NaN.")
+    return Series(values, _find_times(like), ordered, like)
+
+
+def _find_times(state: xr.DataArray) -> np.ndarray:
+    if "time" not in state.coords:
+        raise InvalidInputError("state has no coordinate 'time', in the model's unit of time.")
+    times = state["time"].values
+    if not np.issubdtype(times.dtype, np.number):
+        raise InvalidInputError(
+            f"time has the dtype {times.dtype}; the times of a series are numbers in the model's "
+            "unit, such as 0.01 * np.arange(200)."
+        )
+    times = times.astype(float)
+    if times.size < 2:
+        raise InvalidInputError(f"a series of {times.size} time is too short; give two at least.")
+    steps = np.diff(times)
+    if not (steps > 0).all() or np.abs(steps / steps.mean() - 1).max() > EVEN:
+        raise InvalidInputError(
+            f"times should increase by even steps; they go from {steps.min():g} to "
+            f"{steps.max():g}. Reindex the series on even times, NaN where nothing was observed."
+        )
+    return times
