@@ -11,11 +11,12 @@ import torch
 from torch import nn
 
 from xdvarnet.errors import InvalidInputError, ModelFileError
+from xdvarnet.solver.batch import Batch
 from xdvarnet.solver.losses import ReconstructionLoss
 from xdvarnet.solver.observation import Data, MaskedObservation
 from xdvarnet.solver.priors.bilinear import BilinearAutoencoder
 from xdvarnet.solver.steps import ConvLSTMStep
-from xdvarnet.solver.training import Batch, Epoch, train
+from xdvarnet.solver.training import Epoch, train
 from xdvarnet.solver.variational import VariationalSolver
 
 CHANNELS, SIZE, STEPS, LEARNING_RATE = 3, (7, 10), 4, 0.03

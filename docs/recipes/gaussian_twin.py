@@ -30,12 +30,13 @@ from xdvarnet.metrics.calibration import (
     rank_histogram,
     spread_skill_ratio,
 )
+from xdvarnet.solver.batch import Batch
 from xdvarnet.solver.losses import ReconstructionLoss
 from xdvarnet.solver.observation import Data, MaskedObservation
 from xdvarnet.solver.priors.bilinear import BilinearAutoencoder
 from xdvarnet.solver.priors.spde import SPDEPrior
 from xdvarnet.solver.steps import ConvLSTMStep
-from xdvarnet.solver.training import Batch, train
+from xdvarnet.solver.training import train
 from xdvarnet.solver.variational import VariationalSolver
 from xdvarnet.spde.chain import Chain, matern_chain
 from xdvarnet.spde.cosine import CosineCovariance

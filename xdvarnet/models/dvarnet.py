@@ -3,7 +3,6 @@
 import copy
 import dataclasses
 import html
-import importlib.metadata
 import logging
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,7 +26,6 @@ from xdvarnet.models.base import (
     no_members,
 )
 from xdvarnet.models.calibrating import calibrate
-from xdvarnet.models.description import describe
 from xdvarnet.models.draws import Augmentation, Draw, stack
 from xdvarnet.models.ensembles import Ensemble
 from xdvarnet.models.fitting import (
@@ -44,18 +42,16 @@ from xdvarnet.models.learning import Schedule, learn
 from xdvarnet.models.normalize import Normalizer
 from xdvarnet.models.passes import RemovedPasses, check_share, check_tracks, split_passes
 from xdvarnet.models.spde_parameters import estimate_parameters
-from xdvarnet.models.storage import write
+from xdvarnet.models.weights import save_model
 from xdvarnet.observing.system import ObservingSystem
 from xdvarnet.patches.cover import Window
+from xdvarnet.solver.batch import Batch
 from xdvarnet.solver.losses import ReconstructionLoss
 from xdvarnet.solver.observation import Data
-from xdvarnet.solver.training import Batch, Epoch, autocast
+from xdvarnet.solver.training import Epoch, autocast
 from xdvarnet.solver.variational import VariationalSolver
 
 logger = logging.getLogger("xdvarnet")
-
-WEIGHTS = "solver."
-"""What the names of a solver's weights begin with in a model file."""
 
 MARGIN = 4
 """Cells at the borders of a training window that are left out of the loss."""
@@ -735,16 +731,7 @@ class DVarNet:
         path : str or pathlib.Path
             Read again by ``load_model(path)``. The device is not stored.
         """
-        arrays: dict[str, np.ndarray] = {}
-        description = {
-            "xdvarnet_version": importlib.metadata.version("xdvarnet"),
-            "model": describe(self.with_options(device="cpu"), arrays),
-        }
-        weights = {
-            WEIGHTS + name: tensor.detach().cpu().numpy()
-            for name, tensor in self.solver.state_dict().items()
-        }
-        write(path, description, {**arrays, **weights})
+        save_model(self.with_options(device="cpu"), path)
 
     def batch(self, windows: Sequence[Draw]) -> Batch:
         """Return what one step of a training sees of these windows, normalised."""

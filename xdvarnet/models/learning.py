@@ -17,8 +17,9 @@ from xdvarnet.models.base import Reconstructor
 from xdvarnet.models.draws import Augmentation, Draw
 from xdvarnet.models.fitting import DrawPool, Validation, lasting_repr
 from xdvarnet.patches.cover import Window
+from xdvarnet.solver.batch import Batch
 from xdvarnet.solver.losses import ReconstructionLoss
-from xdvarnet.solver.training import Batch, Epoch, train
+from xdvarnet.solver.training import Epoch, train
 from xdvarnet.solver.variational import VariationalSolver
 
 logger = logging.getLogger("xdvarnet")

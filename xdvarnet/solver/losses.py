@@ -1,8 +1,22 @@
-"""Losses of supervised training."""
+"""Losses of a training: with the truth, without it, and with the priors of both."""
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import torch
+from torch import nn
+
+from xdvarnet.solver.batch import Batch
+from xdvarnet.solver.observation import Data
+from xdvarnet.solver.priors.projection import as_prior
+
+
+class Loss(Protocol):
+    """What a training minimises."""
+
+    def evaluate(self, network: nn.Module, batch: Batch) -> torch.Tensor:
+        """Mean loss of a batch, with a graph to the parameters of the network."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -16,7 +30,8 @@ class ReconstructionLoss:
 
     where <> is the mean over sea with the weights of the days, and grad is the difference between
     neighbouring sea cells. The prior term teaches the projection Phi on both the analysis x and the
-    truth t (Fablet et al. 2021, doi 10.1029/2021MS002572, eq. 12).
+    truth t (Fablet et al. 2021, doi 10.1029/2021MS002572, eq. 12); with ``gradient=0, prior=0`` the
+    loss is the plain supervised one. Only a solver with a prior can have a prior term.
 
     Attributes
     ----------
@@ -27,6 +42,15 @@ class ReconstructionLoss:
     field: float = 1.0
     gradient: float = 5.0
     prior: float = 0.02
+
+    def evaluate(self, network: nn.Module, batch: Batch) -> torch.Tensor:
+        """Mean loss of the analyses of a batch."""
+        state = network(batch.state, batch.data, batch.context)
+        if self.prior:
+            prior_cost = network.training_cost(state, batch.truth)
+        else:
+            prior_cost = state.new_zeros(len(state))
+        return self(state[:, : batch.truth.shape[1]], batch.truth, batch.weights, prior_cost)
 
     def __call__(
         self,
@@ -54,6 +78,54 @@ class ReconstructionLoss:
             both = torch.minimum(weights.narrow(dim, 0, length), weights.narrow(dim, 1, length))
             loss = loss + self.gradient * _mean(error.diff(dim=dim).square(), both)
         return loss
+
+
+@dataclass(frozen=True, eq=False)
+class VariationalLoss:
+    """The variational cost of the analysis: a training without truth.
+
+    The loss is the mean over the batch of ::
+
+        observation |mask (x - y)|^2 / n + weight J_p(x)
+
+    with the cost J_p of the prior, n the number of cells of a sample, and weights that a training
+    does not change (Fablet et al. 2021, doi 10.1029/2021MS002572, eq. 11; theirs are 0.01 and 1,
+    the defaults). To learn the prior too by this loss has a trivial solution: freeze its
+    parameters.
+
+    Attributes
+    ----------
+    prior : torch.nn.Module, optional
+        A prior, or its projection; without one, the observations alone count, which is a
+        strong-constraint 4DVar for a network that integrates a model.
+    observation, weight : float
+        Weights of the two terms.
+    """
+
+    prior: nn.Module | None
+    observation: float = 0.01
+    weight: float = 1.0
+
+    def evaluate(self, network: nn.Module, batch: Batch) -> torch.Tensor:
+        """Mean loss of the analyses of a batch; its truth is not used."""
+        state = network(batch.state, batch.data, batch.context)
+        loss = self.observation * misfit(state, batch.data[0]).mean()
+        if self.prior is not None:
+            loss = loss + self.weight * as_prior(self.prior).cost(state).mean()
+        return loss
+
+
+class PriorLoss:
+    """The prior's cost of the truth: a training of the prior of a solver, before that of all."""
+
+    def evaluate(self, network: nn.Module, batch: Batch) -> torch.Tensor:
+        """Mean cost of the truth of a batch."""
+        return network.prior_cost(batch.truth).mean()
+
+
+def misfit(state: torch.Tensor, data: Data) -> torch.Tensor:
+    """Squared misfit to the observations over the number of cells, of each sample; (batch,)."""
+    return (data.mask * (state - data.values)).square().flatten(1).mean(1)
 
 
 def _mean(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:

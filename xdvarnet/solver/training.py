@@ -3,7 +3,7 @@
 import logging
 import math
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,47 +15,13 @@ from torch.optim.swa_utils import AveragedModel
 from tqdm.auto import tqdm
 
 from xdvarnet.errors import InvalidInputError, ModelFileError
-from xdvarnet.solver.losses import ReconstructionLoss
-from xdvarnet.solver.observation import Data
-from xdvarnet.solver.variational import VariationalSolver
+from xdvarnet.solver.batch import Batch
+from xdvarnet.solver.losses import Loss
 
 logger = logging.getLogger("xdvarnet.training")
 
 AVERAGING = 0.995
 """Weight of the past in the running average of the weights, at each step but the first ones."""
-
-
-@dataclass(frozen=True)
-class Batch:
-    """Samples of one optimisation step.
-
-    Attributes
-    ----------
-    state, truth : torch.Tensor
-        First guess and truth, shape (batch, channels, latitude, longitude).
-    data : sequence of Data
-        One for each observation term.
-    context : torch.Tensor
-        Shape (batch, context, latitude, longitude).
-    weights : torch.Tensor
-        Weights of the cells in the loss, zero on land and where there is no truth.
-    """
-
-    state: torch.Tensor
-    truth: torch.Tensor
-    data: Sequence[Data]
-    context: torch.Tensor
-    weights: torch.Tensor
-
-    def to(self, device: str) -> "Batch":
-        """Copy to a device."""
-        return Batch(
-            self.state.to(device),
-            self.truth.to(device),
-            [Data(part.values.to(device), part.mask.to(device)) for part in self.data],
-            self.context.to(device),
-            self.weights.to(device),
-        )
 
 
 @dataclass(frozen=True)
@@ -76,14 +42,14 @@ def autocast(device: str, precision: str) -> torch.autocast | nullcontext:
 
 
 def train(
-    solver: VariationalSolver,
+    solver: nn.Module,
     batches: Callable[[int], Iterable[Batch]],
     validate: Callable[[], float],
     *,
     epochs: int,
     steps_per_epoch: int,
     learning_rate: float,
-    loss: ReconstructionLoss,
+    loss: Loss,
     device: str,
     precision: str,
     clip: float = 1.0,
@@ -101,8 +67,9 @@ def train(
 
     Parameters
     ----------
-    solver : VariationalSolver
-        Trained in place.
+    solver : torch.nn.Module
+        Network from a first guess to an analysis, such as a `xdvarnet.VariationalSolver`; trained
+        in place.
     batches : callable
         From the number of an epoch to its batches; the same number gives the same batches.
     validate : callable
@@ -110,9 +77,9 @@ def train(
     epochs, steps_per_epoch : int
         Length of the training; `steps_per_epoch` sets the schedule.
     learning_rate : float
-        At the start; the prior learns at half of it. It rises over the first epoch and falls to
-        1 % as a cosine.
-    loss : ReconstructionLoss
+        At the start; the attribute ``prior`` of the solver, where it has one, learns at half of
+        it. It rises over the first epoch and falls to 1 % as a cosine.
+    loss : Loss
         What is minimised.
     device, precision : str
         Where and how convolutions run.
@@ -172,7 +139,8 @@ def train(
             losses = []
             for batch in batches(epoch):
                 optimiser.zero_grad()
-                value = _loss(solver, batch.to(device), loss, device, precision)
+                with autocast(device, precision):
+                    value = loss.evaluate(solver, batch.to(device))
                 value.backward()
                 torch.nn.utils.clip_grad_norm_(solver.parameters(), clip)
                 optimiser.step()
@@ -233,9 +201,9 @@ def _copy(module: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def _optimiser(
-    solver: VariationalSolver, learning_rate: float, steps_per_epoch: int, epochs: int
+    solver: nn.Module, learning_rate: float, steps_per_epoch: int, epochs: int
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    prior = list(solver.prior.parameters())
+    prior = list(solver.prior.parameters()) if hasattr(solver, "prior") else []
     others = [p for p in solver.parameters() if not any(p is q for q in prior)]
     optimiser = torch.optim.Adam(
         [
@@ -249,15 +217,6 @@ def _optimiser(
         return min(1, (step + 1) / steps_per_epoch) * (0.505 + 0.495 * cosine)
 
     return optimiser, torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
-
-
-def _loss(
-    solver: VariationalSolver, batch: Batch, loss: ReconstructionLoss, device: str, precision: str
-) -> torch.Tensor:
-    with autocast(device, precision):
-        state = solver(batch.state, batch.data, batch.context)
-        prior_cost = solver.training_cost(state, batch.truth)
-    return loss(state[:, : batch.truth.shape[1]], batch.truth, batch.weights, prior_cost)
 
 
 def _resume(

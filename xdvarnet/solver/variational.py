@@ -1,6 +1,7 @@
 """The variational solver: a learned descent of a learned cost."""
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -36,7 +37,8 @@ class VariationalSolver(nn.Module):
     observations : torch.nn.Module or sequence of torch.nn.Module
         Observation terms with methods ``cost`` and ``gradient``.
     step : torch.nn.Module
-        Called as ``update, memory = step(gradient, context, memory)``.
+        Called as ``update, memory = step(gradient, context, memory)``. One with a true attribute
+        ``sees_state`` is given the state as the last channels of the context.
     iterations : int
         Number of iterations K, at least 1.
 
@@ -108,6 +110,11 @@ class VariationalSolver(nn.Module):
             gradient = gradient + weight * term.gradient(state, part)
         return gradient
 
+    @property
+    def context(self) -> int:
+        """Number of channels of the context that the step takes."""
+        return getattr(self.step, "context", 0)
+
     def forward(
         self, state: torch.Tensor, data: Sequence[Data], context: torch.Tensor | None = None
     ) -> torch.Tensor:
@@ -133,8 +140,15 @@ class VariationalSolver(nn.Module):
             If the channels of the state or of the context are not those of the prior and the step
             (where these say theirs), or the data are not one for each observation term.
         """
+        return deque(self.iterates(state, data, context), maxlen=1).pop()
+
+    def iterates(
+        self, state: torch.Tensor, data: Sequence[Data], context: torch.Tensor | None = None
+    ) -> Iterator[torch.Tensor]:
+        """Yield the state after each iteration, from the arguments of `forward`."""
         self._check(state, data, context)
         prior = as_prior(self.prior)
+        sees_state = getattr(self.step, "sees_state", False)
         memory: Any = None
         scale = None
         for k in range(self.iterations):
@@ -143,10 +157,11 @@ class VariationalSolver(nn.Module):
                 square = gradient.square().mean((1, 2, 3), keepdim=True)
                 scale = square.clamp_min(1e-30).sqrt() + 1e-12  # sqrt has no derivative at zero
             gradient = gradient / scale
-            update, memory = self.step(gradient, context, memory)
+            seen = torch.cat([context, state], 1) if sees_state else context
+            update, memory = self.step(gradient, seen, memory)
             plain = self.rate * (k + 1) / self.iterations * gradient
             state = state - (update / (k + 1) + plain)
-        return state
+            yield state
 
     def _check(
         self, state: torch.Tensor, data: Sequence[Data], context: torch.Tensor | None

@@ -3,23 +3,31 @@
 import importlib.resources
 from pathlib import Path
 
-import torch
-
+from xdvarnet.dynamics.lorenz import Lorenz63, Lorenz96
+from xdvarnet.dynamics.quadratic import QuadraticDynamics
 from xdvarnet.errors import InvalidTypeError, ModelFileError, UnknownNameError
 from xdvarnet.methods.optimal_interpolation import OptimalInterpolation
 from xdvarnet.models.background import MeanMapBackground, ObservedBackground
 from xdvarnet.models.base import TrainingGrid
 from xdvarnet.models.description import build
-from xdvarnet.models.dvarnet import WEIGHTS, DVarNet
+from xdvarnet.models.dvarnet import DVarNet
 from xdvarnet.models.ensembles import Ensemble
 from xdvarnet.models.normalize import Normalizer
 from xdvarnet.models.residual import ErrorProcess
+from xdvarnet.models.series_inversion import SeriesInversion
+from xdvarnet.models.series_normalizer import SeriesNormalizer
 from xdvarnet.models.storage import read
+from xdvarnet.models.weights import load_weights
 from xdvarnet.patches.cover import Window
 from xdvarnet.solver.observation import MaskedObservation
 from xdvarnet.solver.priors.bilinear import BilinearAutoencoder
+from xdvarnet.solver.priors.gibbs import GibbsPrior
+from xdvarnet.solver.priors.linear import LinearPrior
+from xdvarnet.solver.priors.ode import OdePrior
 from xdvarnet.solver.priors.spde import SPDEPrior
 from xdvarnet.solver.priors.unet import UNetPrior
+from xdvarnet.solver.series_layers import SeriesUNet
+from xdvarnet.solver.series_steps import NetworkStep, SeriesCNNStep, SeriesLSTMStep
 from xdvarnet.solver.steps import CNNStep, ConvLSTMStep, GradientStep
 from xdvarnet.solver.variational import VariationalSolver
 
@@ -30,13 +38,25 @@ CLASSES = {
     "DVarNet": DVarNet,
     "Ensemble": Ensemble,
     "ErrorProcess": ErrorProcess,
+    "GibbsPrior": GibbsPrior,
     "GradientStep": GradientStep,
+    "LinearPrior": LinearPrior,
+    "Lorenz63": Lorenz63,
+    "Lorenz96": Lorenz96,
     "MaskedObservation": MaskedObservation,
     "MeanMapBackground": MeanMapBackground,
+    "NetworkStep": NetworkStep,
     "Normalizer": Normalizer,
     "ObservedBackground": ObservedBackground,
+    "OdePrior": OdePrior,
     "OptimalInterpolation": OptimalInterpolation,
+    "QuadraticDynamics": QuadraticDynamics,
     "SPDEPrior": SPDEPrior,
+    "SeriesCNNStep": SeriesCNNStep,
+    "SeriesInversion": SeriesInversion,
+    "SeriesLSTMStep": SeriesLSTMStep,
+    "SeriesNormalizer": SeriesNormalizer,
+    "SeriesUNet": SeriesUNet,
     "TrainingGrid": TrainingGrid,
     "UNetPrior": UNetPrior,
     "VariationalSolver": VariationalSolver,
@@ -51,7 +71,7 @@ DATA_SUFFIXES = {".grib", ".h5", ".nc", ".nc4", ".zarr"}
 """Files of data, which are given by mistake."""
 
 
-def load_model(name: str | Path) -> DVarNet:
+def load_model(name: str | Path) -> DVarNet | SeriesInversion:
     """Load a shipped model by its name, or a model file by its path.
 
     Parameters
@@ -61,8 +81,8 @@ def load_model(name: str | Path) -> DVarNet:
 
     Returns
     -------
-    DVarNet
-        On the CPU; move it with ``model.with_options(device="cuda")``.
+    DVarNet or SeriesInversion
+        A model of maps, on the CPU (``model.with_options(device="cuda")`` moves it), or of series.
 
     Raises
     ------
@@ -100,20 +120,12 @@ def load_model(name: str | Path) -> DVarNet:
     return _load(Path(name))
 
 
-def _load(path: Path) -> DVarNet:
+def _load(path: Path) -> DVarNet | SeriesInversion:
     description, arrays = read(path)
     model = build(description.get("model"), arrays, CLASSES)
-    if not isinstance(model, DVarNet):
-        raise ModelFileError(f"{str(path)!r} describes no DVarNet; it is no model of this package.")
-    weights = {
-        name.removeprefix(WEIGHTS): torch.from_numpy(array)
-        for name, array in arrays.items()
-        if name.startswith(WEIGHTS)
-    }
-    try:
-        model.solver.load_state_dict(weights, strict=True)
-    except RuntimeError as error:
+    if not isinstance(model, DVarNet | SeriesInversion):
         raise ModelFileError(
-            f"the weights in {str(path)!r} do not fit its solver: {error}"
-        ) from error
+            f"{str(path)!r} describes no trained model; it is none of this package."
+        )
+    load_weights(model, arrays, path)
     return model

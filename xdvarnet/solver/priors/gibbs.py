@@ -5,6 +5,7 @@ from torch import nn
 from torch.nn import functional
 
 from xdvarnet.errors import InvalidInputError
+from xdvarnet.solver.series_layers import Wrap
 
 
 class GibbsPrior(nn.Module):
@@ -121,11 +122,10 @@ class _Block(nn.Module):
 
     def forward(self, fields: torch.Tensor) -> torch.Tensor:
         rows, columns = self.reach
-        padded = functional.pad(
-            fields, (columns, columns, 0, 0), "circular" if self.periodic else "constant"
-        )
-        padded = functional.pad(padded, (0, 0, rows, rows))
-        seen = functional.conv2d(padded, self.look.weight * self.around, self.look.bias)
+        if self.periodic and columns:
+            fields, columns = Wrap.apply(fields, columns), 0
+        weight = self.look.weight * self.around
+        seen = functional.conv2d(fields, weight, self.look.bias, padding=(rows, columns))
         code = self.transform(functional.relu(seen))
         code = torch.cat([self.linear(code), self.left(code) * self.right(code)], 1)
         return functional.relu(self.merge(code))

@@ -1,0 +1,197 @@
+"""Trained solvers of series: first guess, training, losses, files, and what is refused."""
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+import xdvarnet
+from xdvarnet.datasets import lorenz63, observe_series
+from xdvarnet.errors import InvalidInputError
+from xdvarnet.models.series_inversion import SeriesInversion, count_parameters, interpolate
+from xdvarnet.models.series_normalizer import SeriesNormalizer
+from xdvarnet.solver.losses import PriorLoss, VariationalLoss
+from xdvarnet.solver.observation import MaskedObservation
+from xdvarnet.solver.priors.gibbs import GibbsPrior
+from xdvarnet.solver.series_layers import SeriesUNet
+from xdvarnet.solver.series_steps import NetworkStep, SeriesLSTMStep
+from xdvarnet.solver.variational import VariationalSolver
+
+STEPS = 24
+
+
+def observe(truth, rng):
+    return observe_series(truth, every=4, components=["x"], noise=1.0, rng=rng)
+
+
+@pytest.fixture(scope="module")
+def truth() -> xr.Dataset:
+    return lorenz63("training", samples=48, steps=STEPS)
+
+
+@pytest.fixture(scope="module")
+def held() -> tuple[xr.Dataset, xr.Dataset]:
+    known = lorenz63("validation", samples=32, steps=STEPS)
+    return observe(known, 1), known
+
+
+def make_model(truth, *, step=None, iterations=2) -> SeriesInversion:
+    torch.manual_seed(0)
+    prior = GibbsPrior(kernel=(5, 1), downscale=(2, 1), hidden=6, components=3)
+    step = step or NetworkStep(SeriesUNet(4, 1, hidden=6, components=3))
+    solver = VariationalSolver(prior, MaskedObservation(), step, iterations=iterations)
+    return SeriesInversion(solver, SeriesNormalizer.from_series(truth), dt=0.01, steps=STEPS)
+
+
+def error(model, held) -> float:
+    observed, known = held
+    return float(((xdvarnet.reconstruct(observed, model) - known)["state"] ** 2).mean())
+
+
+def test_first_guess_is_that_of_numpy():
+    rng = np.random.default_rng(0)
+    values = rng.standard_normal((3, 11, 2))
+    values[rng.random(values.shape) < 0.6] = np.nan
+    values[1, :, 0] = np.nan
+    filled = interpolate(values)
+    for sample, series in enumerate(values):
+        for component in range(2):
+            seen = np.flatnonzero(np.isfinite(series[:, component]))
+            expected = np.interp(np.arange(11), seen, series[seen, component]) if seen.size else 0
+            np.testing.assert_allclose(filled[sample, :, component], expected, atol=1e-12)
+
+
+def test_normaliser_is_inverted():
+    truth = lorenz63("test", samples=30)
+    values = truth["state"].values
+    for alike in (True, False):
+        normalizer = SeriesNormalizer.from_series(truth, alike=alike)
+        scaled = normalizer.normalize(values)
+        np.testing.assert_allclose(normalizer.restore(scaled), values)
+        flat = scaled.reshape(-1) if alike else scaled.reshape(-1, 3)
+        np.testing.assert_allclose(flat.mean(0), 0, atol=1e-9)
+        np.testing.assert_allclose(flat.std(0), 1, rtol=1e-4)
+    with pytest.raises(InvalidInputError, match="positive"):
+        SeriesNormalizer(0.0, -1.0)
+
+
+def test_training_reduces_the_error_and_repeats_itself(truth, held):
+    before = error(make_model(truth), held)
+
+    def run():
+        model = make_model(truth)
+        model.fit(observe, truth, validation=held, epochs=12, batch_size=12, learning_rate=3e-3)
+        return error(model, held)
+
+    after = run()
+    assert after < before / 2
+    assert run() == after
+
+
+def test_iterations_grow_in_stages(truth, held):
+    model = make_model(truth, step=SeriesLSTMStep(components=3))
+    history = model.fit(
+        observe, truth, validation=held, epochs=(2, 1), iterations=(1, 3), batch_size=24
+    )
+    assert len(history) == 3
+    assert model.solver.iterations == 3
+    with pytest.raises(InvalidInputError, match="as many of one"):
+        model.fit(observe, truth, validation=held, epochs=2, iterations=(1, 3))
+
+
+def test_unsupervised_training_uses_no_truth(truth, held):
+    observed = observe(truth, 0)
+    model = make_model(truth)
+    prior = GibbsPrior(kernel=(5, 1), downscale=(2, 1), hidden=6, components=3)
+    loss = VariationalLoss(prior.requires_grad_(False), observation=1.0)
+    history = model.fit(
+        observed, validation=(held[0], None), loss=loss, epochs=6, batch_size=12, rng=1
+    )
+    assert history[-1].validation_rmse < history[0].validation_rmse
+    with pytest.raises(InvalidInputError, match="compares with the truth"):
+        model.fit(observed, validation=held, epochs=1)
+    with pytest.raises(InvalidInputError, match="need a truth"):
+        model.fit(observe, validation=(held[0], None), loss=loss, epochs=1)
+
+
+def test_prior_is_trained_alone(truth, held):
+    model = make_model(truth)
+    step = [weights.clone() for weights in model.solver.step.parameters()]
+    inputs = torch.from_numpy(
+        model.normalizer.normalize(held[1]["state"].values).astype("float32")[:, None]
+    )
+    before = model.solver.prior_cost(inputs).mean().item()
+    model.fit(observe, truth, validation=held, loss=PriorLoss(), epochs=5, batch_size=12)
+    assert model.solver.prior_cost(inputs).mean().item() < before / 2
+    for old, new in zip(step, model.solver.step.parameters(), strict=True):
+        assert torch.equal(old, new)
+
+
+def test_variational_loss_is_that_of_its_terms(truth, held):
+    model = make_model(truth)
+    state, data, context = model.inputs(held[0])
+    analysis = model.solver(state, data, context)
+    misfit = model.solver.observations[0].cost(analysis, data[0])
+    expected = (2.0 * misfit + 0.3 * model.solver.prior_cost(analysis)).mean()
+
+    class One:
+        pass
+
+    batch = One()
+    batch.state, batch.data, batch.context = state, data, context
+    loss = VariationalLoss(model.solver.prior, observation=2.0, weight=0.3)
+    torch.testing.assert_close(loss.evaluate(model.solver, batch), expected)
+    alone = VariationalLoss(None, observation=2.0).evaluate(model.solver, batch)
+    torch.testing.assert_close(alone, 2 * misfit.mean())
+
+
+def test_killed_training_goes_on(truth, held, tmp_path):
+    options = dict(validation=held, epochs=(2, 2), iterations=(1, 2), batch_size=16)
+    whole = make_model(truth)
+    whole.fit(observe, truth, **options)
+
+    calls = []
+
+    def stop(known, rng):
+        calls.append(0)
+        if len(calls) == 4:
+            raise KeyboardInterrupt
+        return observe(known, rng)
+
+    killed = make_model(truth)
+    with pytest.raises(KeyboardInterrupt):
+        killed.fit(stop, truth, **options, checkpoint=tmp_path / "training")
+    again = make_model(truth)
+    again.fit(observe, truth, **options, checkpoint=tmp_path / "training")
+    assert error(again, held) == error(whole, held)
+
+
+def test_saved_model_gives_the_same(truth, held, tmp_path):
+    model = make_model(truth).with_options(provenance={"trained on": "a test"})
+    model.save(tmp_path / "model.safetensors")
+    loaded = xdvarnet.load_model(tmp_path / "model.safetensors")
+    xr.testing.assert_identical(
+        xdvarnet.reconstruct(held[0], loaded)["state"],
+        xdvarnet.reconstruct(held[0], model)["state"],
+    )
+    assert loaded.provenance == {"trained on": "a test"}
+    assert str(count_parameters(model.solver)) in loaded._repr_html_()
+
+
+def test_what_is_refused(truth, held):
+    model = make_model(truth)
+    observed = held[0]
+    cases = [
+        (observed.isel(time=slice(0, 20)), "too short for the model's window of 24"),
+        (observed.assign_coords(time=2 * observed["time"]), "time step"),
+        (observed.isel(component=[0, 1]), "has 3 components"),
+    ]
+    for dataset, message in cases:
+        with pytest.raises(InvalidInputError, match=message):
+            xdvarnet.reconstruct(dataset, model)
+    with pytest.raises(InvalidInputError, match="no ensemble"):
+        xdvarnet.reconstruct(observed, model, members=3)
+    with pytest.raises(InvalidInputError, match="missing values"):
+        model.fit(observed, observed, validation=held, epochs=1)
+    with pytest.raises(InvalidInputError, match="differ in shape"):
+        model.fit(observed, truth, validation=held, epochs=1)

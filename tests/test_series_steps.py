@@ -1,0 +1,154 @@
+"""Layers and steps for series: shapes, laws of the layout, rings, and dependence on neighbours."""
+
+import pytest
+import torch
+
+from xdvarnet.errors import InvalidInputError
+from xdvarnet.solver.observation import Data, MaskedObservation
+from xdvarnet.solver.priors.gibbs import GibbsPrior
+from xdvarnet.solver.series_layers import (
+    SeriesConvolution,
+    SeriesUNet,
+    Wrap,
+    to_fields,
+    to_series,
+)
+from xdvarnet.solver.series_steps import NetworkStep, SeriesCNNStep, SeriesLSTMStep
+from xdvarnet.solver.variational import VariationalSolver
+
+STEPS = {
+    "cnn": lambda **layout: SeriesCNNStep(hidden=6, kernel=(5, 1), **layout),
+    "lstm": lambda **layout: SeriesLSTMStep(hidden=5, **layout),
+    "network": lambda **layout: NetworkStep(SeriesUNet(4, 1, hidden=4, **layout)),
+}
+
+
+def draw(*shape: int, seed: int = 0) -> torch.Tensor:
+    return torch.randn(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def make_solver(step: torch.nn.Module, **options: int) -> VariationalSolver:
+    torch.manual_seed(0)
+    prior = GibbsPrior(kernel=(3, 1), downscale=(2, 1), hidden=4, **options)
+    solver = VariationalSolver(prior, MaskedObservation(), step, iterations=3)
+    for weights in solver.parameters():
+        torch.nn.init.normal_(weights, std=0.2)
+    return solver
+
+
+def solve(solver: VariationalSolver, series: torch.Tensor) -> torch.Tensor:
+    data = Data.from_gappy(torch.where(series > 0, series, torch.nan))
+    context = torch.cat([data.values, data.mask], 1) if solver.context else None
+    with torch.no_grad():
+        return solver(torch.zeros_like(series), [data], context)
+
+
+def test_layout_is_inverted_and_keeps_channels_together():
+    series = draw(2, 4, 7, 3)
+    fields = to_fields(series, 3)
+    assert fields.shape == (2, 12, 7, 1)
+    assert torch.equal(to_series(fields, 3), series)
+    assert torch.equal(fields[:, 4:8, :, 0], series[..., 1])
+    assert torch.equal(to_fields(series, None), series)
+
+
+def test_ring_of_components_has_no_place_of_its_own():
+    torch.manual_seed(0)
+    network = SeriesUNet(2, 1, hidden=4, downscale=(2, 3), kernel=(3, 5), periodic=True)
+    series = draw(2, 2, 12, 10)
+    with torch.no_grad():
+        torch.testing.assert_close(network(series.roll(3, -1)), network(series).roll(3, -1))
+
+
+def test_line_of_components_has_ends():
+    torch.manual_seed(0)
+    layer = SeriesConvolution(1, 1, (1, 3))
+    one = torch.zeros(1, 1, 1, 6)
+    one[..., 0] = 1
+    with torch.no_grad():
+        answer = layer(one) - layer(torch.zeros_like(one))
+    assert (answer[..., :2] != 0).all()
+    assert (answer[..., 2:] == 0).all()
+
+
+@pytest.mark.parametrize("times", [8, 11, 23])
+def test_network_takes_any_number_of_times(times):
+    network = SeriesUNet(3, 2, hidden=4, components=3)
+    assert network(draw(2, 3, times, 3)).shape == (2, 2, times, 3)
+
+
+@pytest.mark.parametrize("name", STEPS)
+@pytest.mark.parametrize("components", [3, None])
+def test_samples_do_not_see_each_other(name, components):
+    solver = make_solver(STEPS[name](components=components), components=components)
+    series = draw(4, 1, 16, 3)
+    together = solve(solver, series)
+    alone = torch.cat([solve(solver, one[None]) for one in series])
+    torch.testing.assert_close(together, alone)
+    assert not torch.allclose(together[0], together[1])
+
+
+@pytest.mark.parametrize("name", STEPS)
+def test_last_iterate_is_the_analysis(name):
+    solver = make_solver(STEPS[name](components=3), components=3)
+    series = draw(2, 1, 16, 3)
+    data = [Data.from_gappy(series)]
+    context = torch.cat([data[0].values, data[0].mask], 1) if solver.context else None
+    with torch.no_grad():
+        states = list(solver.iterates(torch.zeros_like(series), data, context))
+        assert len(states) == 3
+        assert torch.equal(states[-1], solver(torch.zeros_like(series), data, context))
+        solver.iterations = 1
+        first = solver(torch.zeros_like(series), data, context)
+    weight = solver.rate * (1 - 1 / 3)  # the plain part of the first of K iterations has 1 / K
+    assert (first - states[0]).abs().max() <= 10 * weight.abs()
+
+
+def test_update_of_a_cnn_step_is_bounded():
+    step = SeriesCNNStep(components=3, bound=0.1)
+    update, memory = step(1e6 * draw(2, 1, 30, 3), None, None)
+    assert update.abs().max() <= 0.1 * torch.pi / 2
+    assert torch.equal(update, memory)
+
+
+def test_untrained_lstm_step_leaves_the_state():
+    update, _ = SeriesLSTMStep(components=3)(draw(2, 1, 30, 3), None, None)
+    assert (update == 0).all()
+
+
+def test_network_step_sees_the_state():
+    """With no observation, no prior cost and no rate, only the state tells two samples apart."""
+
+    class Echo(torch.nn.Module):
+        def forward(self, seen):
+            assert seen.shape[1] == 4
+            return seen[:, 3:]
+
+    class Flat(torch.nn.Module):
+        def forward(self, state):
+            return state
+
+    solver = VariationalSolver(Flat(), MaskedObservation(), NetworkStep(Echo()), iterations=1)
+    state = draw(2, 1, 9, 3)
+    data = [Data.from_gappy(torch.full_like(state, torch.nan))]
+    context = torch.zeros(2, 2, 9, 3)
+    assert (solver(state, data, context) == 0).all()  # x - x
+
+
+def test_wrong_layouts_are_refused():
+    with pytest.raises(InvalidInputError, match="for 3 components"):
+        SeriesUNet(1, 1, components=3)(draw(1, 1, 8, 4))
+    with pytest.raises(InvalidInputError, match="odd"):
+        SeriesConvolution(1, 1, (4, 1))
+    with pytest.raises(InvalidInputError, match="hidden=0"):
+        SeriesUNet(1, 1, hidden=0)
+
+
+@pytest.mark.parametrize("points", [1, 3])
+def test_ring_is_continued_as_torch_does(points):
+    """The same values and derivatives, of first and second order, as circular padding."""
+    fields = draw(2, 1, 3, 7).double().requires_grad_()
+    expected = torch.nn.functional.pad(fields, (points, points, 0, 0), "circular")
+    torch.testing.assert_close(Wrap.apply(fields, points), expected)
+    assert torch.autograd.gradcheck(lambda x: Wrap.apply(x, points), fields)
+    assert torch.autograd.gradgradcheck(lambda x: Wrap.apply(x, points) ** 2, fields)

@@ -1,0 +1,130 @@
+"""A model that is learned from trajectories: a quadratic tendency."""
+
+from itertools import combinations_with_replacement
+from typing import Self
+
+import torch
+from torch import nn
+
+from xdvarnet.dynamics.integration import rk4_step
+from xdvarnet.errors import InvalidInputError
+
+ROUNDS = 4
+"""Gauss-Newton steps of a fit; the residual of a step is nearly linear in the coefficients."""
+
+
+class QuadraticDynamics(nn.Module):
+    """Tendency of each component as a quadratic polynomial of the components, or of neighbours.
+
+    ``dx_i/dt = sum_m c_im p_m``, with all monomials p of degree 0, 1 and 2 of the components. With
+    a `reach`, components are on a ring, the monomials are of the neighbours ``x_(i-reach)`` to
+    ``x_(i+reach)``, and all components have the same coefficients. It is the bilinear model of
+    Fablet et al. 2018 (arXiv 1712.07003); Lorenz-63 and Lorenz-96 are of this form, and nothing
+    else of them is assumed. Coefficients are zero until `fit`, and a training may change them.
+
+    Parameters
+    ----------
+    components : int
+        Number of components.
+    reach : int, optional
+        Neighbours on each side, on a ring.
+
+    Attributes
+    ----------
+    coefficients : torch.nn.Parameter
+        Shape (components, monomials), or (1, monomials) with a reach.
+
+    Raises
+    ------
+    InvalidInputError
+        If a number is out of range.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from xdvarnet.dynamics.integration import integrate
+    >>> from xdvarnet.dynamics.lorenz import Lorenz63
+    >>> from xdvarnet.dynamics.quadratic import QuadraticDynamics
+    >>> states = integrate(Lorenz63(), torch.rand(50, 3, dtype=torch.float64), 100, 0.01)
+    >>> model = QuadraticDynamics(3).fit(states, 0.01)
+    >>> model.coefficients[0, 1:3].round(decimals=4).tolist()
+    [-10.0, 10.0]
+    """
+
+    def __init__(self, components: int, *, reach: int | None = None) -> None:
+        super().__init__()
+        if components < 1 or (reach is not None and not 0 <= 2 * reach < components):
+            raise InvalidInputError(
+                f"components={components} and reach={reach}; a point and its neighbours on both "
+                "sides should not be more than the ring has."
+            )
+        self.components, self.reach = components, reach
+        seen = components if reach is None else 2 * reach + 1
+        pairs = torch.tensor(list(combinations_with_replacement(range(seen), 2)))
+        self.register_buffer("pairs", pairs, persistent=False)
+        rows = components if reach is None else 1
+        self.coefficients = nn.Parameter(torch.zeros(rows, 1 + seen + len(pairs)))
+
+    def forward(self, state: torch.Tensor) -> torch.Tensor:
+        """Tendency of a state (..., component)."""
+        return self._tendency(state, self.coefficients)
+
+    def fit(self, states: torch.Tensor, dt: float) -> Self:
+        """Take the coefficients from trajectories, by least squares of RK4 steps; returns itself.
+
+        Parameters
+        ----------
+        states : torch.Tensor
+            Shape (..., time, component); some ten thousand pairs of states are enough.
+        dt : float
+            Time between two states.
+
+        Raises
+        ------
+        InvalidInputError
+            If there are fewer steps than coefficients, or the steps do not determine them.
+        """
+        states = states.double()
+        before, after = states[..., :-1, :], states[..., 1:, :]
+        if before[..., 0].numel() < self.coefficients.shape[1]:
+            raise InvalidInputError(
+                f"{before[..., 0].numel()} steps do not determine {self.coefficients.shape[1]} "
+                "coefficients; give longer trajectories."
+            )
+        found = torch.zeros_like(self.coefficients, dtype=torch.float64)
+
+        def residual(coefficients: torch.Tensor) -> torch.Tensor:
+            step = rk4_step(lambda x: self._tendency(x, coefficients), before, dt)
+            return (after - step).flatten()
+
+        for _ in range(ROUNDS):
+            slopes = torch.func.jacfwd(residual)(found).flatten(1)
+            change = torch.linalg.lstsq(slopes, residual(found)[:, None]).solution
+            found = found - change.view_as(found)
+        if not torch.isfinite(found).all():
+            raise InvalidInputError(
+                f"trajectories of shape {tuple(states.shape)} do not determine the coefficients; "
+                "give longer ones, or more of them."
+            )
+        with torch.no_grad():
+            self.coefficients.copy_(found)
+        return self
+
+    def _tendency(self, state: torch.Tensor, coefficients: torch.Tensor) -> torch.Tensor:
+        if state.shape[-1] != self.components:
+            raise InvalidInputError(
+                f"the model has {self.components} components; the state has the shape "
+                f"{tuple(state.shape)}."
+            )
+        coefficients = coefficients.to(state.dtype)
+        if self.reach is None:
+            left, right = state[..., self.pairs[:, 0]], state[..., self.pairs[:, 1]]
+            one = torch.ones_like(state[..., :1])
+            return torch.cat([one, state, left * right], -1) @ coefficients.T
+        around = [state.roll(self.reach - j, -1) for j in range(2 * self.reach + 1)]
+        constant, *weights = coefficients[0].unbind()
+        linear, quadratic = weights[: len(around)], weights[len(around) :]
+        tendency = sum(w * x for w, x in zip(linear, around, strict=True)) + constant
+        for w, (j, k) in zip(quadratic, self.pairs.tolist(), strict=True):
+            tendency = tendency + w * around[j] * around[k]
+        return tendency

@@ -1,0 +1,382 @@
+"""Trained solvers of series: 4DVarNet and other learned inversions, from observations to states."""
+
+import copy
+import html
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import nn
+
+from xdvarnet._random import RandomState, default_rng
+from xdvarnet.errors import InvalidInputError
+from xdvarnet.grids.series import find_series
+from xdvarnet.models.series import SeriesAnalysis, SeriesObservations
+from xdvarnet.models.series_normalizer import SeriesNormalizer
+from xdvarnet.models.weights import save_model
+from xdvarnet.solver.batch import Batch
+from xdvarnet.solver.losses import Loss, ReconstructionLoss
+from xdvarnet.solver.observation import Data
+from xdvarnet.solver.training import Epoch, autocast, train
+
+CHUNK = 256
+"""Samples that a solver takes at once."""
+
+SAME_DT = 1e-3
+"""Relative departure from a model's time step that is accepted."""
+
+Observe = Callable[[xr.Dataset, np.random.Generator], xr.Dataset]
+"""From a truth to observations of it, drawn anew at each call."""
+
+
+class SeriesInversion:
+    """A learned solver of series, trained end to end.
+
+    It normalises the observations, fills them in time by linear interpolation as a first guess,
+    runs its solver and scales the result back. The solver may be a `xdvarnet.VariationalSolver`
+    (4DVarNet) with a prior and a step for series, or any network of
+    `xdvarnet.solver.inversions`.
+
+    Parameters
+    ----------
+    solver : torch.nn.Module
+        Called as ``solver(first_guess, data, context)`` with normalised tensors (batch, 1, time,
+        component); it has an attribute ``context``, which is 2 where it takes the observations and
+        where they are as a context, and 0 otherwise.
+    normalizer : SeriesNormalizer
+        Mean and standard deviation of the state.
+    dt : float
+        Time between two states.
+    steps : int
+        Times of a window in the training; a shorter series is refused.
+    precision : str
+        ``"float32"``, or ``"bfloat16"`` for convolutions.
+    provenance : mapping of str to str, optional
+        How the model was trained, and its scores.
+
+    Raises
+    ------
+    InvalidInputError
+        If a number is out of range.
+
+    Examples
+    --------
+    >>> from xdvarnet import MaskedObservation, VariationalSolver
+    >>> from xdvarnet.datasets import lorenz63, observe_series
+    >>> from xdvarnet.models.series_inversion import SeriesInversion
+    >>> from xdvarnet.models.series_normalizer import SeriesNormalizer
+    >>> from xdvarnet.solver.priors.gibbs import GibbsPrior
+    >>> from xdvarnet.solver.series_steps import SeriesCNNStep
+    >>> truth = lorenz63("training", samples=20)
+    >>> obs = observe_series(truth, every=8, components=["x"], noise=2**0.5, rng=0)
+    >>> prior = GibbsPrior(kernel=(11, 1), downscale=(4, 1), components=3)
+    >>> solver = VariationalSolver(prior, MaskedObservation(), SeriesCNNStep(components=3))
+    >>> model = SeriesInversion(solver, SeriesNormalizer.from_series(truth), dt=0.01, steps=200)
+    >>> obs.dvarnet.reconstruct(model)["state"].dims
+    ('sample', 'time', 'component')
+    """
+
+    def __init__(
+        self,
+        solver: nn.Module,
+        normalizer: SeriesNormalizer,
+        *,
+        dt: float,
+        steps: int,
+        precision: str = "float32",
+        provenance: Mapping[str, str] | None = None,
+    ) -> None:
+        if not dt > 0 or steps < 2:
+            raise InvalidInputError(f"dt={dt} and steps={steps}; give a time step and 2 of them.")
+        autocast("cpu", precision)
+        self.solver, self.normalizer = solver, normalizer
+        self.dt, self.steps, self.precision = dt, steps, precision
+        self.provenance = dict(provenance or {})
+
+    def __repr__(self) -> str:
+        return f"SeriesInversion({_summary(self.solver)}, dt={self.dt:g}, steps={self.steps})"
+
+    def _repr_html_(self) -> str:
+        rows = {
+            "solver": _summary(self.solver),
+            "parameters": count_parameters(self.solver),
+            "window": f"{self.steps} times, {self.dt:g} apart",
+            "normalisation": self.normalizer,
+            **self.provenance,
+        }
+        cells = "".join(
+            f"<tr><th>{html.escape(str(name))}</th><td>{html.escape(str(value))}</td></tr>"
+            for name, value in rows.items()
+        )
+        return f"<table><caption>xdvarnet SeriesInversion</caption>{cells}</table>"
+
+    def with_options(
+        self, *, precision: str | None = None, provenance: Mapping[str, str] | None = None
+    ) -> "SeriesInversion":
+        """Return the same model with other options; None keeps an option."""
+        other = copy.copy(self)
+        other.precision = precision or self.precision
+        other.provenance = dict(provenance or self.provenance)
+        autocast("cpu", other.precision)
+        return other
+
+    def solve_series(
+        self,
+        observations: SeriesObservations,
+        *,
+        members: int | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> SeriesAnalysis:
+        """Reconstruct all samples.
+
+        Raises
+        ------
+        InvalidInputError
+            If members are asked for, or the series has another time step, other components or
+            fewer times than those of the training.
+        """
+        if members is not None:
+            raise InvalidInputError(
+                "SeriesInversion has no ensemble. Leave members=None, or use a method that has "
+                "one, such as ETKF(...)."
+            )
+        self._check(observations.values.shape[1:], observations.dt)
+        parts = [
+            self._solve(self._inputs(observations.values[first : first + CHUNK]))
+            for first in range(0, len(observations.values), CHUNK)
+        ]
+        return SeriesAnalysis(np.concatenate(parts))
+
+    def _solve(self, inputs: tuple[torch.Tensor, list[Data], torch.Tensor | None]) -> np.ndarray:
+        with torch.inference_mode(), autocast("cpu", self.precision):
+            states = self.solver(*inputs)
+        return self.normalizer.restore(states[:, 0].double().numpy())
+
+    def fit(
+        self,
+        observed: xr.Dataset | Observe,
+        truth: xr.Dataset | None = None,
+        *,
+        validation: tuple[xr.Dataset, xr.Dataset | None],
+        epochs: int | Sequence[int],
+        iterations: Sequence[int] | None = None,
+        loss: Loss | None = None,
+        learning_rate: float = 1e-3,
+        batch_size: int = 128,
+        rng: RandomState = 0,
+        checkpoint: str | Path | None = None,
+        progress: bool = False,
+    ) -> list[Epoch]:
+        """Train the solver, in place.
+
+        The weights with the lowest validation error are kept: the root mean square error of the
+        normalised state for a `ReconstructionLoss`, and the loss itself for others, which need no
+        truth.
+
+        Parameters
+        ----------
+        observed : xarray.Dataset or callable
+            Observations, or how to draw them from the truth, anew at each epoch:
+            ``observed(truth, generator)``.
+        truth : xarray.Dataset, optional
+            Complete windows of ``state``; needed where the loss or `observed` uses them.
+        validation : tuple of xarray.Dataset
+            Observations and, or None, their truth, of other windows.
+        epochs : int or sequence of int
+            Number of epochs of each stage.
+        iterations : sequence of int, optional
+            Iterations of the solver in each stage, such as ``(5, 10, 20)``; it keeps the last
+            number. Without it there is one stage.
+        loss : Loss, optional
+            ``ReconstructionLoss(gradient=0, prior=0.05)`` by default where the solver has a prior,
+            and without the prior's term elsewhere.
+        learning_rate : float
+            Of Adam at the start of each stage; it falls to 1 %, and the prior has half of it.
+        batch_size : int
+            Windows of a step.
+        rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
+            Source of the order of the windows and of the draws of observations.
+        checkpoint : str or pathlib.Path, optional
+            File from which a killed training goes on; one for each stage, with its number.
+        progress : bool
+            Whether to show a bar.
+
+        Returns
+        -------
+        list of Epoch
+            One record for each epoch of all stages.
+
+        Raises
+        ------
+        InvalidInputError
+            If the data are not as above, or the training diverges.
+        """
+        if loss is None:
+            loss = ReconstructionLoss(gradient=0, prior=0.05 * hasattr(self.solver, "prior"))
+        stages = _stages(epochs, iterations)
+        if callable(observed) and truth is None:
+            raise InvalidInputError("observations that are drawn need a truth to be drawn from.")
+        supervised = isinstance(loss, ReconstructionLoss)
+        if supervised and (truth is None or validation[1] is None):
+            raise InvalidInputError(
+                f"{loss!r} compares with the truth; give truth and validation=(observed, truth), "
+                "or another loss, such as VariationalLoss(prior)."
+            )
+        known = None if truth is None else self._values(truth, "truth")
+        fixed = None if callable(observed) else self._values(observed, "observed")
+        if known is not None and fixed is not None and known.shape != fixed.shape:
+            raise InvalidInputError(
+                f"truth and observed differ in shape: {known.shape} and {fixed.shape}."
+            )
+        held = self._values(validation[0], "validation")
+        held_truth = None if validation[1] is None else self._values(validation[1], "validation")
+        (seed,) = default_rng(rng).bit_generator.seed_seq.generate_state(1)
+        number = len(known if fixed is None else fixed)
+        steps = -(-number // batch_size)
+
+        def batches(epoch: int) -> Iterator[Batch]:
+            generator = np.random.default_rng([int(seed), epoch])
+            seen = fixed
+            if seen is None:
+                seen = self._values(observed(truth, generator), "observed")
+            order = generator.permutation(number)
+            for first in range(0, number, batch_size):
+                chosen = order[first : first + batch_size]
+                yield self._batch(seen[chosen], None if known is None else known[chosen])
+
+        def validate() -> float:
+            errors = []
+            for first in range(0, len(held), CHUNK):
+                part = slice(first, first + CHUNK)
+                batch = self._batch(held[part], None if held_truth is None else held_truth[part])
+                with torch.no_grad(), autocast("cpu", self.precision):
+                    if supervised:
+                        state = self.solver(batch.state, batch.data, batch.context)
+                        error = (state - batch.truth).square().mean()
+                    else:
+                        error = loss.evaluate(self.solver, batch)
+                errors.append(error.item() * len(batch.state))
+            mean = sum(errors) / len(held)
+            return mean**0.5 if supervised else mean
+
+        history: list[Epoch] = []
+        for stage, (count, inner) in enumerate(stages):
+            if inner is not None:
+                self.solver.iterations = inner
+            offset = len(history)
+            history += train(
+                self.solver,
+                lambda epoch, offset=offset: batches(offset + epoch),
+                validate,
+                epochs=count,
+                steps_per_epoch=steps,
+                learning_rate=learning_rate,
+                loss=loss,
+                device="cpu",
+                precision=self.precision,
+                checkpoint=None if checkpoint is None else Path(f"{checkpoint}.{stage}"),
+                settings={"seed": str(seed), "stage": f"{stage}: {count} of {inner}"},
+                progress=progress,
+            )
+        return history
+
+    def save(self, path: str | Path) -> None:
+        """Write the model to one ``.safetensors`` file, which `xdvarnet.load_model` reads."""
+        save_model(self, path)
+
+    def inputs(self, observed: xr.Dataset) -> tuple[torch.Tensor, list[Data], torch.Tensor | None]:
+        """Return what the solver is given for a Dataset of observations: the arguments of a call.
+
+        First guess, data and context are normalised; for costs and iterates of the solver itself.
+        """
+        return self._inputs(self._values(observed, "observed"))
+
+    def _values(self, dataset: xr.Dataset, role: str) -> np.ndarray:
+        series = find_series(dataset)
+        self._check(series.values.shape[1:], series.dt)
+        if role == "truth" and not np.isfinite(series.values).all():
+            raise InvalidInputError(
+                f"the {role} has missing values; a training needs whole series."
+            )
+        return series.values
+
+    def _check(self, shape: tuple[int, ...], dt: float) -> None:
+        times, components = shape
+        if abs(dt / self.dt - 1) > SAME_DT:
+            raise InvalidInputError(
+                f"the time step of the series is {dt:g}, and the model was made for {self.dt:g}; "
+                "interpolate, or train a model for this step."
+            )
+        if times < self.steps:
+            raise InvalidInputError(
+                f"a series of {times} times is too short for the model's window of {self.steps}; "
+                "give longer ones, or train a model with fewer steps."
+            )
+        self.normalizer.check(components)
+
+    def _batch(self, values: np.ndarray, truth: np.ndarray | None) -> Batch:
+        state, data, context = self._inputs(values)
+        known = state if truth is None else _tensor(self.normalizer.normalize(truth))
+        return Batch(state, known, data, context, torch.ones(1, 1, 1, 1))
+
+    def _inputs(self, values: np.ndarray) -> tuple[torch.Tensor, list[Data], torch.Tensor | None]:
+        scaled = self.normalizer.normalize(values)
+        data = Data.from_gappy(_tensor(scaled))
+        terms = len(getattr(self.solver, "observations", [data]))
+        context = torch.cat([data.values, data.mask], 1) if self.solver.context else None
+        return _tensor(interpolate(scaled)), [data] * terms, context
+
+
+def interpolate(values: np.ndarray) -> np.ndarray:
+    """Fill gaps (sample, time, component) linearly in time, constantly at the ends.
+
+    A component without observation is zero.
+    """
+    seen = np.isfinite(values)
+    times = np.arange(values.shape[1])[:, None]
+    before = np.maximum.accumulate(np.where(seen, times, -1), 1)
+    after = np.minimum.accumulate(np.where(seen, times, times.size)[:, ::-1], 1)[:, ::-1]
+    before, after = (
+        np.where(before < 0, after, before),
+        np.where(after == times.size, before, after),
+    )
+    none = ~seen.any(1, keepdims=True)
+    start, end = (
+        np.take_along_axis(values, np.clip(index, 0, times.size - 1), 1)
+        for index in (before, after)
+    )
+    share = (times - before) / np.maximum(after - before, 1)
+    return np.where(none, 0.0, start + np.clip(share, 0, 1) * (end - start))
+
+
+def count_parameters(solver: nn.Module) -> int:
+    """Number of parameters that a training changes."""
+    return sum(p.numel() for p in solver.parameters() if p.requires_grad)
+
+
+def _tensor(values: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(values.astype(np.float32)[:, None])
+
+
+def _stages(
+    epochs: int | Sequence[int], iterations: Sequence[int] | None
+) -> list[tuple[int, int | None]]:
+    counts = [epochs] if isinstance(epochs, int) else list(epochs)
+    inner = [None] if iterations is None else list(iterations)
+    if len(counts) != len(inner):
+        raise InvalidInputError(
+            f"epochs={epochs} and iterations={iterations}; give as many of one as of the other."
+        )
+    return list(zip(counts, inner, strict=True))
+
+
+def _summary(solver: nn.Module) -> str:
+    parts = [type(solver).__name__]
+    for name in ("prior", "step", "network"):
+        if hasattr(solver, name):
+            parts.append(f"{name} {type(getattr(solver, name)).__name__}")
+    if hasattr(solver, "iterations"):
+        parts.append(f"{solver.iterations} iterations")
+    return ", ".join(parts)

@@ -1,0 +1,142 @@
+"""Steps of the solver for series: from the gradient of the cost to the update of the state.
+
+They are called as those of `xdvarnet.solver.steps`, with tensors (batch, channels, time,
+component). The state has one channel. Where the number of components is given, these are taken as
+channels: all of a time are seen together. Otherwise kernels reach over neighbouring components, on
+a ring if `periodic`.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from torch import nn
+
+from xdvarnet.solver.series_layers import SeriesConvolution, to_fields, to_series
+
+
+class SeriesCNNStep(nn.Module):
+    """Convolutional step on the gradient and the previous update.
+
+    ``update = bound * atan(CNN([gradient, previous update]) / bound)``: the bound keeps the
+    unrolled iterations stable (Fablet et al. 2021, doi 10.1029/2021MS002572).
+
+    Parameters
+    ----------
+    hidden : int
+        Channels of the hidden layer.
+    kernel : tuple of int
+        Of both layers, in times and components, odd.
+    components : int, optional
+        Number of components, where they are taken as channels.
+    periodic : bool
+        Whether components are on a ring.
+    bound : float
+        Scale at which an update saturates, in units of the state: none exceeds pi / 2 of it.
+    """
+
+    channels, context = 1, 0
+
+    def __init__(
+        self,
+        *,
+        hidden: int = 32,
+        kernel: Sequence[int] = (11, 1),
+        components: int | None = None,
+        periodic: bool = False,
+        bound: float = 1.0,
+    ) -> None:
+        super().__init__()
+        self.hidden, self.kernel, self.bound = hidden, tuple(kernel), bound
+        self.components, self.periodic = components, periodic
+        fields = components or 1
+        self.layers = nn.Sequential(
+            SeriesConvolution(2 * fields, hidden, kernel, periodic=periodic),
+            nn.SiLU(),
+            SeriesConvolution(hidden, fields, kernel, periodic=periodic),
+        )
+
+    def forward(
+        self, gradient: torch.Tensor, context: None, memory: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the update and, as memory, the update again."""
+        previous = torch.zeros_like(gradient) if memory is None else memory
+        seen = to_fields(torch.cat([gradient, previous], 1), self.components)
+        features = to_series(self.layers(seen), self.components)
+        update = self.bound * torch.atan(features / self.bound)
+        return update, update
+
+
+class SeriesLSTMStep(nn.Module):
+    """Convolutional LSTM step (Shi et al. 2015, arXiv 1506.04214), as in Fablet et al. 2021.
+
+    The output layer starts at zero: an untrained step leaves the state as it is.
+
+    Parameters
+    ----------
+    hidden : int
+        Channels of the memory.
+    kernel : tuple of int
+        In times and components, odd.
+    components : int, optional
+        Number of components, where they are taken as channels.
+    periodic : bool
+        Whether components are on a ring.
+    """
+
+    channels, context = 1, 0
+
+    def __init__(
+        self,
+        *,
+        hidden: int = 14,
+        kernel: Sequence[int] = (3, 1),
+        components: int | None = None,
+        periodic: bool = False,
+    ) -> None:
+        super().__init__()
+        self.hidden, self.kernel = hidden, tuple(kernel)
+        self.components, self.periodic = components, periodic
+        fields = components or 1
+        self.gates = SeriesConvolution(fields + hidden, 4 * hidden, kernel, periodic=periodic)
+        self.decode = nn.Conv2d(hidden, fields, 1)
+        nn.init.zeros_(self.decode.weight)
+        nn.init.zeros_(self.decode.bias)
+
+    def forward(
+        self,
+        gradient: torch.Tensor,
+        context: None,
+        memory: tuple[torch.Tensor, torch.Tensor] | None,
+    ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
+        """Return the update and the memory (hidden state, cell state)."""
+        seen = to_fields(gradient, self.components)
+        start = seen.new_zeros(len(seen), self.hidden, *seen.shape[2:])
+        hidden, cell = memory if memory is not None else (start, start)
+        forget, store, show, candidate = self.gates(torch.cat([seen, hidden], 1)).chunk(4, 1)
+        cell = torch.sigmoid(forget) * cell + torch.sigmoid(store) * torch.tanh(candidate)
+        hidden = torch.sigmoid(show) * torch.tanh(cell)
+        return to_series(self.decode(hidden), self.components), (hidden, cell)
+
+
+class NetworkStep(nn.Module):
+    """Step by a network that sees the state and the observations besides the gradient.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        From (batch, 4, time, component), which are the gradient, the observations (zero where
+        there are none), where they are, and the state, to the update (batch, 1, time, component);
+        such as a `xdvarnet.solver.series_layers.SeriesUNet`.
+    """
+
+    channels, context, sees_state = 1, 2, True
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(
+        self, gradient: torch.Tensor, context: torch.Tensor, memory: None
+    ) -> tuple[torch.Tensor, None]:
+        """Return the update, from a context with the state as its last channel, and no memory."""
+        return self.network(torch.cat([gradient, context], 1)), None
