@@ -53,7 +53,7 @@ class QuadraticDynamics(nn.Module):
 
     def __init__(self, components: int, *, reach: int | None = None) -> None:
         super().__init__()
-        if components < 1 or (reach is not None and not 0 <= 2 * reach < components):
+        if components < 1 or (reach is not None and not 1 <= reach < components / 2):
             raise InvalidInputError(
                 f"components={components} and reach={reach}; a point and its neighbours on both "
                 "sides should not be more than the ring has."
@@ -121,10 +121,10 @@ class QuadraticDynamics(nn.Module):
             left, right = state[..., self.pairs[:, 0]], state[..., self.pairs[:, 1]]
             one = torch.ones_like(state[..., :1])
             return torch.cat([one, state, left * right], -1) @ coefficients.T
-        around = [state.roll(self.reach - j, -1) for j in range(2 * self.reach + 1)]
-        constant, *weights = coefficients[0].unbind()
-        linear, quadratic = weights[: len(around)], weights[len(around) :]
-        tendency = sum(w * x for w, x in zip(linear, around, strict=True)) + constant
-        for w, (j, k) in zip(quadratic, self.pairs.tolist(), strict=True):
-            tendency = tendency + w * around[j] * around[k]
-        return tendency
+        ring = torch.cat([state[..., -self.reach :], state, state[..., : self.reach]], -1)
+        around = ring.unfold(-1, 2 * self.reach + 1, 1)
+        constant, linear, quadratic = coefficients[0].split([1, around.shape[-1], len(self.pairs)])
+        form = around.new_zeros(2 * (around.shape[-1],)).index_put(
+            (self.pairs[:, 0], self.pairs[:, 1]), quadratic
+        )
+        return constant + ((around @ form + linear) * around).sum(-1)

@@ -121,22 +121,29 @@ class SeriesLSTMStep(nn.Module):
 class NetworkStep(nn.Module):
     """Step by a network that sees the state and the observations besides the gradient.
 
+    ``update = bound * atan(network([asinh(gradient), context, state]) / bound)``: far from the
+    minimum, where the gradient of a dynamical prior grows without limit, neither what the network
+    sees nor what it does becomes large.
+
     Parameters
     ----------
     network : torch.nn.Module
         From (batch, 4, time, component), which are the gradient, the observations (zero where
-        there are none), where they are, and the state, to the update (batch, 1, time, component);
-        such as a `xdvarnet.solver.series_layers.SeriesUNet`.
+        there are none), where they are, and the state, to (batch, 1, time, component); such as a
+        `xdvarnet.solver.series_layers.SeriesUNet`.
+    bound : float
+        Scale at which an update saturates, in units of the state.
     """
 
     channels, context, sees_state = 1, 2, True
 
-    def __init__(self, network: nn.Module) -> None:
+    def __init__(self, network: nn.Module, *, bound: float = 2.0) -> None:
         super().__init__()
-        self.network = network
+        self.network, self.bound = network, bound
 
     def forward(
         self, gradient: torch.Tensor, context: torch.Tensor, memory: None
     ) -> tuple[torch.Tensor, None]:
         """Return the update, from a context with the state as its last channel, and no memory."""
-        return self.network(torch.cat([gradient, context], 1)), None
+        features = self.network(torch.cat([torch.asinh(gradient), context], 1))
+        return self.bound * torch.atan(features / self.bound), None

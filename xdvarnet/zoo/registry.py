@@ -5,6 +5,7 @@ from pathlib import Path
 
 from xdvarnet.dynamics.lorenz import Lorenz63, Lorenz96
 from xdvarnet.dynamics.quadratic import QuadraticDynamics
+from xdvarnet.dynamics.rescaled import Rescaled
 from xdvarnet.errors import InvalidTypeError, ModelFileError, UnknownNameError
 from xdvarnet.methods.optimal_interpolation import OptimalInterpolation
 from xdvarnet.models.background import MeanMapBackground, ObservedBackground
@@ -19,6 +20,10 @@ from xdvarnet.models.series_normalizer import SeriesNormalizer
 from xdvarnet.models.storage import read
 from xdvarnet.models.weights import load_weights
 from xdvarnet.patches.cover import Window
+from xdvarnet.solver.inversions.amortised import AmortisedFourDVar
+from xdvarnet.solver.inversions.direct import DirectNetwork
+from xdvarnet.solver.inversions.fixed_point import FixedPoint
+from xdvarnet.solver.inversions.recurrent_filter import RecurrentFilter
 from xdvarnet.solver.observation import MaskedObservation
 from xdvarnet.solver.priors.bilinear import BilinearAutoencoder
 from xdvarnet.solver.priors.gibbs import GibbsPrior
@@ -32,12 +37,15 @@ from xdvarnet.solver.steps import CNNStep, ConvLSTMStep, GradientStep
 from xdvarnet.solver.variational import VariationalSolver
 
 CLASSES = {
+    "AmortisedFourDVar": AmortisedFourDVar,
     "BilinearAutoencoder": BilinearAutoencoder,
     "CNNStep": CNNStep,
     "ConvLSTMStep": ConvLSTMStep,
     "DVarNet": DVarNet,
+    "DirectNetwork": DirectNetwork,
     "Ensemble": Ensemble,
     "ErrorProcess": ErrorProcess,
+    "FixedPoint": FixedPoint,
     "GibbsPrior": GibbsPrior,
     "GradientStep": GradientStep,
     "LinearPrior": LinearPrior,
@@ -51,6 +59,8 @@ CLASSES = {
     "OdePrior": OdePrior,
     "OptimalInterpolation": OptimalInterpolation,
     "QuadraticDynamics": QuadraticDynamics,
+    "RecurrentFilter": RecurrentFilter,
+    "Rescaled": Rescaled,
     "SPDEPrior": SPDEPrior,
     "SeriesCNNStep": SeriesCNNStep,
     "SeriesInversion": SeriesInversion,

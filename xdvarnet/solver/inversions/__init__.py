@@ -1,0 +1,1 @@
+"""Learned inversions that are no descent of a cost: from observations to the state."""
