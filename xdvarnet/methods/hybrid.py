@@ -1,0 +1,84 @@
+"""Hybrid of an ensemble's covariance and a climatological one."""
+
+import torch
+from torch import nn
+
+from xdvarnet.errors import InvalidInputError
+from xdvarnet.methods.ensemble_kalman import EnKF, Forecast
+from xdvarnet.methods.localisation import Localisation
+from xdvarnet.models.climatology import Climatology
+
+
+class HybridEnVar(EnKF):
+    """Ensemble of 3D variational analyses with a hybrid covariance.
+
+    At each time with observations, each member minimises from its forecast f
+
+        ``J(x) = (x - f)' P^-1 (x - f) + (y + e - H x)' R^-1 (y + e - H x)``
+
+    with ``P = weight B + (1 - weight) L o E``: B is the covariance of the climatology, E that of
+    the ensemble, L the taper of the localisation, and e a draw of the observation error, whose sum
+    over the ensemble is zero. As H selects components, the minimum is found exactly, by linear
+    algebra. The minima are forecast to the next time. Without a weight it is the `EnKF`; with all
+    weight it is 3DVar.
+
+    In an `EnsembleKalmanSmoother`, the errors of which B is the covariance are independent from a
+    time to another: only the part of the ensemble reaches earlier states.
+
+    Parameters
+    ----------
+    dynamics, noise, background, members, inflation, localisation, model_noise
+        As for `EnsembleFilter`; B is the covariance of the background.
+    weight : float
+        Of the climatological covariance, from 0 to 1. As that is far larger than the errors of a
+        forecast, a few hundredths are much.
+
+    Raises
+    ------
+    InvalidInputError
+        As for `EnsembleFilter`, or if the weight is out of range.
+
+    References
+    ----------
+    Hamill and Snyder 2000, doi 10.1175/1520-0493(2000)128<2905:AHEKFV>2.0.CO;2.
+
+    Examples
+    --------
+    >>> from xdvarnet.datasets import lorenz96
+    >>> from xdvarnet.dynamics.lorenz import Lorenz96
+    >>> from xdvarnet.methods.hybrid import HybridEnVar
+    >>> from xdvarnet.models.climatology import Climatology
+    >>> background = Climatology.from_series(lorenz96("training", samples=5))
+    >>> method = HybridEnVar(Lorenz96(), noise=1.0, background=background, weight=0.02)
+    """
+
+    def __init__(
+        self,
+        dynamics: nn.Module | Forecast,
+        *,
+        noise: float,
+        background: Climatology,
+        weight: float,
+        members: int = 20,
+        inflation: float = 1.0,
+        localisation: Localisation | None = None,
+        model_noise: float = 0.0,
+    ) -> None:
+        super().__init__(
+            dynamics,
+            noise=noise,
+            background=background,
+            members=members,
+            inflation=inflation,
+            localisation=localisation,
+            model_noise=model_noise,
+        )
+        if not 0 <= weight <= 1:
+            raise InvalidInputError(f"weight={weight!r} is not accepted; give 0 to 1.")
+        self.weight = weight
+
+    def covariance(self, of_ensemble: torch.Tensor) -> torch.Tensor:
+        """Return P, from the covariance of the ensemble; see `EnKF.covariance`."""
+        hybrid = (1 - self.weight) * super().covariance(of_ensemble)
+        hybrid[:, -1] += self.weight * torch.from_numpy(self.background.covariance)
+        return hybrid

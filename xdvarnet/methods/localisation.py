@@ -1,0 +1,89 @@
+"""Localisation of an ensemble's covariance: components far from each other are uncorrelated."""
+
+from dataclasses import dataclass
+
+import torch
+
+from xdvarnet.errors import InvalidInputError
+from xdvarnet.grids.checks import check_positive
+
+
+@dataclass(frozen=True)
+class Localisation:
+    """Taper of covariances with the distance of components.
+
+    The components of a state lie on a ring or a line, at unit distances.
+
+    Parameters
+    ----------
+    radius : float
+        Half of the distance from which on the taper is zero, in components: c of `gaspari_cohn`.
+        The taper is close to a Gaussian with a standard deviation of 0.55 radius.
+    periodic : bool
+        Whether the components lie on a ring, where the first follows the last.
+
+    Raises
+    ------
+    InvalidInputError
+        If the radius is not finite, or half a component or less, which would leave no neighbour.
+
+    Examples
+    --------
+    >>> from xdvarnet.methods.localisation import Localisation
+    >>> Localisation(1.0).weights(5)[0]
+    tensor([1.0000, 0.2083, 0.0000, 0.0000, 0.2083], dtype=torch.float64)
+    """
+
+    radius: float
+    periodic: bool = True
+
+    def __post_init__(self) -> None:
+        if check_positive(self.radius, "radius", "components") <= 0.5:
+            raise InvalidInputError(
+                f"radius={self.radius!r} leaves no neighbour, since the taper is zero from twice "
+                "the radius on; give more than 0.5 components."
+            )
+
+    def weights(self, number: int) -> torch.Tensor:
+        """Return the taper between all components, shape (number, number), float64."""
+        place = torch.arange(number, dtype=torch.float64)
+        distance = (place[:, None] - place).abs()
+        if self.periodic:
+            distance = torch.minimum(distance, number - distance)
+        return gaspari_cohn(distance / self.radius)
+
+
+def gaspari_cohn(distance: torch.Tensor) -> torch.Tensor:
+    """Compactly supported correlation function of fifth order.
+
+    ``1 - 5/3 r^2 + 5/8 r^3 + 1/2 r^4 - 1/4 r^5`` for r up to 1 and
+    ``4 - 5 r + 5/3 r^2 + 5/8 r^3 - 1/2 r^4 + 1/12 r^5 - 2/(3 r)`` from there to 2, then zero.
+
+    Parameters
+    ----------
+    distance : torch.Tensor
+        r, the distance over the half-width c; not negative.
+
+    Returns
+    -------
+    torch.Tensor
+        In the same shape.
+
+    References
+    ----------
+    Gaspari and Cohn 1999, doi 10.1002/qj.49712555417, equation 4.10.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from xdvarnet.methods.localisation import gaspari_cohn
+    >>> gaspari_cohn(torch.tensor([0.0, 1.0, 2.0]))
+    tensor([1.0000, 0.2083, 0.0000])
+    """
+    near = distance.clamp(max=1)
+    far = distance.clamp(1, 2)
+    inside = 1 + near**2 * (-5 / 3 + near * (5 / 8 + near * (1 / 2 - near / 4)))
+    outside = (
+        4 - 5 * far + far**2 * (5 / 3 + far * (5 / 8 + far * (-1 / 2 + far / 12))) - 2 / (3 * far)
+    )
+    return torch.where(distance < 1, inside, torch.where(distance < 2, outside.clamp(min=0), 0.0))
