@@ -94,3 +94,23 @@ def test_the_guide_to_ensembles_runs(repository, monkeypatch):
     )
     assert dict(names["spread_of_currents"].sizes).keys() == {"time", "lat", "lon"}
     assert np.isfinite(names["kriged"]["ssh_std"]).any()
+
+
+def test_the_guide_to_chaotic_dynamics_runs(repository, tmp_path, monkeypatch):
+    """With short trainings; the methods that know the equations are as good as it says."""
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    for block in blocks(repository / "docs" / "chaos.md"):
+        quick = re.sub(r"epochs=\([^)]*\)", "epochs=(1, 1)", block)
+        quick = re.sub(r"iterations=\([^)]*\)", "iterations=(1, 2)", quick)
+        exec(quick.replace("samples=1000", "samples=200"), names)
+    assert float(names["error"]) < 2
+    truth, maps = names["truth"].isel(names["some"]), names["maps"]
+    errors = {name: float(((maps[name] - truth)["state"] ** 2).mean()) for name in maps}
+    assert errors["4DVar"] < errors["smoother"] < errors["OI"]
+    assert names["ensemble"]["state_members"].dims == ("member", "sample", "time", "component")
+    assert names["whole"]["state"].dims == ("time", "component")
+    assert names["windows"].sizes["sample"] == 2
+    assert len(names["costs"]) == names["model"].solver.iterations
+    again, model = (names["obs"].dvarnet.reconstruct(names[name]) for name in ("again", "model"))
+    xr.testing.assert_equal(again, model)
