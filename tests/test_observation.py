@@ -4,7 +4,10 @@ import pytest
 import torch
 
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.solver.observation import Data, MaskedObservation
+from xdvarnet.solver.observation import Data, InitialBackground, MaskedObservation
+from xdvarnet.solver.priors.linear import LinearPrior
+from xdvarnet.solver.steps import GradientStep
+from xdvarnet.solver.variational import VariationalSolver
 
 SHAPE = (3, 4, 5, 7)  # batch, channels, latitude, longitude
 CHANNELS = [slice(None), slice(1, 3), slice(0, None, 2), slice(3, 4)]
@@ -90,3 +93,31 @@ def test_arguments_are_left_as_they_are():
 def test_noise_must_be_positive(noise):
     with pytest.raises(InvalidInputError, match=f"noise={noise} .* positive"):
         MaskedObservation(noise=noise)
+
+
+def test_background_is_a_term_on_the_first_time():
+    """Its gradient is that of autograd, and zero at all other times."""
+    random = torch.Generator().manual_seed(0)
+    state = torch.randn(2, 1, 5, 3, generator=random).requires_grad_()
+    term = InitialBackground(mean=(0.0, 1.0, -2.0), std=(1.0, 0.5, 3.0))
+    cost = term.cost(state, None)
+    first = (state[0, 0, 0] - torch.tensor([0.0, 1.0, -2.0])) / torch.tensor([1.0, 0.5, 3.0])
+    torch.testing.assert_close(cost[0], first.square().sum() / 15)
+    (expected,) = torch.autograd.grad(cost.sum(), state)
+    torch.testing.assert_close(term.gradient(state, None), expected)
+    assert (expected[:, :, 1:] == 0).all()
+    with pytest.raises(InvalidInputError, match="std=0"):
+        InitialBackground(std=0)
+
+
+def test_background_pulls_the_start_of_a_descent():
+    """Without any observation, the solver's cost is least at the background."""
+    prior = LinearPrior((1, 4, 2), patterns=1)
+    solver = VariationalSolver(
+        prior, [MaskedObservation(), InitialBackground(mean=3.0)], GradientStep()
+    )
+    nothing = Data(torch.zeros(1, 1, 4, 2), torch.zeros(1, 1, 4, 2))
+    state = torch.zeros(1, 1, 4, 2)
+    gradient = solver.gradient(state, [nothing, nothing])
+    assert (gradient[:, :, 0] < 0).all()
+    assert (gradient[:, :, 1:] == 0).all()

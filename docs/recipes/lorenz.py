@@ -233,9 +233,8 @@ def train(system: System, row: Row, data: Data, seed: int, checkpoint: Path) -> 
         )
     losses = [None]
     if row.step == "amortised":  # the jumps between segments count more and more
-        losses = [
-            VariationalLoss(build_prior(system, "rk4", data), 1.0, w) for w in (0.3, 3.0, 30.0)
-        ]
+        prior = OdePrior(solver.dynamics, system.dt)
+        losses = [VariationalLoss(prior, 1.0, weight) for weight in (0.3, 3.0, 30.0)]
     elif not row.supervised:
         prior = solver.prior.requires_grad_(False)
         losses = [VariationalLoss(prior, SCORE_OBSERVATION, SCORE_PRIOR)]

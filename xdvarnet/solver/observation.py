@@ -1,5 +1,6 @@
 """Observation terms of the variational cost."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -78,4 +79,52 @@ class MaskedObservation(nn.Module):
         misfit = data.mask * (state[:, self.channels] - data.values)
         gradient = torch.zeros_like(state)
         gradient[:, self.channels] = 2 / (self.noise**2 * state[0].numel()) * misfit
+        return gradient
+
+
+class InitialBackground(nn.Module):
+    """Background term on the state at the first time of a window.
+
+    ``J(x) = |(x(0) - mean) / std|^2 / n`` with n the number of cells of a sample: what is known of
+    the initial state before any observation. It stands beside the observation terms of a solver.
+
+    Parameters
+    ----------
+    mean, std : float or sequence of float
+        Background and its standard deviation, for all components or each, in the units of the
+        state; the defaults are the climatology of normalised states.
+
+    Raises
+    ------
+    InvalidInputError
+        If a standard deviation is not positive.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from xdvarnet.solver.observation import InitialBackground
+    >>> InitialBackground(std=0.5).cost(torch.ones(2, 1, 4, 3), None)
+    tensor([1., 1.])
+    """
+
+    def __init__(
+        self, *, mean: float | Sequence[float] = 0.0, std: float | Sequence[float] = 1.0
+    ) -> None:
+        super().__init__()
+        self.mean, self.std = mean, std
+        self.register_buffer("centre", torch.tensor(mean), persistent=False)
+        self.register_buffer("scale", torch.tensor(std), persistent=False)
+        if not (self.scale > 0).all():
+            raise InvalidInputError(f"std={std}; standard deviations are positive.")
+
+    def cost(self, state: torch.Tensor, data: Data | None) -> torch.Tensor:
+        """Cost of each sample (batch, 1, time, component), shape (batch,); no data are used."""
+        departure = (state[:, :, 0] - self.centre) / self.scale
+        return departure.square().flatten(1).sum(1) / state[0].numel()
+
+    def gradient(self, state: torch.Tensor, data: Data | None) -> torch.Tensor:
+        """Gradient of the cost with respect to the state, written out; the state's shape."""
+        gradient = torch.zeros_like(state)
+        departure = (state[:, :, 0] - self.centre) / self.scale**2
+        gradient[:, :, 0] = 2 / state[0].numel() * departure
         return gradient

@@ -24,7 +24,7 @@ from xdvarnet.solver.inversions.amortised import AmortisedFourDVar
 from xdvarnet.solver.inversions.direct import DirectNetwork
 from xdvarnet.solver.inversions.fixed_point import FixedPoint
 from xdvarnet.solver.inversions.recurrent_filter import RecurrentFilter
-from xdvarnet.solver.observation import MaskedObservation
+from xdvarnet.solver.observation import InitialBackground, MaskedObservation
 from xdvarnet.solver.priors.bilinear import BilinearAutoencoder
 from xdvarnet.solver.priors.gibbs import GibbsPrior
 from xdvarnet.solver.priors.linear import LinearPrior
@@ -48,6 +48,7 @@ CLASSES = {
     "FixedPoint": FixedPoint,
     "GibbsPrior": GibbsPrior,
     "GradientStep": GradientStep,
+    "InitialBackground": InitialBackground,
     "LinearPrior": LinearPrior,
     "Lorenz63": Lorenz63,
     "Lorenz96": Lorenz96,
