@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from lorenz import L63, L96, NOISE, REDUCED, Data, System, score
+from lorenz import NOISE, REDUCED, SYSTEMS, Data, System, score
 
 import xdvarnet
 from xdvarnet.dynamics.quadratic import QuadraticDynamics
@@ -70,7 +70,7 @@ def adam(system: System, data: Data) -> SeriesInversion:
     """Descent of the weak-constraint cost with the true model, by an optimiser of torch."""
     scaled = Rescaled(system.dynamics(), data.normalizer.mean, data.normalizer.std)
     noise = NOISE / float(np.mean(data.normalizer.std))
-    weight = 1e3 if system.name == "lorenz63" else 1e2
+    weight = 1e3 if system.name != "lorenz96" else 1e2
     solver = Minimisation(
         OdePrior(scaled, system.dt),
         MaskedObservation(noise=noise),
@@ -176,7 +176,7 @@ def rows_96(system: System, data: Data, folder: Path, seed: int) -> dict[str, Ro
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("system", choices=("63", "96"))
+    parser.add_argument("system", choices=SYSTEMS)
     parser.add_argument("--rows", nargs="+")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--samples", type=int, help="at most so many windows for each method")
@@ -184,7 +184,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, default=Path("lorenz_runs"))
     arguments = parser.parse_args()
     warnings.simplefilter("ignore", xdvarnet.XdvarnetWarning)  # windows that did not converge
-    system = {"63": L63, "96": L96}[arguments.system]
+    system = SYSTEMS[arguments.system]
     seeds, folder = arguments.seeds, arguments.folder
     if arguments.reduced:
         system = replace(system, samples=REDUCED[system.name])
@@ -192,10 +192,10 @@ def main() -> None:
     folder.mkdir(parents=True, exist_ok=True)
     for seed in seeds:
         data = Data.draw(system, seed)
-        if arguments.system == "63":
-            rows = rows_63(system, data)
-        else:
+        if system.name == "lorenz96":
             rows = rows_96(system, data, folder, seed)
+        else:
+            rows = rows_63(system, data)
         for name in arguments.rows or rows:
             path = folder / f"{system.name}-{name}-{seed}.json"
             if path.exists():
