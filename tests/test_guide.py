@@ -103,7 +103,7 @@ def test_the_guide_to_chaotic_dynamics_runs(repository, tmp_path, monkeypatch):
     for block in blocks(repository / "docs" / "chaos.md"):
         quick = re.sub(r"epochs=\([^)]*\)", "epochs=(1, 1)", block)
         quick = re.sub(r"iterations=\([^)]*\)", "iterations=(1, 2)", quick)
-        exec(quick.replace("samples=1000", "samples=200"), names)
+        exec(quick.replace("samples=1000", "samples=100"), names)
     assert float(names["error"]) < 2
     truth, maps = names["truth"].isel(names["some"]), names["maps"]
     errors = {name: float(((maps[name] - truth)["state"] ** 2).mean()) for name in maps}

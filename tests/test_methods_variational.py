@@ -10,7 +10,7 @@ from scipy.linalg import expm
 
 from xdvarnet.datasets import lorenz63, observe_series
 from xdvarnet.dynamics.lorenz import Lorenz63
-from xdvarnet.errors import InvalidInputError, XdvarnetWarning
+from xdvarnet.errors import InvalidInputError, InvalidTypeError, XdvarnetWarning
 from xdvarnet.methods.variational import StrongFourDVar, ThreeDVar, WeakFourDVar
 from xdvarnet.models.climatology import Climatology
 from xdvarnet.models.series import SeriesObservations
@@ -222,6 +222,13 @@ def test_what_is_refused(chaos):
         (lambda: ThreeDVar(Lorenz63(), **options, scale=0), "scale=0"),
     ]:
         with pytest.raises(InvalidInputError, match=message):
+            make()
+    for make, message in [
+        (lambda: WeakFourDVar(Lorenz63, **options, model_noise=1), "no model"),
+        (lambda: ThreeDVar("lorenz", **options), "no model"),
+        (lambda: StrongFourDVar(Lorenz63(), noise=1, background=3), "background is a int"),
+    ]:
+        with pytest.raises(InvalidTypeError, match=message):
             make()
     far = SeriesObservations(observations.values, 0.5)
     two = SeriesObservations(observations.values[..., :2], 0.01)

@@ -6,7 +6,7 @@ import torch
 from xdvarnet.dynamics.integration import integrate
 from xdvarnet.dynamics.lorenz import Lorenz63, Lorenz96
 from xdvarnet.dynamics.quadratic import QuadraticDynamics
-from xdvarnet.errors import InvalidInputError
+from xdvarnet.errors import InvalidInputError, InvalidTypeError
 
 
 def draw(*shape: int) -> torch.Tensor:
@@ -40,6 +40,8 @@ def test_ring_has_no_place_of_its_own():
 def test_what_is_refused():
     with pytest.raises(InvalidInputError, match="do not determine 10"):
         QuadraticDynamics(3).fit(draw(1, 8, 3), 0.01)
+    with pytest.raises(InvalidTypeError, match="torch.from_numpy"):
+        QuadraticDynamics(3).fit(draw(5, 90, 3).numpy(), 0.01)
     with pytest.raises(InvalidInputError, match="reach=3"):
         QuadraticDynamics(6, reach=3)
     with pytest.raises(InvalidInputError, match="has 3 components"):

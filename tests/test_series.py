@@ -103,3 +103,19 @@ def test_climatology_is_that_of_the_states():
         Climatology.from_series(truth.where(truth["component"] == "x"))
     with pytest.raises(InvalidInputError, match="positive definite"):
         Climatology(np.zeros(2), np.ones((2, 2)))
+
+
+def test_score_is_that_of_numpy_and_knows_the_spread(observed):
+    truth = lorenz63("test", samples=6, steps=9)
+    found = xdvarnet.reconstruct(observed, Filled(), members=5, rng=0)
+    scores = found.dvarnet.score(truth, kind="series")
+    error = ((found["state"] - truth["state"]).values ** 2).mean()
+    np.testing.assert_allclose(scores["mse"], error)
+    np.testing.assert_allclose(scores["rmse"] ** 2, error)
+    ratio = error / (found["state_std"].values ** 2).mean()
+    np.testing.assert_allclose(scores["error_over_variance"], ratio)
+    assert scores["n_points"] == 6 * 9 * 3
+    with pytest.raises(InvalidInputError, match="kind='series'"):
+        found.dvarnet.score(truth)
+    with pytest.raises(InvalidInputError, match="no value in common"):
+        xdvarnet.score(found, truth.assign_coords(time=truth["time"] + 7), kind="series")

@@ -89,7 +89,8 @@ class DVarNetAccessor:
         Parameters
         ----------
         model : Reconstructor
-            Such as ``load_model("med-ssh")`` or ``OptimalInterpolation(...)``.
+            Such as ``load_model("med-ssh")`` or ``OptimalInterpolation(...)``; for series, such
+            as ``load_model("lorenz63")``.
         members : int, optional
             Number of members of the ensemble, for a model that has one.
         return_members : bool
@@ -103,7 +104,7 @@ class DVarNetAccessor:
         -------
         xarray.Dataset
             Each variable, ``<variable>_std`` where the model has one, and
-            ``<variable>_members`` if asked for; NaN on land.
+            ``<variable>_members`` if asked for; NaN on land. For series, ``state`` likewise.
         """
         from xdvarnet.mapping.reconstruct import reconstruct
 
@@ -121,7 +122,7 @@ class DVarNetAccessor:
         reference: xr.Dataset,
         *,
         variable: str | None = None,
-        kind: Literal["gridded", "osse2020a", "ose2021a", "ose2023a"] = "gridded",
+        kind: Literal["gridded", "osse2020a", "ose2021a", "ose2023a", "series"] = "gridded",
     ) -> xr.Dataset:
         """Score the maps against a reference: `xdvarnet.score`.
 
@@ -133,8 +134,9 @@ class DVarNetAccessor:
         variable : str, optional
             The variable to score; by default all gridded variables that both have, and that of
             the challenge.
-        kind : {"gridded", "osse2020a", "ose2021a", "ose2023a"}
-            Which scores; the last three are those of the mapping challenges.
+        kind : {"gridded", "osse2020a", "ose2021a", "ose2023a", "series"}
+            Which scores; three are those of the mapping challenges, and the last is for ``state``
+            (sample, time, component).
 
         Returns
         -------

@@ -10,6 +10,7 @@ from xdvarnet._random import RandomState, default_rng
 from xdvarnet.dynamics.integration import reference_trajectory
 from xdvarnet.dynamics.lorenz import Lorenz63, Lorenz96
 from xdvarnet.errors import InvalidInputError, UnknownNameError
+from xdvarnet.grids.checks import check_dataset
 
 PARTS = ("training", "validation", "test")
 
@@ -254,6 +255,7 @@ def observe_series(
 
 
 def _find_state(truth: xr.Dataset) -> xr.DataArray:
+    check_dataset(truth)
     if "state" not in truth:
         raise UnknownNameError(
             f"the dataset has no variable 'state'; it has {list(truth.data_vars)}."

@@ -134,7 +134,7 @@ class Lorenz96(nn.Module):
         return (after - farther) * before - state + self.coefficient
 
 
-def check_components(model: Lorenz63 | Lorenz96, state: torch.Tensor) -> None:
+def check_components(model: nn.Module, state: torch.Tensor) -> None:
     """Raise an `InvalidInputError` unless a state has the components of a model, last."""
     if state.ndim == 0 or state.shape[-1] != model.components:
         raise InvalidInputError(

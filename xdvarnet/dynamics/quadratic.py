@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from xdvarnet.dynamics.integration import rk4_step
-from xdvarnet.errors import InvalidInputError
+from xdvarnet.errors import InvalidInputError, InvalidTypeError
 
 ROUNDS = 4
 """Gauss-Newton steps of a fit; the residual of a step is nearly linear in the coefficients."""
@@ -65,6 +65,10 @@ class QuadraticDynamics(nn.Module):
         rows = components if reach is None else 1
         self.coefficients = nn.Parameter(torch.zeros(rows, 1 + seen + len(pairs)))
 
+    def extra_repr(self) -> str:
+        """Arguments, for the repr."""
+        return f"{self.components}, reach={self.reach}"
+
     def forward(self, state: torch.Tensor) -> torch.Tensor:
         """Tendency of a state (..., component)."""
         return self._tendency(state, self.coefficients)
@@ -81,9 +85,16 @@ class QuadraticDynamics(nn.Module):
 
         Raises
         ------
+        InvalidTypeError
+            If the states are no tensor.
         InvalidInputError
             If there are fewer steps than coefficients, or the steps do not determine them.
         """
+        if not isinstance(states, torch.Tensor):
+            raise InvalidTypeError(
+                f"expected a tensor of states, got {type(states).__name__}; give "
+                "torch.from_numpy(dataset['state'].values)."
+            )
         states = states.double()
         before, after = states[..., :-1, :], states[..., 1:, :]
         if before[..., 0].numel() < self.coefficients.shape[1]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from xdvarnet.errors import InvalidInputError, UnknownNameError
+from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError
 from xdvarnet.grids.checks import check_dataset
 
 STATE = "state"
@@ -77,6 +77,10 @@ def find_series(dataset: xr.Dataset) -> Series:
         If ``state`` lacks a dimension, has no sample or infinite values, is held by dask, or its
         times are not as above.
     """
+    if isinstance(dataset, xr.DataArray):
+        raise InvalidTypeError(
+            "expected an xarray Dataset, got DataArray. Name it: array.to_dataset(name='state')."
+        )
     check_dataset(dataset)
     if STATE not in dataset:
         raise UnknownNameError(

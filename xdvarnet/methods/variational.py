@@ -11,7 +11,7 @@ import numpy as np
 import torch
 
 from xdvarnet.dynamics.integration import Dynamics, integrate, rk4_step
-from xdvarnet.errors import InvalidInputError, warn
+from xdvarnet.errors import InvalidInputError, InvalidTypeError, warn
 from xdvarnet.grids.checks import check_positive
 from xdvarnet.methods.linear_smoother import smooth
 from xdvarnet.methods.window_cost import WindowCost
@@ -30,7 +30,7 @@ class _FourDVar(ABC):
     def __init__(
         self, dynamics: Dynamics, noise: float, background: Climatology, iterations: int
     ) -> None:
-        self.dynamics, self.background = dynamics, background
+        self.dynamics, self.background = _check_knowledge(dynamics, background)
         self.noise = check_positive(noise, "noise", "the units of the state")
         self.iterations = _check_count(iterations, "iterations")
 
@@ -117,6 +117,8 @@ class StrongFourDVar(_FourDVar):
 
     Raises
     ------
+    InvalidTypeError
+        If the dynamics are no model, or the background is no climatology.
     InvalidInputError
         If a number is not positive.
 
@@ -196,6 +198,8 @@ class WeakFourDVar(_FourDVar):
 
     Raises
     ------
+    InvalidTypeError
+        If the dynamics are no model, or the background is no climatology.
     InvalidInputError
         If a number is not positive, or the stages are none or do not end with 1.
 
@@ -276,6 +280,8 @@ class ThreeDVar:
 
     Raises
     ------
+    InvalidTypeError
+        If the dynamics are no model, or the background is no climatology.
     InvalidInputError
         If a number is not positive.
 
@@ -296,7 +302,7 @@ class ThreeDVar:
     def __init__(
         self, dynamics: Dynamics, *, noise: float, background: Climatology, scale: float = 0.3
     ) -> None:
-        self.dynamics, self.background = dynamics, background
+        self.dynamics, self.background = _check_knowledge(dynamics, background)
         self.noise = check_positive(noise, "noise", "the units of the state")
         self.scale = check_positive(scale, "scale", "the background's covariance")
 
@@ -361,6 +367,20 @@ def _check(
     with torch.no_grad():
         integrate(method.dynamics, torch.from_numpy(background.mean), times - 1, observations.dt)
     return torch.from_numpy(observations.values)
+
+
+def _check_knowledge(dynamics: Dynamics, background: Climatology) -> tuple[Dynamics, Climatology]:
+    if isinstance(dynamics, type) or not callable(dynamics):
+        raise InvalidTypeError(
+            f"dynamics={dynamics!r} is no model that gives the tendency of a state; give "
+            "Lorenz63(), or QuadraticDynamics(...).fit(states, dt). Forecasts by analogs are for "
+            "the ensemble filters."
+        )
+    if not isinstance(background, Climatology):
+        raise InvalidTypeError(
+            f"background is a {type(background).__name__}; give Climatology.from_series(training)."
+        )
+    return dynamics, background
 
 
 def _check_count(number: int, name: str) -> int:

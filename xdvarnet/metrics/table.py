@@ -21,6 +21,7 @@ from xdvarnet.metrics.scores import (
     rmse,
     sigma,
 )
+from xdvarnet.metrics.series import score_series
 
 AGAINST_GRIDS = {"gridded": None, "osse2020a": "ssh"}
 """Kinds of scores against a gridded reference, with the variable that they score by default."""
@@ -34,7 +35,7 @@ def score(
     reference: xr.Dataset,
     *,
     variable: str | None = None,
-    kind: Literal["gridded", "osse2020a", "ose2021a", "ose2023a"] = "gridded",
+    kind: Literal["gridded", "osse2020a", "ose2021a", "ose2023a", "series"] = "gridded",
 ) -> xr.Dataset:
     """Score maps against a reference.
 
@@ -49,10 +50,11 @@ def score(
     variable : str, optional
         The variable of the maps to score; by default all gridded variables that both have, and for
         the challenges ``ssh``, or ``sla`` for ``ose2023a``. A gridded reference has it too.
-    kind : {"gridded", "osse2020a", "ose2021a", "ose2023a"}
+    kind : {"gridded", "osse2020a", "ose2021a", "ose2023a", "series"}
         Which scores: those below, or those of a mapping challenge, which
         `xdvarnet.metrics.challenges.osse2020a`, `xdvarnet.metrics.challenges.ose2021a` and
-        `xdvarnet.metrics.regimes.ose2023a` describe.
+        `xdvarnet.metrics.regimes.ose2023a` describe; for ``state`` (sample, time, component),
+        those of `xdvarnet.metrics.series.score_series`.
 
     Returns
     -------
@@ -88,9 +90,11 @@ def score(
     >>> float(score(truth + 0.02, truth)["rmse"].round(3))
     0.02
     """
-    check_known(kind, [*AGAINST_GRIDS, *AGAINST_TRACKS], "kind of score")
+    check_known(kind, [*AGAINST_GRIDS, *AGAINST_TRACKS, "series"], "kind of score")
     check_dataset(maps)
     check_dataset(reference)
+    if kind == "series":
+        return score_series(maps, reference)
     _check_sort(reference, kind)
     if kind == "gridded":
         return _gridded(maps, reference, variable)
@@ -125,6 +129,8 @@ def _check_sort(reference: xr.Dataset, kind: str) -> None:
 
 
 def _gridded(maps: xr.Dataset, reference: xr.Dataset, variable: str | None) -> xr.Dataset:
+    if "component" in maps.dims:
+        raise InvalidInputError("these are series and no maps; score them with kind='series'.")
     find_axes(maps, time=False)
     horizontal = set(find_axes(reference, time=False).dims[-2:])
     if variable is not None:

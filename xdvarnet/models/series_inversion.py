@@ -161,7 +161,7 @@ class SeriesInversion:
         *,
         validation: tuple[xr.Dataset, xr.Dataset | None],
         epochs: int | Sequence[int],
-        iterations: Sequence[int] | None = None,
+        iterations: int | Sequence[int] | None = None,
         loss: Loss | None = None,
         learning_rate: float = 1e-3,
         batch_size: int = 128,
@@ -186,7 +186,7 @@ class SeriesInversion:
             Observations and, or None, their truth, of other windows.
         epochs : int or sequence of int
             Number of epochs of each stage.
-        iterations : sequence of int, optional
+        iterations : int or sequence of int, optional
             Iterations of the solver in each stage, such as ``(5, 10, 20)``; it keeps the last
             number. Without it there is one stage.
         loss : Loss, optional
@@ -361,10 +361,10 @@ def _tensor(values: np.ndarray) -> torch.Tensor:
 
 
 def _stages(
-    epochs: int | Sequence[int], iterations: Sequence[int] | None
+    epochs: int | Sequence[int], iterations: int | Sequence[int] | None
 ) -> list[tuple[int, int | None]]:
     counts = [epochs] if isinstance(epochs, int) else list(epochs)
-    inner = [None] if iterations is None else list(iterations)
+    inner = [iterations] if isinstance(iterations, int | None) else list(iterations)
     if len(counts) != len(inner):
         raise InvalidInputError(
             f"epochs={epochs} and iterations={iterations}; give as many of one as of the other."

@@ -75,8 +75,13 @@ CLASSES = {
 }
 """What a model file may name."""
 
-SHIPPED = {"med-ssh": "med-ssh.safetensors"}
-"""Models in the package: sea surface height of the Mediterranean at 1/8 degree."""
+SHIPPED = {
+    "lorenz63": "lorenz63.safetensors",
+    "lorenz96": "lorenz96.safetensors",
+    "med-ssh": "med-ssh.safetensors",
+}
+"""Models in the package: two of chaotic series, as Fablet et al. 2021 observe them, and the sea
+surface height of the Mediterranean at 1/8 degree."""
 
 DATA_SUFFIXES = {".grib", ".h5", ".nc", ".nc4", ".zarr"}
 """Files of data, which are given by mistake."""
