@@ -130,7 +130,7 @@ def rows_96(system: System, data: Data, folder: Path, seed: int) -> dict[str, Ro
             dynamics,
             **known,
             model_noise=0.01,
-            stages=(10, 3, 1),
+            stages=(10, 1),
             iterations=8,
             first_guess=first,
         )
@@ -169,7 +169,7 @@ def rows_96(system: System, data: Data, folder: Path, seed: int) -> dict[str, Ro
             ),
             32,
         ),
-        "weak-4dvar-from-network": Row(lambda: weak(model), 256),
+        "weak-4dvar-from-network": Row(lambda: weak(model), 100),
         "weak-4dvar-learned-model-from-network": Row(lambda: weak(learned_model(system, data)), 64),
     }
 

@@ -89,7 +89,7 @@ def table(results: pd.DataFrame, system: System) -> str:
         "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     own = results[results["system"] == system.name]
-    for row in [*ROWS, *OTHERS]:
+    for row in dict.fromkeys([*ROWS, *OTHERS]):
         part = own[own["row"] == row]
         if part.empty:
             continue
