@@ -76,6 +76,7 @@ def test_what_is_refused(observed):
         (observed.where(False), InvalidInputError, "all observations are missing"),
         (observed.isel(time=[0, 1, 5]), InvalidInputError, "even steps"),
         (observed.isel(time=[0]), InvalidInputError, "too short"),
+        (observed.isel(time=slice(None, None, -1)), InvalidInputError, "sortby"),
         (observed.drop_vars("time"), InvalidInputError, "no coordinate 'time'"),
         (observed.chunk(sample=2), InvalidInputError, "held by dask"),
         (observed.fillna(np.inf), InvalidInputError, "infinite"),
@@ -117,5 +118,42 @@ def test_score_is_that_of_numpy_and_knows_the_spread(observed):
     assert scores["n_points"] == 6 * 9 * 3
     with pytest.raises(InvalidInputError, match="kind='series'"):
         found.dvarnet.score(truth)
-    with pytest.raises(InvalidInputError, match="no value in common"):
-        xdvarnet.score(found, truth.assign_coords(time=truth["time"] + 7), kind="series")
+    for other, message in (
+        (truth.assign_coords(time=truth["time"] + 7), "differ in size or coordinates"),
+        (truth.isel(sample=slice(2)), "differ in size or coordinates"),
+        (truth.isel(sample=0), "dimensions"),
+        (truth.where(False), "no finite value"),
+    ):
+        with pytest.raises(InvalidInputError, match=message):
+            xdvarnet.score(found, other, kind="series")
+    gappy = found.where(found["time"] > 0.005)
+    assert gappy.dvarnet.score(truth, kind="series")["n_missing"] == 6 * 3
+
+
+def test_times_may_be_rounded(observed):
+    """Single precision has steps that differ by more than double precision would excuse."""
+    long = lorenz63("test", samples=1, steps=400).astype("float32")
+    rounded = long.assign_coords(time=long["time"].astype("float32") + np.float32(50))
+    assert xdvarnet.reconstruct(rounded, Filled()).sizes["time"] == 400
+
+
+def test_components_are_those_of_the_model(observed):
+    model = Filled()
+    model.labels = ["x", "y", "z"]
+    assert xdvarnet.reconstruct(observed, model).sizes == observed.sizes
+    assert xdvarnet.reconstruct(observed.drop_vars("component"), model).sizes == observed.sizes
+    with pytest.raises(InvalidInputError, match=r"sel\(component=\['x', 'y', 'z'\]\)"):
+        xdvarnet.reconstruct(observed.isel(component=[2, 1, 0]), model)
+    with pytest.raises(InvalidInputError, match="rename"):
+        xdvarnet.reconstruct(observed.assign_coords(component=["a", "b", "c"]), model)
+
+
+def test_values_that_are_not_finite_are_an_error(observed):
+    class Broken(Filled):
+        def solve_series(self, observations, *, members=None, rng=None):
+            mean = super().solve_series(observations).mean
+            mean[2] = np.nan
+            return SeriesAnalysis(mean)
+
+    with pytest.raises(InvalidInputError, match="1 of 6 samples"):
+        xdvarnet.reconstruct(observed, Broken())

@@ -29,7 +29,7 @@ from xdvarnet.models.climatology import Climatology
 
 RESULTS = Path("docs/results")
 WRONG = 26.0
-WINDOWS = 256
+WINDOWS = 128
 
 
 def error(found: xr.Dataset, truth: xr.Dataset) -> tuple[float, float]:

@@ -108,7 +108,7 @@ def rows_63(system: System, data: Data) -> dict[str, Row]:
             256,
         ),
         "adam": Row(lambda: adam(system, data), 256),
-        "strong-4dvar": Row(lambda: StrongFourDVar(model, **known)),
+        "strong-4dvar": Row(lambda: StrongFourDVar(model, **known), 500),
         "weak-4dvar": Row(lambda: WeakFourDVar(model, **known, model_noise=0.001)),
         "weak-4dvar-learned-model": Row(
             lambda: WeakFourDVar(learned_model(system, data), **known, model_noise=0.001)

@@ -40,6 +40,13 @@ class Series:
     like: xr.DataArray
 
     @property
+    def labels(self) -> list | None:
+        """Names of the components, where there is a coordinate for them."""
+        if "component" not in self.like.coords:
+            return None
+        return self.like["component"].values.tolist()
+
+    @property
     def dt(self) -> float:
         """Time step."""
         return float(self.times[-1] - self.times[0]) / (self.times.size - 1)
@@ -95,11 +102,13 @@ def find_series(dataset: xr.Dataset) -> Series:
         )
     if like.chunks:
         raise InvalidInputError("state is held by dask; load it first with dataset.load().")
-    if not np.issubdtype(like.dtype, np.floating) or like.size == 0:
+    if not np.issubdtype(like.dtype, np.floating):
         raise InvalidInputError(
-            f"state has the dtype {like.dtype} and the shape {like.shape}; give floating numbers, "
-            "NaN where nothing was observed, of one sample at least."
+            f"state has the dtype {like.dtype}; give floating numbers, NaN where nothing was "
+            "observed."
         )
+    if like.size == 0:
+        raise InvalidInputError(f"state is empty: its shape is {like.shape}.")
     ordered = like.transpose(..., *CORE)
     values = ordered.values.astype(float).reshape(-1, *ordered.shape[-2:])
     if np.isinf(values).any():
@@ -109,20 +118,28 @@ def find_series(dataset: xr.Dataset) -> Series:
 
 def _find_times(state: xr.DataArray) -> np.ndarray:
     if "time" not in state.coords:
-        raise InvalidInputError("state has no coordinate 'time', in the model's unit of time.")
+        raise InvalidInputError(
+            "state has no coordinate 'time'; give times in the model's unit, such as "
+            "dataset.assign_coords(time=0.01 * np.arange(200))."
+        )
     times = state["time"].values
-    if not np.issubdtype(times.dtype, np.number):
+    if times.dtype.kind not in "iuf":
         raise InvalidInputError(
             f"time has the dtype {times.dtype}; the times of a series are numbers in the model's "
             "unit, such as 0.01 * np.arange(200)."
         )
-    times = times.astype(float)
+    given, times = times, times.astype(float)
     if times.size < 2:
         raise InvalidInputError(f"a series of {times.size} time is too short; give two at least.")
     steps = np.diff(times)
-    if not (steps > 0).all() or np.abs(steps / steps.mean() - 1).max() > EVEN:
+    if not np.isfinite(times).all() or (steps <= 0).any():
         raise InvalidInputError(
-            f"times should increase by even steps; they go from {steps.min():g} to "
-            f"{steps.max():g}. Reindex the series on even times, NaN where nothing was observed."
+            "times should be finite and increase; sort the series with dataset.sortby('time')."
+        )
+    rounding = np.finfo(given.dtype).eps * np.abs(times).max() if given.dtype.kind == "f" else 0.0
+    if np.abs(steps - steps.mean()).max() > EVEN * steps.mean() + 2 * rounding:
+        raise InvalidInputError(
+            f"times should increase by even steps; they are {steps.min():g} to {steps.max():g}. "
+            "Reindex the series on even times, NaN where nothing was observed."
         )
     return times

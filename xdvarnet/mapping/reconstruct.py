@@ -217,7 +217,8 @@ def _check_model(model: object) -> None:
         raise InvalidTypeError(
             f"{given}; give a model such as load_model('med-ssh') or "
             "OptimalInterpolation(...), or an object with variables, window, background, "
-            "first_guess, training_grid, gives_std and solve."
+            "first_guess, training_grid, gives_std and solve; for series, one such as "
+            "load_model('lorenz63') or WeakFourDVar(...), or an object with solve_series."
         )
     if model.first_guess is not None:
         _check_model(model.first_guess)

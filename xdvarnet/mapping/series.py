@@ -1,5 +1,7 @@
 """From a Dataset of gappy series and a model to whole, labelled trajectories."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import xarray as xr
 
@@ -35,6 +37,7 @@ def reconstruct_series(
         the order, coordinates and dtype of the input.
     """
     series = find_series(dataset)
+    _check_labels(series.labels, getattr(model, "labels", None))
     observed = np.isfinite(series.values).any((1, 2))
     if not observed.any():
         raise InvalidInputError(
@@ -49,6 +52,13 @@ def reconstruct_series(
     analysis = model.solve_series(
         SeriesObservations(series.values, series.dt), members=members, rng=rng
     )
+    bad = ~np.isfinite(analysis.mean).all((1, 2))
+    if bad.any():
+        raise InvalidInputError(
+            f"the model gives values that are not finite for {bad.sum()} of {bad.size} samples; "
+            f"observations reach {np.nanmax(np.abs(series.values)):g}: check their units, and that "
+            "they are of the system that the model was made for."
+        )
     kinds = {STATE: ("mean", analysis.mean), f"{STATE}_std": ("std", analysis.std)}
     if return_members:
         kinds[f"{STATE}_members"] = ("members", analysis.members)
@@ -61,3 +71,15 @@ def reconstruct_series(
     if analysis.std is not None:
         fields[STATE].attrs["ancillary_variables"] = f"{STATE}_std"
     return xr.Dataset(fields, attrs=model_attributes(dataset.attrs, "reconstruct with", model))
+
+
+def _check_labels(given: list | None, known: Sequence | None) -> None:
+    if given is None or known is None or given == list(known):
+        return
+    if len(given) != len(known):
+        return  # the model says how many components it has
+    same = set(given) == set(known)
+    advice = f"reorder with dataset.sel(component={list(known)})" if same else "rename them"
+    raise InvalidInputError(
+        f"the components are {given}, and the model was made for {list(known)}; {advice}."
+    )

@@ -19,8 +19,9 @@ def score_series(found: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
     Returns
     -------
     xarray.Dataset
-        Scalars ``mse`` (mean squared error over samples, times and components: the R of Fablet et
-        al. 2021, doi 10.1029/2021MS002572), ``rmse``, ``n_points``, and with a standard deviation
+        Scalars ``n_points`` (values compared), ``n_missing`` (where only the truth is finite),
+        ``mse`` (mean squared error over samples, times and components: the R of Fablet et
+        al. 2021, doi 10.1029/2021MS002572), ``rmse``, and with a standard deviation
         ``error_over_variance``: the mean squared error over the mean variance, 1 where the method
         knows its error.
 
@@ -29,7 +30,8 @@ def score_series(found: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
     UnknownNameError
         If a ``state`` is missing.
     InvalidInputError
-        If these are no series, or have no value in common.
+        If these are no series, or differ in dimensions or coordinates, or have no value in
+        common.
 
     Examples
     --------
@@ -41,17 +43,27 @@ def score_series(found: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
     """
     for dataset in (found, truth):
         find_series(dataset)
-    error = (found[STATE] - truth[STATE]) ** 2
+    try:
+        state, known = xr.align(found[STATE], truth[STATE], join="exact")
+    except ValueError as problem:
+        raise InvalidInputError(
+            f"the series and the truth differ in size or coordinates ({problem}); compare the same "
+            "samples, times and components, such as truth.sel(time=found['time'])."
+        ) from problem
+    if set(state.dims) != set(known.dims):
+        raise InvalidInputError(
+            f"the series has the dimensions {state.dims}, and the truth {known.dims}; give both "
+            "the same ones."
+        )
+    error = (state - known) ** 2
     count = error.count()
     if not count:
-        raise InvalidInputError(
-            f"the series, {dict(found[STATE].sizes)}, and the truth, {dict(truth[STATE].sizes)}, "
-            "have no value in common; compare the same samples and times."
-        )
+        raise InvalidInputError("the series and the truth have no finite value in common.")
     units = truth[STATE].attrs.get("units", "1")
     squared = "1" if units == "1" else f"({units})^2"
     scores = {
         "n_points": (count, "number of values compared", "1"),
+        "n_missing": (known.count() - count, "number of values that only the truth has", "1"),
         "mse": (error.mean(), "mean squared error", squared),
         "rmse": (error.mean() ** 0.5, "root mean square error", units),
     }

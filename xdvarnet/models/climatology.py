@@ -1,5 +1,6 @@
 """Mean and covariance of the states of a model: what is known before any observation."""
 
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -20,11 +21,13 @@ class Climatology:
         Shape (component,).
     covariance : numpy.ndarray
         Shape (component, component), symmetric and positive definite.
+    labels : sequence, optional
+        Names of the components.
 
     Raises
     ------
     InvalidInputError
-        If the shapes do not fit or the covariance is not positive definite.
+        If the shapes do not fit, a number is not finite or the covariance is not positive definite.
 
     Examples
     --------
@@ -36,14 +39,19 @@ class Climatology:
 
     mean: np.ndarray
     covariance: np.ndarray
+    labels: Sequence[Hashable] | None = None
 
     def __post_init__(self) -> None:
+        for name in ("mean", "covariance"):
+            object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=float))
         number = np.size(self.mean)
         if np.shape(self.mean) != (number,) or np.shape(self.covariance) != (number, number):
             raise InvalidInputError(
                 f"a mean of shape {np.shape(self.mean)} and a covariance of shape "
                 f"{np.shape(self.covariance)} do not fit; give (n,) and (n, n)."
             )
+        if not (np.isfinite(self.mean).all() and np.isfinite(self.covariance).all()):
+            raise InvalidInputError("the mean or the covariance has values that are not finite.")
         try:
             np.linalg.cholesky(self.covariance)
         except np.linalg.LinAlgError as error:
@@ -55,7 +63,8 @@ class Climatology:
     @classmethod
     def from_series(cls, truth: xr.Dataset) -> Self:
         """Take mean and covariance of all complete states of a Dataset of series."""
-        values = find_series(truth).values
+        series = find_series(truth)
+        values = series.values
         states = values.reshape(-1, values.shape[-1])
         states = states[np.isfinite(states).all(1)]
         if len(states) < 2:
@@ -63,7 +72,7 @@ class Climatology:
                 f"a climatology needs complete states; there are {len(states)}. Give the truth, "
                 "not the observations."
             )
-        return cls(states.mean(0), np.atleast_2d(np.cov(states.T)))
+        return cls(states.mean(0), np.atleast_2d(np.cov(states.T)), series.labels)
 
     @property
     def components(self) -> int:

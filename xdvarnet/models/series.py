@@ -63,7 +63,8 @@ class SeriesReconstructor(Protocol):
     """Anything that turns gappy observations of series into whole trajectories.
 
     `xdvarnet.reconstruct` takes it with Datasets of ``state`` (sample, time, component). The
-    analysis of a sample does not depend on the other samples.
+    analysis of a sample does not depend on the other samples. A model may have an attribute
+    ``labels``, the names of the components that it was made for: series with others are refused.
     """
 
     def solve_series(

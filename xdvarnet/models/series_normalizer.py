@@ -1,6 +1,6 @@
 """Scaling of series to the zero mean and unit variance that networks expect."""
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from typing import Self
 
 import numpy as np
@@ -17,6 +17,8 @@ class SeriesNormalizer:
     ----------
     mean, std : float or sequence of float
         One number for all components, which are alike, or one for each.
+    labels : sequence, optional
+        Names of the components.
 
     Raises
     ------
@@ -31,7 +33,13 @@ class SeriesNormalizer:
     3
     """
 
-    def __init__(self, mean: float | Sequence[float], std: float | Sequence[float]) -> None:
+    def __init__(
+        self,
+        mean: float | Sequence[float],
+        std: float | Sequence[float],
+        *,
+        labels: Sequence[Hashable] | None = None,
+    ) -> None:
         if np.shape(mean) != np.shape(std):
             raise InvalidInputError(f"mean={mean} and std={std} have not the same length.")
         if not (np.isfinite(mean).all() and np.isfinite(std).all() and (np.array(std) > 0).all()):
@@ -39,6 +47,7 @@ class SeriesNormalizer:
                 f"mean={mean} and std={std}; give finite numbers and positive deviations."
             )
         self.mean, self.std = _plain(mean), _plain(std)
+        self.labels = None if labels is None else list(labels)
 
     def __repr__(self) -> str:
         return f"SeriesNormalizer({self.mean}, {self.std})"
@@ -49,8 +58,9 @@ class SeriesNormalizer:
         climate = Climatology.from_series(truth)
         mean, variance = climate.mean, np.diag(climate.covariance)
         if alike:
-            return cls(float(mean.mean()), float((variance.mean() + mean.var()) ** 0.5))
-        return cls(mean.tolist(), (variance**0.5).tolist())
+            std = float((variance.mean() + mean.var()) ** 0.5)
+            return cls(float(mean.mean()), std, labels=climate.labels)
+        return cls(mean.tolist(), (variance**0.5).tolist(), labels=climate.labels)
 
     def check(self, components: int) -> None:
         """Refuse another number of components than this has."""
