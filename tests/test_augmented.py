@@ -3,11 +3,12 @@
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from xdvarnet.datasets import lorenz63, observe_series
 from xdvarnet.dynamics.augmented import Augmented
 from xdvarnet.dynamics.lorenz import Lorenz63, Lorenz96
-from xdvarnet.errors import InvalidInputError
+from xdvarnet.errors import InvalidInputError, InvalidTypeError
 from xdvarnet.methods.variational import StrongFourDVar
 from xdvarnet.models.climatology import Climatology
 
@@ -42,5 +43,57 @@ def test_fourdvar_finds_a_wrong_parameter():
 def test_what_is_refused():
     with pytest.raises(InvalidInputError, match="it has coefficients"):
         Augmented(Lorenz63(), "rho")
-    with pytest.raises(InvalidInputError, match="6 components together"):
+    with pytest.raises(InvalidInputError, match=r"6 components together.*observed\.reindex"):
         Augmented(Lorenz63(), "coefficients")(torch.zeros(3))
+    with pytest.raises(InvalidTypeError, match=r"no torch\.nn\.Module"):
+        Augmented(torch.sin, "rates")
+
+
+class Decay(nn.Module):
+    """Components that decay at rates of their own."""
+
+    components = 3
+
+    def __init__(self):
+        super().__init__()
+        self.rates = nn.Parameter(torch.tensor([1.0, 2.0, 3.0]))
+
+    def forward(self, state):
+        return -torch.cat([a * x for a, x in zip(self.rates, state.split(1, -1), strict=True)], -1)
+
+
+class Whole(Decay):
+    """The same for one vector of rates, but not for one of each state."""
+
+    def forward(self, state):
+        return -self.rates * state
+
+
+class Dropped(Decay):
+    """Components without their dimension."""
+
+    def forward(self, state):
+        return -torch.stack([self.rates[i] * state[..., i] for i in range(3)], -1)
+
+
+class Joined(Decay):
+    """Torch itself refuses to join these."""
+
+    def forward(self, state):
+        return -torch.cat([self.rates * state[..., :2], self.rates[0] * state[..., 2:]], -1)
+
+
+def test_models_of_ones_own_take_a_parameter_of_each_state():
+    found = Augmented(Decay(), "rates")(torch.tensor([[1.0, 1, 1, 4, 5, 6], [2, 2, 2, 7, 8, 9]]))
+    assert found.tolist() == [[-4, -5, -6, 0, 0, 0], [-14, -16, -18, 0, 0, 0]]
+
+
+@pytest.mark.parametrize("kind", [Whole, Dropped, Joined])
+def test_models_for_one_parameter_only_are_refused(kind):
+    with pytest.raises(InvalidInputError, match=r"rates is \(3, \.\.\., 1\)"):
+        Augmented(kind(), "rates")
+
+
+def test_a_model_that_does_not_tell_its_components_is_refused():
+    with pytest.raises(InvalidInputError, match="Linear has no attribute 'components'"):
+        Augmented(nn.Linear(2, 2), "bias")

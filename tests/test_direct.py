@@ -1,9 +1,12 @@
 """The direct inversion is its network, added to the first guess."""
 
+import pytest
 import torch
 from torch import nn
 
+from xdvarnet.errors import InvalidInputError
 from xdvarnet.solver.inversions.direct import DirectNetwork
+from xdvarnet.solver.series_layers import SeriesUNet
 
 
 def test_increment_by_hand():
@@ -14,3 +17,8 @@ def test_increment_by_hand():
     context = torch.tensor([[4.0, 0.0], [1.0, 0.0]]).view(1, 2, 2, 1)
     result = DirectNetwork(network)(first_guess, [], context)
     assert result.flatten().tolist() == [1 + 0.5 + 8 + 10, 3 + 1.5]
+
+
+def test_a_network_for_other_channels_is_refused():
+    with pytest.raises(InvalidInputError, match=r"takes 4 .* 3 channels \(first guess, "):
+        DirectNetwork(SeriesUNet(4, 1))

@@ -78,20 +78,21 @@ def exact(mean, covariance, values, *, smoother):
     return np.array(means), np.array(covariances)
 
 
-def own_prior(method, observations, members):
+def own_prior(method, observations):
     """Mean and covariance of the ensemble that each sample starts from."""
     nothing = SeriesObservations(np.full_like(observations.values, np.nan), DT)
-    found = method.solve_series(nothing, members=members, rng=np.random.default_rng(0))
+    found = method.solve_series(nothing, members=method.members, rng=np.random.default_rng(0))
     return [(first.mean(0), np.cov(first.T)) for first in found.members[:, :, 0].swapaxes(0, 1)]
 
 
 @pytest.mark.parametrize("smoother", [False, True])
 def test_transform_filter_and_smoother_are_exact_for_the_prior_of_their_ensemble(smoother):
     """Linear dynamics, so that the ensemble carries its mean and covariance without error."""
-    method, observations = ETKF(Turning(), noise=NOISE, background=BACKGROUND), make_observations()
+    method = ETKF(Turning(), noise=NOISE, background=BACKGROUND, members=6)
+    observations = make_observations()
     solver = EnsembleKalmanSmoother(method) if smoother else method
     found = solver.solve_series(observations, members=6, rng=np.random.default_rng(0))
-    for sample, prior in enumerate(own_prior(method, observations, 6)):
+    for sample, prior in enumerate(own_prior(method, observations)):
         mean, covariance = exact(
             *joint_prior(*prior), observations.values[sample], smoother=smoother
         )
@@ -121,19 +122,19 @@ def test_large_ensembles_approach_the_kalman_filter_and_smoother(kind, members, 
 
 
 def test_errors_of_the_stochastic_filter_do_not_move_its_mean():
-    method = EnKF(Turning(), noise=NOISE, background=BACKGROUND)
+    method = EnKF(Turning(), noise=NOISE, background=BACKGROUND, members=5)
     observations = make_observations()
-    found = method.solve_series(observations, members=5, rng=np.random.default_rng(0))
-    for sample, (mean, covariance) in enumerate(own_prior(method, observations, 5)):
+    found = method.solve_series(observations, rng=np.random.default_rng(0))
+    for sample, (mean, covariance) in enumerate(own_prior(method, observations)):
         first = condition(mean, covariance, observations.values[sample, 0])[0]
         np.testing.assert_allclose(found.mean[sample, 0], first, atol=1e-10)
 
 
 def test_inflation_multiplies_the_covariance_before_an_analysis():
-    method = ETKF(Turning(), noise=NOISE, background=BACKGROUND, inflation=1.5)
+    method = ETKF(Turning(), noise=NOISE, background=BACKGROUND, members=7, inflation=1.5)
     observations = make_observations()
     found = method.solve_series(observations, members=7, rng=np.random.default_rng(0))
-    for sample, (mean, covariance) in enumerate(own_prior(method, observations, 7)):
+    for sample, (mean, covariance) in enumerate(own_prior(method, observations)):
         wanted = condition(mean, 1.5**2 * covariance, observations.values[sample, 0])
         np.testing.assert_allclose(found.mean[sample, 0], wanted[0], atol=1e-10)
         np.testing.assert_allclose(np.cov(found.members[:, sample, 0].T), wanted[1], atol=1e-10)
@@ -143,11 +144,12 @@ def test_inflation_multiplies_the_covariance_before_an_analysis():
 def test_localisation_over_a_huge_radius_changes_nothing(kind):
     truth = lorenz96("test", samples=2, steps=13)
     observed = observe_series(truth, every=3, components=20, noise=1.0, rng=0)
-    setting = {"noise": 1.0, "background": Climatology(np.full(40, 2.0), 13 * np.eye(40))}
+    background = Climatology(np.full(40, 2.0), 13 * np.eye(40))
+    setting = {"noise": 1.0, "background": background, "members": 9}
     for wrap in (lambda method: method, EnsembleKalmanSmoother):
         found = [
             observed.dvarnet.reconstruct(
-                wrap(kind(Lorenz96(), localisation=taper, **setting)), rng=0, members=9
+                wrap(kind(Lorenz96(), localisation=taper, **setting)), rng=0
             )
             for taper in (None, Localisation(1e7))
         ]
@@ -228,7 +230,7 @@ def test_samples_do_not_depend_on_each_other(kind, monkeypatch):
 
 @BOTH
 def test_members_and_seeds(kind):
-    method = kind(Turning(), noise=NOISE, background=BACKGROUND, members=5)
+    method = kind(Turning(), noise=NOISE, background=BACKGROUND, members=8)
     observations = make_observations()
     first = method.solve_series(observations, members=8, rng=np.random.default_rng(0))
     again = method.solve_series(observations, members=8, rng=np.random.default_rng(0))
@@ -239,6 +241,53 @@ def test_members_and_seeds(kind):
     np.testing.assert_allclose(first.mean, first.members.mean(0))
     np.testing.assert_allclose(first.std, first.members.std(0, ddof=1))
     assert method.solve_series(observations, rng=np.random.default_rng(0)).members is None
+
+
+@pytest.mark.parametrize("wrap", [lambda method: method, EnsembleKalmanSmoother])
+@BOTH
+def test_the_ensemble_has_its_own_size_however_many_members_are_asked_for(kind, wrap):
+    method = wrap(kind(Turning(), noise=NOISE, background=BACKGROUND, members=5))
+    observations = make_observations()
+    every, three, none = (
+        method.solve_series(observations, members=number, rng=np.random.default_rng(0))
+        for number in (5, 3, None)
+    )
+    np.testing.assert_array_equal(three.members, every.members[:3])
+    for other in (three, none):
+        np.testing.assert_array_equal(other.mean, every.mean)
+        np.testing.assert_array_equal(other.std, every.std)
+    with pytest.raises(InvalidInputError, match=r"has 5 members, .* make it with members=6"):
+        method.solve_series(observations, members=6, rng=np.random.default_rng(0))
+
+
+@BOTH
+def test_a_function_is_a_model_too(kind):
+    setting = {"noise": NOISE, "background": BACKGROUND}
+    found, wanted = (
+        kind(dynamics, **setting).solve_series(make_observations(), rng=np.random.default_rng(0))
+        for dynamics in (lambda state: state @ Turning.matrix.T, Turning())
+    )
+    np.testing.assert_array_equal(found.mean, wanted.mean)
+
+
+@BOTH
+def test_models_whose_tendency_does_not_fit_are_refused(kind):
+    setting = {"noise": NOISE, "background": BACKGROUND}
+    for part in (2, 1):  # one component would be broadcast
+        method = kind(lambda state, part=part: state[..., :part], **setting)
+        with pytest.raises(InvalidInputError, match=rf"has the shape \(2, {part}\)"):
+            method.solve_series(make_observations())
+    with pytest.raises(InvalidTypeError, match="tendency is a ndarray"):
+        kind(lambda state: state.numpy(), **setting).solve_series(make_observations())
+
+
+@BOTH
+def test_repr_tells_the_model_and_its_noise(kind):
+    method = kind(Lorenz63(), noise=NOISE, background=BACKGROUND, model_noise=0.3)
+    assert repr(method) == (
+        f"{kind.__name__}(Lorenz63(), noise=0.7, members=20, inflation=1, localisation=None, "
+        "model_noise=0.3)"
+    )
 
 
 @pytest.fixture(scope="module")
@@ -302,14 +351,17 @@ def test_what_is_refused(kind):
         ({"inflation": np.nan}, InvalidInputError, "inflation=nan"),
         ({"noise": 0.0}, InvalidInputError, "noise=0"),
         ({"model_noise": -1.0}, InvalidInputError, "model_noise=-1"),
-        ({"background": np.zeros(3)}, InvalidTypeError, "no climatology"),
+        ({"background": np.zeros(3)}, InvalidTypeError, "background is a ndarray, no climatology"),
+        ({"noise": "1"}, InvalidTypeError, "noise is '1'"),
+        ({"inflation": "1"}, InvalidTypeError, "inflation is '1'"),
+        ({"model_noise": None}, InvalidTypeError, "model_noise is None"),
         ({"localisation": 4.0}, InvalidTypeError, "localisation=4.0"),
     ]
     for given, error, message in cases:
         with pytest.raises(error, match=message):
             kind(Lorenz63(), **(good | given))
-    for dynamics in (Lorenz63, np.sin, None):
-        with pytest.raises(InvalidTypeError, match="no torch.nn.Module"):
+    for dynamics in (Lorenz63, "lorenz63", None):
+        with pytest.raises(InvalidTypeError, match=r"no model.*torch\.nn\.Module or function"):
             kind(dynamics, **good)
     with pytest.raises(InvalidInputError, match="3 components, and the state has 2"):
         kind(Lorenz63(), **good).solve_series(SeriesObservations(np.zeros((1, 4, 2)), DT))
@@ -322,3 +374,5 @@ def test_what_is_refused(kind):
     for radius in (0, -1.0, np.inf, np.nan, 0.5):
         with pytest.raises(InvalidInputError, match="radius"):
             Localisation(radius)
+    with pytest.raises(InvalidTypeError, match="radius is '4'"):
+        Localisation("4")

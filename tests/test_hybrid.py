@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from xdvarnet.dynamics.lorenz import Lorenz96
-from xdvarnet.errors import InvalidInputError
+from xdvarnet.errors import InvalidInputError, InvalidTypeError
 from xdvarnet.methods.ensemble_kalman import EnKF, EnsembleKalmanSmoother
 from xdvarnet.methods.hybrid import HybridEnVar
 from xdvarnet.methods.localisation import Localisation
@@ -15,7 +15,12 @@ NUMBER = 12
 BACKGROUND = Climatology(
     np.full(NUMBER, 2.0), 4 * Localisation(2.0).weights(NUMBER).numpy() + 3 * np.eye(NUMBER)
 )
-SETTING = {"noise": 0.8, "background": BACKGROUND, "localisation": Localisation(2.0)}
+SETTING = {
+    "noise": 0.8,
+    "background": BACKGROUND,
+    "members": 8,
+    "localisation": Localisation(2.0),
+}
 
 
 def make_values(times=4):
@@ -92,3 +97,12 @@ def test_only_the_ensemble_reaches_earlier_states():
 def test_weights_out_of_range_are_refused(weight):
     with pytest.raises(InvalidInputError, match="weight="):
         make(weight)
+
+
+def test_a_weight_that_is_no_number_is_refused():
+    with pytest.raises(InvalidTypeError, match="weight is '0.1'"):
+        make("0.1")
+
+
+def test_repr_has_the_weight():
+    assert "model_noise=0, weight=0.25)" in repr(make(0.25))

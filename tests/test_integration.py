@@ -9,7 +9,7 @@ from scipy.integrate import solve_ivp
 
 from xdvarnet.dynamics.integration import integrate, reference_trajectory
 from xdvarnet.dynamics.lorenz import Lorenz63, Lorenz96
-from xdvarnet.errors import InvalidInputError, UnknownNameError
+from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError
 
 START = torch.tensor([[1.0, 2.0, 20.0], [-5.0, -7.0, 18.0]], dtype=torch.float64)
 
@@ -123,6 +123,24 @@ def test_bad_numbers_are_refused(way):
             way(Lorenz63(), START, 2, dt)
     with pytest.raises(InvalidInputError, match="to start from"):
         way(Lorenz63(), START * float("nan"), 2, 0.1)
+
+
+@pytest.mark.parametrize("way", [integrate, reference_trajectory])
+def test_models_and_starts_of_another_kind_are_refused(way):
+    with pytest.raises(InvalidTypeError, match="x0 is a ndarray"):
+        way(Lorenz63(), START.numpy(), 2, 0.1)
+    with pytest.raises(InvalidTypeError, match="tendency is a ndarray"):
+        way(lambda state: -state.numpy(), START, 2, 0.1)
+    for part in (slice(2), slice(1)):  # the second would be broadcast
+        with pytest.raises(InvalidInputError, match=r"shape \(2, 3\) has the shape \(2, [12]\)"):
+            way(lambda state, part=part: state[..., part], START, 2, 0.1)
+
+
+def test_a_graph_is_made_for_what_is_learned():
+    assert not integrate(Lorenz63(), START, 2, 0.1).requires_grad
+    assert integrate(Lorenz63(learned=True), START, 2, 0.1).requires_grad
+    with torch.no_grad():
+        assert not integrate(torch.nn.Linear(3, 3).double(), START, 2, 0.1).requires_grad
 
 
 def test_unknown_methods_are_refused():

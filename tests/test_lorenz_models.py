@@ -6,6 +6,7 @@ import pytest
 
 import xdvarnet
 from xdvarnet.datasets import lorenz63, lorenz96, observe_series
+from xdvarnet.errors import InvalidInputError
 
 FRESH = 20261121
 """Of the windows; the trainings drew theirs with 0."""
@@ -42,3 +43,9 @@ def test_models_are_small_and_say_what_they_are(name):
     file = importlib.resources.files("xdvarnet.zoo") / "weights" / f"{name}.safetensors"
     assert len(file.read_bytes()) < 500_000
     assert "test R" in xdvarnet.load_model(name)._repr_html_()
+
+
+def test_models_refuse_components_in_another_order(fresh_63):
+    _, observed = fresh_63
+    with pytest.raises(InvalidInputError, match="reorder"):
+        observed.isel(component=[2, 1, 0]).dvarnet.reconstruct(xdvarnet.load_model("lorenz63"))

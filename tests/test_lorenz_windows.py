@@ -9,7 +9,7 @@ from xdvarnet.datasets import cut_windows, lorenz63, lorenz96, observe_series
 from xdvarnet.datasets.lorenz import SAMPLES_63, SAMPLES_96
 from xdvarnet.dynamics.integration import reference_trajectory
 from xdvarnet.dynamics.lorenz import Lorenz63, Lorenz96
-from xdvarnet.errors import InvalidInputError, UnknownNameError
+from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +91,8 @@ def test_bad_windows_are_refused(make):
         make("train")
     with pytest.raises(InvalidInputError, match="samples=0"):
         make(samples=0)
+    with pytest.raises(InvalidInputError, match=r"samples=2\.5 is not accepted"):
+        make(samples=2.5)
     with pytest.raises(InvalidInputError, match="steps=1"):
         make(samples=2, steps=1)
     with pytest.raises(InvalidInputError, match="dt=-0.1"):
@@ -171,6 +173,15 @@ def test_a_plain_dataset_will_do():
     assert observed["state"].notnull().values.tolist()[0] == [False, True, False, True]
 
 
+def test_a_string_is_one_label(windows63):
+    truth = windows63.isel(sample=[0]).assign_coords(component=["x", "y", "xy"])
+    one, same = (
+        observe_series(truth, every=8, components=given, noise=1.0, rng=0)
+        for given in ("xy", ["xy"])
+    )
+    assert one.identical(same)
+
+
 def test_bad_observations_are_refused(windows63):
     truth = windows63.isel(sample=[0])
     good = {"every": 8, "components": ["x"], "noise": 1.0}
@@ -178,14 +189,20 @@ def test_bad_observations_are_refused(windows63):
         (UnknownNameError, r"no component \['w'\]; there are \['x', 'y', 'z'\]", ["x", "w"]),
         (InvalidInputError, "components=4; the state has 3", 4),
         (InvalidInputError, "components=0", 0),
+        (UnknownNameError, r"no component \['temp'\]", "temp"),
+        (InvalidTypeError, "components is None", None),
         (InvalidInputError, "empty", []),
     ):
         with pytest.raises(error, match=match):
             observe_series(truth, **good | {"components": change})
     with pytest.raises(InvalidInputError, match="every=0"):
         observe_series(truth, **good | {"every": 0})
-    with pytest.raises(InvalidInputError, match="noise=-1"):
-        observe_series(truth, **good | {"noise": -1})
+    for noise in (-1, np.nan, np.inf):
+        with pytest.raises(InvalidInputError, match=f"noise={noise}"):
+            observe_series(truth, **good | {"noise": noise})
+    for noise in ("1", None):
+        with pytest.raises(InvalidTypeError, match=f"noise is {noise!r}"):
+            observe_series(truth, **good | {"noise": noise})
     with pytest.raises(UnknownNameError, match=r"no variable 'state'; it has \['truth'\]"):
         observe_series(truth.rename(state="truth"), **good)
     with pytest.raises(InvalidInputError, match="dimensions time and component"):

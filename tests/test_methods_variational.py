@@ -227,6 +227,14 @@ def test_what_is_refused(chaos):
         (lambda: WeakFourDVar(Lorenz63, **options, model_noise=1), "no model"),
         (lambda: ThreeDVar("lorenz", **options), "no model"),
         (lambda: StrongFourDVar(Lorenz63(), noise=1, background=3), "background is a int"),
+        (
+            lambda: WeakFourDVar(Lorenz63(), **options, model_noise=1, first_guess="lorenz63"),
+            r"first_guess is 'lorenz63'; give a model such as load_model",
+        ),
+        (
+            lambda: WeakFourDVar(Lorenz63(), **options, model_noise=1, first_guess=WeakFourDVar),
+            "first_guess is the class WeakFourDVar",
+        ),
     ]:
         with pytest.raises(InvalidTypeError, match=message):
             make()
@@ -256,3 +264,34 @@ def test_minimisation_starts_from_the_first_guess(chaos):
     alone = WeakFourDVar(Lorenz63(), **options, stages=(1,), iterations=1)
     with pytest.warns(XdvarnetWarning, match="did not converge"):
         assert np.abs(alone.solve_series(observations).mean - expected).mean() > 1
+
+
+def make_each(dynamics, options):
+    return (
+        StrongFourDVar(dynamics, **options),
+        WeakFourDVar(dynamics, **options, model_noise=0.01),
+        ThreeDVar(dynamics, **options),
+    )
+
+
+def test_models_whose_tendency_does_not_fit_are_refused(chaos):
+    background, _, observations = chaos
+    options = {"noise": 1.0, "background": background}
+    for method in make_each(lambda state: state[..., :2], options):
+        with pytest.raises(InvalidInputError, match=r"has the shape \(2, 2\)"):
+            method.solve_series(observations)
+    for method in make_each(lambda state: state.numpy(), options):
+        with pytest.raises(InvalidTypeError, match="tendency is a ndarray"):
+            method.solve_series(observations)
+
+
+def test_observations_in_other_units_are_told_of(chaos):
+    """The farthest value, in standard deviations of the background, is computed here anew."""
+    background, _, observations = chaos
+    values = 1e4 * observations.values[:3]
+    std = np.sqrt(np.diag(background.covariance))
+    farthest = np.nanmax(np.abs(values - background.mean) / std)
+    method = WeakFourDVar(Lorenz63(), noise=2**0.5, background=background, model_noise=0.01)
+    with pytest.raises(InvalidInputError, match="same units") as caught:
+        method.solve_series(SeriesObservations(values, observations.dt))
+    assert f"{farthest:.3g} of its standard deviations" in str(caught.value)

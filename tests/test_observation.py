@@ -1,5 +1,6 @@
 """The misfit to observations: its cost, and the gradient that is written out."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -108,6 +109,19 @@ def test_background_is_a_term_on_the_first_time():
     assert (expected[:, :, 1:] == 0).all()
     with pytest.raises(InvalidInputError, match="std=0"):
         InitialBackground(std=0)
+    with pytest.raises(InvalidInputError, match="mean=nan"):
+        InitialBackground(mean=float("nan"))
+    for numbers in ({"mean": (0.0, 1.0)}, {"std": (1.0, 2.0)}, {"mean": [[0.0, 1.0, 2.0]]}):
+        with pytest.raises(InvalidInputError, match="3 components"):
+            InitialBackground(**numbers).cost(state, None)
+
+
+@pytest.mark.parametrize("kind", [tuple, list, np.array, torch.tensor])
+@pytest.mark.filterwarnings("error")
+def test_background_takes_any_sequence(kind):
+    term = InitialBackground(mean=kind([0.0, 1.0, -2.0]), std=kind([1.0, 0.5, 3.0]))
+    assert (term.mean, term.std) == ((0.0, 1.0, -2.0), (1.0, 0.5, 3.0))
+    assert InitialBackground(mean=np.float64(0.1)).mean == 0.1
 
 
 def test_background_pulls_the_start_of_a_descent():

@@ -40,9 +40,31 @@ def test_ring_has_no_place_of_its_own():
 def test_what_is_refused():
     with pytest.raises(InvalidInputError, match="do not determine 10"):
         QuadraticDynamics(3).fit(draw(1, 8, 3), 0.01)
+    for dt in (0.0, -0.1, float("nan")):
+        with pytest.raises(InvalidInputError, match="dt="):
+            QuadraticDynamics(3).fit(draw(5, 90, 3), dt)
+    with pytest.raises(InvalidInputError, match="give the truth"):
+        QuadraticDynamics(3).fit(draw(5, 90, 3).masked_fill(draw(5, 90, 3) > 2, torch.nan), 0.01)
     with pytest.raises(InvalidTypeError, match="torch.from_numpy"):
         QuadraticDynamics(3).fit(draw(5, 90, 3).numpy(), 0.01)
     with pytest.raises(InvalidInputError, match="reach=3"):
         QuadraticDynamics(6, reach=3)
     with pytest.raises(InvalidInputError, match="has 3 components"):
         QuadraticDynamics(3)(draw(2, 4))
+
+
+@pytest.mark.parametrize("reach", [None, 1])
+@pytest.mark.parametrize(
+    "states",
+    [
+        torch.zeros(5, 90, 3),
+        torch.full((5, 90, 3), 7.0),
+        draw(5, 90, 1).expand(-1, -1, 3),  # the components are all the same
+        draw(5, 90, 3) * torch.tensor([1.0, 0.0, 1.0]) * 1e200,
+    ],
+)
+def test_states_that_do_not_tell_coefficients_are_refused(states, reach):
+    model = QuadraticDynamics(3, reach=reach)
+    with pytest.raises(InvalidInputError, match="do not determine"):
+        model.fit(states, 0.01)
+    assert (model.coefficients == 0).all()

@@ -1,5 +1,6 @@
 """A model in other units: the same orbits, costs and parameters."""
 
+import numpy as np
 import pytest
 import torch
 
@@ -67,6 +68,7 @@ def test_the_precision_of_a_state_is_kept(dtype):
     ("mean", "std", "message"),
     [
         ((0.0, 1.0), 1.0, "mean has 2 numbers.*3 components"),
+        (0.0, torch.ones(3, 1), r"std has 3 numbers, in the shape \(3, 1\)"),
         (0.0, (1.0,) * 4, "std has 4 numbers"),
         (0.0, 0.0, "positive"),
         (0.0, (1.0, -1.0, 1.0), "positive"),
@@ -77,6 +79,27 @@ def test_the_precision_of_a_state_is_kept(dtype):
 def test_numbers_that_do_not_fit_are_refused(mean, std, message):
     with pytest.raises(InvalidInputError, match=message):
         Rescaled(Lorenz63(), mean, std)
+
+
+@pytest.mark.parametrize("kind", [list, np.array, torch.tensor])
+def test_arrays_are_kept_as_numbers(kind):
+    model = Rescaled(Lorenz63(), kind(MEAN), kind(2.0) if kind is not list else 2.0)
+    assert model.mean == pytest.approx(MEAN)
+    assert (type(model.mean), type(model.mean[0]), type(model.std)) == (tuple, float, float)
+
+
+def test_changing_an_array_later_changes_nothing():
+    mean = np.array(MEAN)
+    model, state = Rescaled(Lorenz63(), mean, 2.0), make_states(3)
+    before = model(state)
+    mean[:] = 0
+    torch.testing.assert_close(model(state), before)
+
+
+def test_the_mean_may_tell_the_number_of_components():
+    assert Rescaled(torch.nn.Linear(2, 2), (1.0, 2.0), 3.0).components == 2
+    with pytest.raises(InvalidInputError, match="Linear has no attribute 'components'"):
+        Rescaled(torch.nn.Linear(2, 2), 1.0, 3.0)
 
 
 def test_states_of_other_components_are_refused():

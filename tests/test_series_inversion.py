@@ -7,12 +7,19 @@ import xarray as xr
 
 import xdvarnet
 from xdvarnet.datasets import lorenz63, observe_series
-from xdvarnet.errors import InvalidInputError
+from xdvarnet.dynamics.lorenz import Lorenz63
+from xdvarnet.dynamics.rescaled import Rescaled
+from xdvarnet.errors import InvalidInputError, InvalidTypeError, XdvarnetWarning
 from xdvarnet.models.series_inversion import SeriesInversion, count_parameters, interpolate
 from xdvarnet.models.series_normalizer import SeriesNormalizer
+from xdvarnet.solver.inversions.amortised import AmortisedFourDVar
+from xdvarnet.solver.inversions.direct import DirectNetwork
+from xdvarnet.solver.inversions.fixed_point import FixedPoint
 from xdvarnet.solver.losses import PriorLoss, VariationalLoss
+from xdvarnet.solver.minimisation import Minimisation
 from xdvarnet.solver.observation import MaskedObservation
 from xdvarnet.solver.priors.gibbs import GibbsPrior
+from xdvarnet.solver.priors.ode import OdePrior
 from xdvarnet.solver.series_layers import SeriesUNet
 from xdvarnet.solver.series_steps import NetworkStep, SeriesLSTMStep
 from xdvarnet.solver.variational import VariationalSolver
@@ -35,12 +42,29 @@ def held() -> tuple[xr.Dataset, xr.Dataset]:
     return observe(known, 1), known
 
 
+def make_prior() -> GibbsPrior:
+    return GibbsPrior(kernel=(5, 1), downscale=(2, 1), hidden=6, components=3)
+
+
+def make_direct() -> DirectNetwork:
+    return DirectNetwork(SeriesUNet(3, 1, hidden=4, components=3))
+
+
 def make_model(truth, *, step=None, iterations=2) -> SeriesInversion:
     torch.manual_seed(0)
-    prior = GibbsPrior(kernel=(5, 1), downscale=(2, 1), hidden=6, components=3)
+    prior = make_prior()
     step = step or NetworkStep(SeriesUNet(4, 1, hidden=6, components=3))
     solver = VariationalSolver(prior, MaskedObservation(), step, iterations=iterations)
+    return wrap(solver, truth)
+
+
+def wrap(solver, truth) -> SeriesInversion:
     return SeriesInversion(solver, SeriesNormalizer.from_series(truth), dt=0.01, steps=STEPS)
+
+
+def make_dynamics(truth, *, learned=False) -> Rescaled:
+    normalizer = SeriesNormalizer.from_series(truth)
+    return Rescaled(Lorenz63(learned=learned), normalizer.mean, normalizer.std)
 
 
 def error(model, held) -> float:
@@ -80,7 +104,7 @@ def test_training_reduces_the_error_and_repeats_itself(truth, held):
 
     def run():
         model = make_model(truth)
-        model.fit(observe, truth, validation=held, epochs=12, batch_size=12, learning_rate=3e-3)
+        model.fit(observe, truth, validation=held, epochs=8, batch_size=12, learning_rate=1e-2)
         return error(model, held)
 
     after = run()
@@ -102,8 +126,7 @@ def test_iterations_grow_in_stages(truth, held):
 def test_unsupervised_training_uses_no_truth(truth, held):
     observed = observe(truth, 0)
     model = make_model(truth)
-    prior = GibbsPrior(kernel=(5, 1), downscale=(2, 1), hidden=6, components=3)
-    loss = VariationalLoss(prior.requires_grad_(False), observation=1.0)
+    loss = VariationalLoss(make_prior().requires_grad_(False), observation=1.0)
     history = model.fit(
         observed, validation=(held[0], None), loss=loss, epochs=6, batch_size=12, rng=1
     )
@@ -121,7 +144,8 @@ def test_prior_is_trained_alone(truth, held):
         model.normalizer.normalize(held[1]["state"].values).astype("float32")[:, None]
     )
     before = model.solver.prior_cost(inputs).mean().item()
-    model.fit(observe, truth, validation=held, loss=PriorLoss(), epochs=5, batch_size=12)
+    options = {"epochs": 10, "batch_size": 12, "learning_rate": 3e-2}
+    model.fit(observe, truth, validation=held, loss=PriorLoss(), **options)
     assert model.solver.prior_cost(inputs).mean().item() < before / 2
     for old, new in zip(step, model.solver.step.parameters(), strict=True):
         assert torch.equal(old, new)
@@ -195,3 +219,100 @@ def test_what_is_refused(truth, held):
         model.fit(observed, observed, validation=held, epochs=1)
     with pytest.raises(InvalidInputError, match="differ in shape"):
         model.fit(observed, truth, validation=held, epochs=1)
+    with pytest.raises(InvalidInputError, match="missing values"):
+        model.fit(observe, truth, validation=(observed, observed), epochs=1)
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [{"epochs": 0}, {"epochs": (1, 0)}, {"epochs": 1, "batch_size": 0}]
+    + [{"epochs": (), "iterations": ()}, {"epochs": 1, "iterations": 0}],
+)
+def test_numbers_of_a_training_are_at_least_one(truth, held, numbers):
+    if numbers["epochs"] == (1, 0):
+        numbers = numbers | {"iterations": (1, 1)}
+    with pytest.raises(InvalidInputError, match="at least 1"):
+        make_model(truth).fit(observe, truth, validation=held, **numbers)
+
+
+def test_iterations_are_for_a_solver_that_has_some(truth, held):
+    model = wrap(make_direct(), truth)
+    with pytest.raises(InvalidInputError, match="DirectNetwork has no iterations"):
+        model.fit(observe, truth, validation=held, epochs=1, iterations=2)
+
+
+def test_a_training_needs_observations(truth, held):
+    model, nothing = make_model(truth), held[0] * np.nan
+    for observed, seen in ((nothing.isel(sample=[0] * 48), held[0]), (observe, nothing)):
+        with pytest.raises(InvalidInputError, match="nothing is observed"):
+            model.fit(observed, truth, validation=(seen, held[1]), epochs=1)
+    with pytest.raises(InvalidInputError, match="nothing is observed"):
+        model.fit(lambda known, rng: known * np.nan, truth, validation=held, epochs=1)
+
+
+def test_there_is_something_to_train(truth, held):
+    frozen = make_model(truth).solver
+    frozen.prior.requires_grad_(False)
+    cases = [
+        (Minimisation(make_prior(), MaskedObservation()), None),
+        (make_direct().requires_grad_(False), None),
+        (frozen, PriorLoss()),
+        (make_direct(), PriorLoss()),
+    ]
+    for solver, loss in cases:
+        with pytest.raises(InvalidInputError, match="nothing to train"):
+            wrap(solver, truth).fit(observe, truth, validation=held, epochs=1, loss=loss)
+
+
+def test_a_fixed_point_and_its_prior_are_trained(truth, held):
+    model = wrap(FixedPoint(make_prior(), iterations=2), truth)
+    for loss in (PriorLoss(), None):
+        before = [weights.clone() for weights in model.solver.parameters()]
+        model.fit(observe, truth, validation=held, epochs=1, loss=loss)
+        for old, new in zip(before, model.solver.parameters(), strict=True):
+            assert not torch.equal(old, new)
+
+
+def test_prior_that_would_give_way_is_refused(truth, held):
+    """But not the equations that an amortised network shares with the loss."""
+    model = make_model(truth)
+    options = {"validation": (held[0], None), "epochs": 1, "batch_size": 24}
+    loss = VariationalLoss(model.solver.prior)
+    with pytest.raises(InvalidInputError, match=r"trivial solution.*requires_grad_\(False\)"):
+        model.fit(observe(truth, 0), loss=loss, **options)
+    model.solver.prior.requires_grad_(False)
+    model.fit(observe(truth, 0), loss=loss, **options)
+
+    dynamics = make_dynamics(truth, learned=True)
+    before = dynamics.dynamics.coefficients.clone()
+    amortised = wrap(AmortisedFourDVar(make_direct(), dynamics, 0.01, segment=6), truth)
+    amortised.fit(observe(truth, 0), loss=VariationalLoss(OdePrior(dynamics, 0.01)), **options)
+    assert not torch.equal(dynamics.dynamics.coefficients, before)
+
+
+def test_time_steps_agree(truth):
+    dynamics = make_dynamics(truth)
+    for solver in (
+        Minimisation(OdePrior(dynamics, 0.05), MaskedObservation()),
+        AmortisedFourDVar(make_direct(), dynamics, 0.05),
+    ):
+        with pytest.raises(InvalidInputError, match=r"time step 0.05, .* dt=0.01"):
+            wrap(solver, truth)
+
+
+def test_what_could_not_be_read_is_not_saved(truth, tmp_path):
+    class Own(Lorenz63):
+        pass
+
+    model = wrap(Minimisation(OdePrior(Own(), 0.01), MaskedObservation()), truth)
+    with pytest.raises(InvalidTypeError, match=r"solver.prior.dynamics is of the class .*Own"):
+        model.save(tmp_path / "model.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
+def test_other_units_are_warned_of(truth, held, recwarn):
+    model = make_model(truth)
+    xdvarnet.reconstruct(held[0], model)
+    assert not [each for each in recwarn if issubclass(each.category, XdvarnetWarning)]
+    with pytest.warns(XdvarnetWarning, match=r"reach \S+ standard deviations .* units"):
+        xdvarnet.reconstruct(held[0] * 1000, model)

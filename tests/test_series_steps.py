@@ -143,6 +143,18 @@ def test_wrong_layouts_are_refused():
         SeriesConvolution(1, 1, (4, 1))
     with pytest.raises(InvalidInputError, match="hidden=0"):
         SeriesUNet(1, 1, hidden=0)
+    for channels, features in ((3, 1), (4, 2)):
+        with pytest.raises(
+            InvalidInputError, match=r"4 channels \(gradient, observations, .*state"
+        ):
+            NetworkStep(SeriesUNet(channels, features))
+
+
+def test_a_solver_has_iterations():
+    solver = make_solver(STEPS["cnn"](components=3), components=3)
+    with pytest.raises(InvalidInputError, match="iterations=0"):
+        solver.iterations = 0
+    assert solver.iterations == 3
 
 
 @pytest.mark.parametrize("points", [1, 3])

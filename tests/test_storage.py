@@ -124,7 +124,10 @@ def rewrite(path, change):
         (lambda d, _: d.update(format=2), "format version 2; this xdvarnet reads version 1"),
         (lambda d, _: d["model"].update({"class": "System"}), "needs the class 'System'"),
         (lambda d, _: d["model"]["arguments"].pop("window"), "DVarNet cannot be built"),
-        (lambda d, _: d.update(model=d["model"]["arguments"]["window"]), "describes no DVarNet"),
+        (
+            lambda d, _: d.update(model=d["model"]["arguments"]["window"]),
+            "describes no trained model",
+        ),
         (lambda _, a: a.pop("solver.rate"), "do not fit its solver"),
     ],
 )

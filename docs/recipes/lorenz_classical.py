@@ -170,7 +170,7 @@ def rows_96(system: System, data: Data, folder: Path, seed: int) -> dict[str, Ro
             32,
         ),
         "weak-4dvar-from-network": Row(lambda: weak(model), 100),
-        "weak-4dvar-learned-model-from-network": Row(lambda: weak(learned_model(system, data)), 64),
+        "weak-4dvar-learned-model-from-network": Row(lambda: weak(learned_model(system, data)), 16),
     }
 
 

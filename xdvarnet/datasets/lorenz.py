@@ -1,6 +1,7 @@
 """Windows of the chaotic models of Lorenz, and gappy noisy observations of such windows."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
+from numbers import Real
 
 import numpy as np
 import torch
@@ -10,7 +11,7 @@ from xdvarnet._random import RandomState, default_rng
 from xdvarnet.dynamics.integration import reference_trajectory
 from xdvarnet.dynamics.lorenz import Lorenz63, Lorenz96
 from xdvarnet.errors import InvalidInputError, UnknownNameError
-from xdvarnet.grids.checks import check_dataset
+from xdvarnet.grids.checks import check_counts, check_dataset, check_kind, check_positive
 
 PARTS = ("training", "validation", "test")
 
@@ -193,7 +194,7 @@ def observe_series(
     truth: xr.Dataset,
     *,
     every: int,
-    components: int | Sequence[Hashable],
+    components: int | str | Sequence[Hashable],
     noise: float,
     rng: RandomState = None,
 ) -> xr.Dataset:
@@ -205,9 +206,9 @@ def observe_series(
         With ``state``, which has the dimensions ``time`` and ``component`` and may have others.
     every : int
         Times from one that is observed to the next; the first one is observed.
-    components : int or sequence of labels
+    components : int, label or sequence of labels
         Those that are observed, by their label; or how many, drawn anew at each time of each
-        sample.
+        sample. A number is how many: labels that are numbers are to be given in a list.
     noise : float
         Standard deviation of the observation error, Gaussian and independent.
     rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
@@ -220,6 +221,8 @@ def observe_series(
 
     Raises
     ------
+    InvalidTypeError
+        If the components or the noise are of another kind.
     InvalidInputError
         If ``state`` lacks a dimension, more components are asked for than there are or none, or a
         number is out of range.
@@ -241,10 +244,9 @@ def observe_series(
     5000
     """
     state = _find_state(truth)
-    if every < 1 or not noise >= 0:
-        raise InvalidInputError(
-            f"every={every} and noise={noise}; give at least 1, and a standard deviation."
-        )
+    check_counts({"every": every})
+    check_kind(isinstance(noise, Real), "noise", noise, "a number")
+    check_positive(noise, "noise", "the units of the state", zero=True)
     ordered = state.transpose(..., "time", "component")
     generator = default_rng(rng)
     seen = _choose(ordered, components, generator)
@@ -269,7 +271,7 @@ def _find_state(truth: xr.Dataset) -> xr.DataArray:
 
 
 def _choose(
-    state: xr.DataArray, components: int | Sequence[Hashable], rng: np.random.Generator
+    state: xr.DataArray, components: int | str | Sequence[Hashable], rng: np.random.Generator
 ) -> np.ndarray:
     """Return where components are observed, in the shape of the state (..., component)."""
     labels = state["component"].values
@@ -281,12 +283,16 @@ def _choose(
         return (
             rng.permuted(np.broadcast_to(np.arange(labels.size), state.shape), axis=-1) < components
         )
-    unknown = [label for label in components if label not in labels]
+    check_kind(
+        isinstance(components, Iterable), "components", components, "labels, or how many of them"
+    )
+    wanted = [components] if isinstance(components, str) else list(components)
+    unknown = [label for label in wanted if label not in labels.tolist()]
     if unknown:
         raise UnknownNameError(f"there is no component {unknown}; there are {labels.tolist()}.")
-    if len(components) == 0:
+    if not wanted:
         raise InvalidInputError("components is empty; name one at least.")
-    return np.broadcast_to(np.isin(labels, list(components)), state.shape).copy()
+    return np.broadcast_to(np.isin(labels, wanted), state.shape).copy()
 
 
 def _check(part: str, samples: int | None, defaults: dict[str, int], steps: int) -> int:
@@ -294,10 +300,9 @@ def _check(part: str, samples: int | None, defaults: dict[str, int], steps: int)
     if part not in PARTS:
         raise UnknownNameError(f"part={part!r} is unknown; there are {', '.join(PARTS)}.")
     samples = defaults[part] if samples is None else samples
-    if samples < 1 or steps < 2:
-        raise InvalidInputError(
-            f"samples={samples} and steps={steps}; give at least one window of two times."
-        )
+    check_counts({"samples": samples, "steps": steps})
+    if steps < 2:
+        raise InvalidInputError(f"steps={steps}; a window has two times at least.")
     return samples
 
 

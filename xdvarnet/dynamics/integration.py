@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from scipy.integrate import solve_ivp
 
-from xdvarnet.errors import InvalidInputError, UnknownNameError
+from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError
 
 Dynamics = Callable[[torch.Tensor], torch.Tensor]
 """A model: the tendency of a state (..., component), in the same shape."""
@@ -43,6 +43,9 @@ def integrate(
 ) -> torch.Tensor:
     """Integrate a model with steps of one size; differentiable.
 
+    The graph is that of the start and of the model's parameters, where they require a gradient; a
+    call within ``torch.no_grad()`` makes none.
+
     Parameters
     ----------
     model : callable
@@ -63,9 +66,11 @@ def integrate(
 
     Raises
     ------
+    InvalidTypeError
+        If the start or the tendency is no tensor.
     InvalidInputError
-        If the start or the step is not finite, there is no step, or the integration diverges; the
-        message says when.
+        If the start or the step is not finite, there is no step, the tendency has not the shape of
+        the start, or the integration diverges; the message says when.
     UnknownNameError
         If the method is unknown.
 
@@ -78,7 +83,7 @@ def integrate(
     torch.Size([5, 201, 3])
     """
     step = find_step(method)
-    _check_start(x0, steps, dt)
+    _check_start(model, x0, steps, dt)
     states = [x0]
     for _ in range(steps):
         states.append(step(model, states[-1], dt))
@@ -115,14 +120,14 @@ def reference_trajectory(
 
     Raises
     ------
-    InvalidInputError
+    InvalidTypeError, InvalidInputError
         As for `integrate`.
 
     References
     ----------
     Dormand and Prince 1980, doi 10.1016/0771-050X(80)90013-3.
     """
-    _check_start(x0, steps, dt)
+    _check_start(model, x0, steps, dt)
 
     def tendency(_: float, flat: np.ndarray) -> np.ndarray:
         return model(torch.from_numpy(flat).view(x0.shape)).flatten().numpy()
@@ -145,13 +150,47 @@ def reference_trajectory(
     return trajectory
 
 
-def _check_start(x0: torch.Tensor, steps: int, dt: float) -> None:
-    if steps < 1:
-        raise InvalidInputError(f"steps={steps}; an integration takes at least 1.")
+def check_step_size(dt: float) -> None:
+    """Raise an `InvalidInputError` unless the size of a step is positive and finite."""
     if not 0 < dt < float("inf"):
         raise InvalidInputError(f"dt={dt}; give a positive step in the model's unit of time.")
+
+
+def check_tendency(model: Dynamics, state: torch.Tensor) -> None:
+    """Call a model once, and refuse a tendency that does not fit the state.
+
+    Raises
+    ------
+    InvalidTypeError
+        If the tendency is no tensor.
+    InvalidInputError
+        If its shape is not that of the state.
+    """
+    with torch.no_grad():
+        tendency = model(state)
+    if not isinstance(tendency, torch.Tensor):
+        raise InvalidTypeError(
+            f"the model's tendency is a {type(tendency).__name__}, and no tensor; write the model "
+            "with functions of torch."
+        )
+    if tendency.shape != state.shape:
+        raise InvalidInputError(
+            f"the model's tendency of a state of shape {tuple(state.shape)} has the shape "
+            f"{tuple(tendency.shape)}; both should be the same (..., component)."
+        )
+
+
+def _check_start(model: Dynamics, x0: torch.Tensor, steps: int, dt: float) -> None:
+    if not isinstance(x0, torch.Tensor):
+        raise InvalidTypeError(
+            f"x0 is a {type(x0).__name__}, and no tensor; give torch.as_tensor(x0)."
+        )
+    if steps < 1:
+        raise InvalidInputError(f"steps={steps}; an integration takes at least 1.")
+    check_step_size(dt)
     if not torch.isfinite(x0).all():
         raise InvalidInputError("the state to start from has values that are not finite.")
+    check_tendency(model, x0)
 
 
 def _check_finite(trajectory: torch.Tensor, dt: float, how: str) -> None:

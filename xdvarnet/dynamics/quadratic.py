@@ -6,7 +6,7 @@ from typing import Self
 import torch
 from torch import nn
 
-from xdvarnet.dynamics.integration import rk4_step
+from xdvarnet.dynamics.integration import check_step_size, rk4_step
 from xdvarnet.errors import InvalidInputError, InvalidTypeError
 
 ROUNDS = 4
@@ -79,7 +79,7 @@ class QuadraticDynamics(nn.Module):
         Parameters
         ----------
         states : torch.Tensor
-            Shape (..., time, component); some ten thousand pairs of states are enough.
+            Shape (..., time, component), finite; some ten thousand pairs of states are enough.
         dt : float
             Time between two states.
 
@@ -88,12 +88,18 @@ class QuadraticDynamics(nn.Module):
         InvalidTypeError
             If the states are no tensor.
         InvalidInputError
-            If there are fewer steps than coefficients, or the steps do not determine them.
+            If dt is not positive, a state is not finite, there are fewer steps than coefficients,
+            or the steps do not determine them.
         """
         if not isinstance(states, torch.Tensor):
             raise InvalidTypeError(
                 f"expected a tensor of states, got {type(states).__name__}; give "
                 "torch.from_numpy(dataset['state'].values)."
+            )
+        check_step_size(dt)
+        if not torch.isfinite(states).all():
+            raise InvalidInputError(
+                "the states have values that are not finite; give the truth, not the observations."
             )
         states = states.double()
         before, after = states[..., :-1, :], states[..., 1:, :]
@@ -110,13 +116,7 @@ class QuadraticDynamics(nn.Module):
 
         for _ in range(ROUNDS):
             slopes = torch.func.jacfwd(residual)(found).flatten(1)
-            change = torch.linalg.lstsq(slopes, residual(found)[:, None]).solution
-            found = found - change.view_as(found)
-        if not torch.isfinite(found).all():
-            raise InvalidInputError(
-                f"trajectories of shape {tuple(states.shape)} do not determine the coefficients; "
-                "give longer ones, or more of them."
-            )
+            found = found - _solve(slopes, residual(found)).view_as(found)
         with torch.no_grad():
             self.coefficients.copy_(found)
         return self
@@ -139,3 +139,15 @@ class QuadraticDynamics(nn.Module):
             (self.pairs[:, 0], self.pairs[:, 1]), quadratic
         )
         return constant + ((around @ form + linear) * around).sum(-1)
+
+
+def _solve(slopes: torch.Tensor, values: torch.Tensor) -> torch.Tensor:
+    """Least squares, where they have one solution."""
+    if torch.isfinite(slopes).all():
+        found = torch.linalg.lstsq(slopes, values[:, None], driver="gelsd")
+        if found.rank == slopes.shape[1]:
+            return found.solution
+    raise InvalidInputError(
+        "the states do not determine the coefficients: they are too much alike, of too different "
+        "sizes, or dt is too large. Give other trajectories, normalised."
+    )

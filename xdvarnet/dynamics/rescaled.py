@@ -2,11 +2,15 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import nn
 
 from xdvarnet.dynamics.lorenz import check_components
 from xdvarnet.errors import InvalidInputError
+
+Numbers = float | Sequence[float] | np.ndarray | torch.Tensor
+"""One number for all components, or one for each."""
 
 
 class Rescaled(nn.Module):
@@ -18,9 +22,11 @@ class Rescaled(nn.Module):
     Parameters
     ----------
     dynamics : torch.nn.Module
-        The model of x; its parameters are learned if they require a gradient.
-    mean, std : float or sequence of float
-        In the units of x, one for all components or one for each; `std` is positive.
+        The model of x; its parameters are learned if they require a gradient. It has the
+        attribute ``components``, unless `mean` tells their number.
+    mean, std : float, sequence of float, numpy.ndarray or torch.Tensor
+        In the units of x, one for all components or one for each; `std` is positive. They are kept
+        as a float or a tuple.
 
     Attributes
     ----------
@@ -30,8 +36,8 @@ class Rescaled(nn.Module):
     Raises
     ------
     InvalidInputError
-        If there are several numbers, and not one for each component, they are not finite, or a
-        standard deviation is not positive.
+        If nothing tells the number of components, there are several numbers and not one for each
+        component, they are not finite, or a standard deviation is not positive.
 
     Examples
     --------
@@ -46,13 +52,14 @@ class Rescaled(nn.Module):
     def __init__(
         self,
         dynamics: nn.Module,
-        mean: float | Sequence[float],
-        std: float | Sequence[float],
+        mean: Numbers,
+        std: Numbers,
     ) -> None:
         super().__init__()
-        self.dynamics, self.components = dynamics, dynamics.components
-        self.mean, location = _read("mean", mean, self.components)
-        self.std, scale = _read("std", std, self.components)
+        location, scale = _read(mean), _read(std)
+        self.dynamics, self.components = dynamics, _count(dynamics, location)
+        self.mean = _keep("mean", location, self.components)
+        self.std = _keep("std", scale, self.components)
         if not (scale > 0).all():
             raise InvalidInputError(f"std={std}; standard deviations are positive.")
         self.register_buffer("_location", location, persistent=False)
@@ -65,17 +72,28 @@ class Rescaled(nn.Module):
         return self.dynamics(location + scale * state) / scale
 
 
-def _read(
-    name: str, given: float | Sequence[float], components: int
-) -> tuple[float | tuple[float, ...], torch.Tensor]:
-    """Numbers as they are kept, and as a tensor that fits a state."""
-    numbers = tuple(map(float, given)) if isinstance(given, Sequence) else float(given)
-    values = torch.tensor(numbers, dtype=torch.float64)
-    if values.ndim and len(values) != components:
+def _read(given: Numbers) -> torch.Tensor:
+    return torch.as_tensor(given, dtype=torch.float64).detach().clone()
+
+
+def _count(dynamics: nn.Module, mean: torch.Tensor) -> int:
+    """Number of components, that of the model or else of the mean."""
+    number = getattr(dynamics, "components", len(mean) if mean.ndim else None)
+    if number is None:
         raise InvalidInputError(
-            f"{name} has {len(values)} numbers; the model has {components} components: give one "
-            "number for each of them, or one for all."
+            f"{type(dynamics).__name__} has no attribute 'components', the number of components of "
+            "its state; give it one, or a mean of each component."
+        )
+    return number
+
+
+def _keep(name: str, values: torch.Tensor, components: int) -> float | tuple[float, ...]:
+    """Numbers as they are kept."""
+    if values.ndim and values.shape != (components,):
+        raise InvalidInputError(
+            f"{name} has {len(values)} numbers, in the shape {tuple(values.shape)}; the model has "
+            f"{components} components: give one number for each of them, or one for all."
         )
     if not torch.isfinite(values).all():
-        raise InvalidInputError(f"{name}={given}; give finite numbers.")
-    return numbers, values
+        raise InvalidInputError(f"{name}={values.tolist()}; give finite numbers.")
+    return tuple(values.tolist()) if values.ndim else values.item()

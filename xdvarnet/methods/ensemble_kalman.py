@@ -6,18 +6,18 @@ time, component). Each sample has random numbers of its own, so that no sample d
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from functools import partial
+from numbers import Real
 from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
-from torch import nn
 
 from xdvarnet._random import default_rng
-from xdvarnet.dynamics.integration import rk4_step
+from xdvarnet.dynamics.integration import Dynamics, check_tendency, rk4_step
 from xdvarnet.errors import InvalidInputError, InvalidTypeError
-from xdvarnet.grids.checks import check_positive
+from xdvarnet.grids.checks import check_kind, check_positive
 from xdvarnet.methods.localisation import Localisation
 from xdvarnet.models.climatology import Climatology
 from xdvarnet.models.series import SeriesAnalysis, SeriesObservations
@@ -51,15 +51,16 @@ class EnsembleFilter(ABC):
 
     Parameters
     ----------
-    dynamics : torch.nn.Module or Forecast
-        The model, from states (..., component) to their tendencies, which is integrated by one
-        step of the classical Runge-Kutta scheme from a time to the next; or a forecast.
+    dynamics : callable or Forecast
+        The model, a module or function from states (..., component) to their tendencies, which is
+        integrated by one step of the classical Runge-Kutta scheme from a time to the next; or a
+        forecast.
     noise : float
         Standard deviation of the observation error.
     background : Climatology
         Distribution from which the first ensemble is drawn.
     members : int
-        Size of the ensemble, unless the call says another one.
+        Size of the ensemble.
     inflation : float
         Factor of the anomalies of the ensemble before each analysis, at least 1.
     localisation : Localisation, optional
@@ -73,12 +74,12 @@ class EnsembleFilter(ABC):
     InvalidInputError
         If a number is out of range.
     InvalidTypeError
-        If `dynamics`, `background` or `localisation` is of another kind.
+        If `dynamics`, `background` or `localisation` is of another kind, or a number is none.
     """
 
     def __init__(
         self,
-        dynamics: nn.Module | Forecast,
+        dynamics: Dynamics | Forecast,
         *,
         noise: float,
         background: Climatology,
@@ -90,13 +91,16 @@ class EnsembleFilter(ABC):
         self.advance = as_advance(dynamics)
         if not isinstance(background, Climatology):
             raise InvalidTypeError(
-                f"background={background!r} is no climatology; give "
+                f"background is a {type(background).__name__}, no climatology; give "
                 "Climatology.from_series(training)."
             )
         if not isinstance(localisation, Localisation | None):
             raise InvalidTypeError(
                 f"localisation={localisation!r} is not accepted; give Localisation(radius) or None."
             )
+        numbers = {"noise": noise, "inflation": inflation, "model_noise": model_noise}
+        for name, number in numbers.items():
+            check_kind(isinstance(number, Real), name, number, "a number")
         if not isinstance(members, int | np.integer) or members < 2:
             raise InvalidInputError(f"members={members!r} is no ensemble; give at least 2.")
         if not 1 <= inflation < float("inf"):
@@ -112,10 +116,15 @@ class EnsembleFilter(ABC):
 
     def __repr__(self) -> str:
         return (
-            f"{type(self).__name__}({type(self.dynamics).__name__}, noise={self.noise:g}, "
+            f"{type(self).__name__}({self.dynamics!r}, noise={self.noise:g}, "
             f"members={self.members}, inflation={self.inflation:g}, "
-            f"localisation={self.localisation})"
+            f"localisation={self.localisation}, model_noise={self.model_noise:g})"
         )
+
+    @property
+    def labels(self) -> Sequence[Hashable] | None:
+        """Names of the components."""
+        return self.background.labels
 
     def solve_series(
         self,
@@ -131,14 +140,18 @@ class EnsembleFilter(ABC):
         observations : SeriesObservations
             Of the components of the background.
         members : int, optional
-            Size of the ensemble, instead of the filter's own; the ensemble is returned then.
+            How many of the ensemble are returned, at most the filter's own number. Mean and
+            standard deviation are always those of all.
         rng : numpy.random.Generator, optional
             Source of the ensemble.
 
         Raises
         ------
+        InvalidTypeError
+            If the model's tendency is no tensor.
         InvalidInputError
-            If the number of components is another one, or the ensemble diverges; the message says
+            If there are fewer members, the number of components is another one, the model's
+            tendency has another shape than the state, or the ensemble diverges; the message says
             when.
         """
         return self.assimilate(observations, lag=0, members=members, rng=rng)
@@ -162,21 +175,30 @@ class EnsembleFilter(ABC):
             Number of later times whose observations change a state; None for all of them.
         """
         observations.require_components(self.background.components, "the background")
-        number = self.members if members is None else members
+        self._check_start(members)
         values = torch.from_numpy(observations.values)
         generators = default_rng(rng).spawn(len(values))
         means, stds, ensembles = [], [], []
-        size = max(1, BATCH_BYTES // (8 * number * values[0].numel()))
+        size = max(1, BATCH_BYTES // (8 * self.members * values[0].numel()))
         for first in range(0, len(values), size):
             batch = slice(first, first + size)
-            window = _Window(self, values[batch], observations.dt, number, generators[batch])
+            window = _Window(self, values[batch], observations.dt, generators[batch])
             ensemble = window.assimilate(lag)
             means.append(ensemble.mean(1))
             stds.append(ensemble.std(1))
             if members is not None:
-                ensembles.append(ensemble.movedim(1, 0))
+                ensembles.append(ensemble[:, :members].movedim(1, 0).clone())
         drawn = torch.cat(ensembles, 1).numpy() if ensembles else None
         return SeriesAnalysis(torch.cat(means).numpy(), torch.cat(stds).numpy(), drawn)
+
+    def _check_start(self, members: int | None) -> None:
+        if members is not None and members > self.members:
+            raise InvalidInputError(
+                f"{type(self).__name__}(...) has {self.members} members, and {members} are asked "
+                f"for; make it with members={members}."
+            )
+        if not isinstance(self.dynamics, Forecast):
+            check_tendency(self.dynamics, torch.from_numpy(self.background.mean).repeat(2, 1))
 
     def taper(self) -> torch.Tensor:
         """Weights of the covariance between components, shape (component, component)."""
@@ -213,13 +235,12 @@ class _Window:
         method: EnsembleFilter,
         values: torch.Tensor,
         dt: float,
-        members: int,
         generators: Sequence[np.random.Generator],
     ) -> None:
         self.method, self.values, self.dt, self.generators = method, values, dt, generators
         samples, times, components = values.shape
-        self.states = values.new_empty(samples, members, times, components)
-        first = [method.background.draw(members, generator) for generator in generators]
+        self.states = values.new_empty(samples, method.members, times, components)
+        first = [method.background.draw(method.members, generator) for generator in generators]
         self.states[:, :, 0] = torch.from_numpy(np.stack(first))
 
     def assimilate(self, lag: int | None) -> torch.Tensor:
@@ -446,6 +467,11 @@ class EnsembleKalmanSmoother:
     def __repr__(self) -> str:
         return f"EnsembleKalmanSmoother({self.method!r}, lag={self.lag})"
 
+    @property
+    def labels(self) -> Sequence[Hashable] | None:
+        """Names of the components."""
+        return self.method.labels
+
     def solve_series(
         self,
         observations: SeriesObservations,
@@ -457,7 +483,7 @@ class EnsembleKalmanSmoother:
         return self.method.assimilate(observations, lag=self.lag, members=members, rng=rng)
 
 
-def as_advance(dynamics: nn.Module | Forecast) -> Advance:
+def as_advance(dynamics: Dynamics | Forecast) -> Advance:
     """Return what takes states over a time step: a forecast, or a model's Runge-Kutta step.
 
     Raises
@@ -467,11 +493,12 @@ def as_advance(dynamics: nn.Module | Forecast) -> Advance:
     """
     if isinstance(dynamics, Forecast) and not isinstance(dynamics, type):
         return dynamics.forecast
-    if isinstance(dynamics, nn.Module):
+    if callable(dynamics) and not isinstance(dynamics, type):
         return partial(rk4_step, dynamics)
     raise InvalidTypeError(
-        f"dynamics={dynamics!r} is no torch.nn.Module and has no method 'forecast'; give "
-        "Lorenz63(), or AnalogForecast(...).fit(training)."
+        f"dynamics={dynamics!r} is no model and has no method 'forecast'; give Lorenz63(), a "
+        "torch.nn.Module or function of your own from states to their tendencies, or "
+        "AnalogForecast(...).fit(training)."
     )
 
 

@@ -1,9 +1,12 @@
 """Hybrid of an ensemble's covariance and a climatological one."""
 
-import torch
-from torch import nn
+from numbers import Real
 
+import torch
+
+from xdvarnet.dynamics.integration import Dynamics
 from xdvarnet.errors import InvalidInputError
+from xdvarnet.grids.checks import check_kind
 from xdvarnet.methods.ensemble_kalman import EnKF, Forecast
 from xdvarnet.methods.localisation import Localisation
 from xdvarnet.models.climatology import Climatology
@@ -35,8 +38,8 @@ class HybridEnVar(EnKF):
 
     Raises
     ------
-    InvalidInputError
-        As for `EnsembleFilter`, or if the weight is out of range.
+    InvalidInputError, InvalidTypeError
+        As for `EnsembleFilter`, or if the weight is out of range or no number.
 
     References
     ----------
@@ -54,7 +57,7 @@ class HybridEnVar(EnKF):
 
     def __init__(
         self,
-        dynamics: nn.Module | Forecast,
+        dynamics: Dynamics | Forecast,
         *,
         noise: float,
         background: Climatology,
@@ -73,9 +76,13 @@ class HybridEnVar(EnKF):
             localisation=localisation,
             model_noise=model_noise,
         )
+        check_kind(isinstance(weight, Real), "weight", weight, "a number from 0 to 1")
         if not 0 <= weight <= 1:
             raise InvalidInputError(f"weight={weight!r} is not accepted; give 0 to 1.")
         self.weight = weight
+
+    def __repr__(self) -> str:
+        return f"{super().__repr__()[:-1]}, weight={self.weight:g})"
 
     def covariance(self, of_ensemble: torch.Tensor) -> torch.Tensor:
         """Return P, from the covariance of the ensemble; see `EnKF.covariance`."""

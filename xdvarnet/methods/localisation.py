@@ -1,29 +1,35 @@
 """Localisation of an ensemble's covariance: components far from each other are uncorrelated."""
 
 from dataclasses import dataclass
+from numbers import Real
 
 import torch
 
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.grids.checks import check_positive
+from xdvarnet.grids.checks import check_kind, check_positive
 
 
 @dataclass(frozen=True)
 class Localisation:
     """Taper of covariances with the distance of components.
 
-    The components of a state lie on a ring or a line, at unit distances.
+    The components of a state lie at unit distances on a ring, as in Lorenz-96: the first is a
+    neighbour of the last. Where that is not so, say ``periodic=False``. Components without an order
+    in space, such as those of Lorenz-63, have no distances to taper with.
 
     Parameters
     ----------
     radius : float
-        Half of the distance from which on the taper is zero, in components: c of `gaspari_cohn`.
-        The taper is close to a Gaussian with a standard deviation of 0.55 radius.
+        Half of the distance from which on the taper is zero, as a number of components, not in
+        units of space: c of `gaspari_cohn`. The taper is close to a Gaussian with a standard
+        deviation of 0.55 radius.
     periodic : bool
-        Whether the components lie on a ring, where the first follows the last.
+        Whether the components lie on a ring, where the first follows the last, or on a line.
 
     Raises
     ------
+    InvalidTypeError
+        If the radius is no number.
     InvalidInputError
         If the radius is not finite, or half a component or less, which would leave no neighbour.
 
@@ -38,6 +44,7 @@ class Localisation:
     periodic: bool = True
 
     def __post_init__(self) -> None:
+        check_kind(isinstance(self.radius, Real), "radius", self.radius, "a number of components")
         if check_positive(self.radius, "radius", "components") <= 0.5:
             raise InvalidInputError(
                 f"radius={self.radius!r} leaves no neighbour, since the taper is zero from twice "

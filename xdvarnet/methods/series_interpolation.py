@@ -40,6 +40,8 @@ class SeriesOptimalInterpolation:
         from zero on, once fitted.
     dt : float
         Time between two lags, once fitted.
+    labels : list or None
+        Names of the components, once fitted.
 
     Raises
     ------
@@ -88,7 +90,7 @@ class SeriesOptimalInterpolation:
             mean = np.full_like(mean, mean.mean())
         covariance = _lagged_covariance(series.values - mean)
         self.covariance = _turn(covariance) if self.periodic else covariance
-        self.mean, self.dt = mean, series.dt
+        self.mean, self.dt, self.labels = mean, series.dt, series.labels
         return self
 
     def solve_series(

@@ -4,7 +4,7 @@ All samples are analysed at once, in float64, and each for itself.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -12,7 +12,7 @@ import torch
 
 from xdvarnet.dynamics.integration import Dynamics, integrate, rk4_step
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, warn
-from xdvarnet.grids.checks import check_positive
+from xdvarnet.grids.checks import check_kind, check_positive
 from xdvarnet.methods.linear_smoother import smooth
 from xdvarnet.methods.window_cost import WindowCost
 from xdvarnet.models.climatology import Climatology
@@ -34,6 +34,11 @@ class _FourDVar(ABC):
         self.noise = check_positive(noise, "noise", "the units of the state")
         self.iterations = _check_count(iterations, "iterations")
 
+    @property
+    def labels(self) -> Sequence[Hashable] | None:
+        """Names of the components."""
+        return self.background.labels
+
     def solve_series(
         self,
         observations: SeriesObservations,
@@ -46,8 +51,9 @@ class _FourDVar(ABC):
         Raises
         ------
         InvalidInputError
-            If members are asked for, the components are not those of the background, or the model
-            diverges with these time steps.
+            If members are asked for, the components are not those of the background, the model's
+            tendency does not fit the state, or the model diverges with these time steps or at
+            observations that are far from the background.
         """
         values = _check(self, observations, members)
         mean, std = torch.empty_like(values), torch.empty_like(values)
@@ -57,8 +63,11 @@ class _FourDVar(ABC):
             for rows in torch.arange(len(values)).split(size):
                 cost = self._cost(values[rows], observations.dt)
                 part = SeriesObservations(observations.values[rows.numpy()], observations.dt)
-                mean[rows], converged[rows] = self._minimise(cost, part)
-                _, variance = smooth(cost.linearise(mean[rows]), variance=True)
+                try:
+                    mean[rows], converged[rows] = self._minimise(cost, part)
+                    _, variance = smooth(cost.linearise(mean[rows]), variance=True)
+                except torch.linalg.LinAlgError as error:
+                    raise _diverged(self.background, values) from error
                 std[rows] = variance.clamp(min=0).sqrt()
         if not converged.all():
             warn(
@@ -199,7 +208,8 @@ class WeakFourDVar(_FourDVar):
     Raises
     ------
     InvalidTypeError
-        If the dynamics are no model, or the background is no climatology.
+        If the dynamics are no model, the background is no climatology, or the first guess is no
+        model of series.
     InvalidInputError
         If a number is not positive, or the stages are none or do not end with 1.
 
@@ -229,6 +239,9 @@ class WeakFourDVar(_FourDVar):
         first_guess: SeriesReconstructor | None = None,
     ) -> None:
         super().__init__(dynamics, noise, background, iterations)
+        if first_guess is not None:
+            right = isinstance(first_guess, SeriesReconstructor)
+            check_kind(right, "first_guess", first_guess, "a model such as load_model('lorenz96')")
         self.first_guess = first_guess
         self.model_noise = check_positive(model_noise, "model_noise", "the units of the state")
         self.stages = tuple(check_positive(factor, "stages", "model_noise") for factor in stages)
@@ -309,6 +322,11 @@ class ThreeDVar:
     def __repr__(self) -> str:
         return f"ThreeDVar({self.dynamics!r}, noise={self.noise:g}, scale={self.scale:g})"
 
+    @property
+    def labels(self) -> Sequence[Hashable] | None:
+        """Names of the components."""
+        return self.background.labels
+
     def solve_series(
         self,
         observations: SeriesObservations,
@@ -364,8 +382,9 @@ def _check(
         )
     background, (_, times, _) = method.background, observations.values.shape
     observations.require_components(background.components, "the background")
+    start = torch.from_numpy(background.mean).repeat(2, 1)
     with torch.no_grad():
-        integrate(method.dynamics, torch.from_numpy(background.mean), times - 1, observations.dt)
+        integrate(method.dynamics, start, times - 1, observations.dt)
     return torch.from_numpy(observations.values)
 
 
@@ -373,14 +392,25 @@ def _check_knowledge(dynamics: Dynamics, background: Climatology) -> tuple[Dynam
     if isinstance(dynamics, type) or not callable(dynamics):
         raise InvalidTypeError(
             f"dynamics={dynamics!r} is no model that gives the tendency of a state; give "
-            "Lorenz63(), or QuadraticDynamics(...).fit(states, dt). Forecasts by analogs are for "
-            "the ensemble filters."
+            "Lorenz63(), QuadraticDynamics(...).fit(states, dt), or a torch.nn.Module or function "
+            "of your own. Forecasts by analogs are for the ensemble filters."
         )
     if not isinstance(background, Climatology):
         raise InvalidTypeError(
             f"background is a {type(background).__name__}; give Climatology.from_series(training)."
         )
     return dynamics, background
+
+
+def _diverged(background: Climatology, values: torch.Tensor) -> InvalidInputError:
+    std = torch.from_numpy(background.covariance).diagonal().sqrt()
+    departure = (values - torch.from_numpy(background.mean)).abs() / std
+    return InvalidInputError(
+        "the model diverges in the minimisation. The observation that is farthest from the "
+        f"background's mean is {departure.nan_to_num().max():.3g} of its standard deviations away; "
+        "where that is more than 10 or so, check that both have the same units. Else give a "
+        "smaller time step."
+    )
 
 
 def _check_count(number: int, name: str) -> int:

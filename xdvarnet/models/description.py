@@ -11,13 +11,19 @@ import numpy as np
 import xarray as xr
 from torch import nn
 
-from xdvarnet.errors import ModelFileError
+from xdvarnet.errors import InvalidTypeError, ModelFileError
 
 Arrays = dict[str, np.ndarray]
 
 
 def describe(value: object, arrays: Arrays, name: str = "model") -> object:
-    """Describe `value` in what JSON can hold; arrays are added to `arrays` under `name`."""
+    """Describe `value` in what JSON can hold; arrays are added to `arrays` under `name`.
+
+    Raises
+    ------
+    InvalidTypeError
+        If it holds an object of a class outside of this package, which `build` does not know.
+    """
     if value is None or isinstance(value, bool | int | float | str):
         return value
     if isinstance(value, list | tuple | nn.ModuleList):
@@ -32,6 +38,12 @@ def describe(value: object, arrays: Arrays, name: str = "model") -> object:
             arrays[f"{name}.{key}"] = variable.values
             attributes = {name: str(text) for name, text in variable.attrs.items()}
             arguments[str(key)] = {"dims": list(map(str, variable.dims)), "attrs": attributes}
+    elif not type(value).__module__.startswith("xdvarnet."):
+        raise InvalidTypeError(
+            f"{name} is of the class {type(value).__qualname__}, which is none of xdvarnet, and a "
+            "file could not be read again; build the model of classes of xdvarnet, or keep it with "
+            "pickle."
+        )
     else:
         arguments = {
             parameter: describe(getattr(value, parameter), arrays, f"{name}.{parameter}")

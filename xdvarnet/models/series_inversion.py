@@ -2,7 +2,7 @@
 
 import copy
 import html
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,14 +11,17 @@ import xarray as xr
 from torch import nn
 
 from xdvarnet._random import RandomState, default_rng
-from xdvarnet.errors import InvalidInputError
+from xdvarnet.errors import InvalidInputError, warn
 from xdvarnet.grids.series import find_series
 from xdvarnet.models.series import SeriesAnalysis, SeriesObservations
 from xdvarnet.models.series_normalizer import SeriesNormalizer
 from xdvarnet.models.weights import save_model
 from xdvarnet.solver.batch import Batch
-from xdvarnet.solver.losses import Loss, ReconstructionLoss
+from xdvarnet.solver.inversions.amortised import AmortisedFourDVar
+from xdvarnet.solver.losses import Loss, PriorLoss, ReconstructionLoss, VariationalLoss
+from xdvarnet.solver.minimisation import Minimisation
 from xdvarnet.solver.observation import Data
+from xdvarnet.solver.priors.ode import OdePrior
 from xdvarnet.solver.training import Epoch, autocast, train
 
 CHUNK = 256
@@ -26,6 +29,9 @@ CHUNK = 256
 
 SAME_DT = 1e-3
 """Relative departure from a model's time step that is accepted."""
+
+FAR = 10.0
+"""Standard deviations from the mean beyond which an observation may have the wrong units."""
 
 Observe = Callable[[xr.Dataset, np.random.Generator], xr.Dataset]
 """From a truth to observations of it, drawn anew at each call."""
@@ -59,7 +65,7 @@ class SeriesInversion:
     Raises
     ------
     InvalidInputError
-        If a number is out of range.
+        If a number is out of range, or a dynamical model in the solver has another time step.
 
     Examples
     --------
@@ -91,6 +97,7 @@ class SeriesInversion:
         if not dt > 0 or steps < 2:
             raise InvalidInputError(f"dt={dt} and steps={steps}; give a time step and 2 of them.")
         autocast("cpu", precision)
+        _check_steps(solver, dt)
         self.solver, self.normalizer = solver, normalizer
         self.dt, self.steps, self.precision = dt, steps, precision
         self.provenance = dict(provenance or {})
@@ -122,6 +129,11 @@ class SeriesInversion:
         autocast("cpu", other.precision)
         return other
 
+    @property
+    def labels(self) -> Sequence[Hashable] | None:
+        """Names of the components."""
+        return self.normalizer.labels
+
     def solve_series(
         self,
         observations: SeriesObservations,
@@ -130,6 +142,8 @@ class SeriesInversion:
         rng: np.random.Generator | None = None,
     ) -> SeriesAnalysis:
         """Reconstruct all samples.
+
+        It warns of observations beyond 10 standard deviations from the mean of the training.
 
         Raises
         ------
@@ -143,6 +157,12 @@ class SeriesInversion:
                 "one, such as ETKF(...)."
             )
         self._check(observations.values.shape[1:], observations.dt)
+        farthest = np.nan_to_num(np.abs(self.normalizer.normalize(observations.values))).max()
+        if farthest > FAR:
+            warn(
+                f"observations reach {farthest:.3g} standard deviations from the mean of the "
+                "training; check their units."
+            )
         parts = [
             self._solve(self._inputs(observations.values[first : first + CHUNK]))
             for first in range(0, len(observations.values), CHUNK)
@@ -211,11 +231,21 @@ class SeriesInversion:
         Raises
         ------
         InvalidInputError
-            If the data are not as above, or the training diverges.
+            If the data or the numbers are not as above, nothing is observed, there is nothing to
+            train, the loss is the cost of the solver's own prior while that is trained, or the
+            training diverges.
         """
         if loss is None:
             loss = ReconstructionLoss(gradient=0, prior=0.05 * hasattr(self.solver, "prior"))
+        _check_trained(self.solver, loss)
         stages = _stages(epochs, iterations)
+        if batch_size < 1:
+            raise InvalidInputError(f"batch_size={batch_size}; a batch has at least 1 window.")
+        if iterations is not None and not hasattr(self.solver, "iterations"):
+            raise InvalidInputError(
+                f"iterations={iterations}, and {type(self.solver).__name__} has no iterations; "
+                "leave iterations=None."
+            )
         if callable(observed) and truth is None:
             raise InvalidInputError("observations that are drawn need a truth to be drawn from.")
         supervised = isinstance(loss, ReconstructionLoss)
@@ -224,14 +254,14 @@ class SeriesInversion:
                 f"{loss!r} compares with the truth; give truth and validation=(observed, truth), "
                 "or another loss, such as VariationalLoss(prior)."
             )
-        known = None if truth is None else self._values(truth, "truth")
-        fixed = None if callable(observed) else self._values(observed, "observed")
+        known = None if truth is None else self._whole(truth)
+        fixed = None if callable(observed) else self._seen(observed)
         if known is not None and fixed is not None and known.shape != fixed.shape:
             raise InvalidInputError(
                 f"truth and observed differ in shape: {known.shape} and {fixed.shape}."
             )
-        held = self._values(validation[0], "validation")
-        held_truth = None if validation[1] is None else self._values(validation[1], "validation")
+        held = self._seen(validation[0])
+        held_truth = None if validation[1] is None else self._whole(validation[1])
         (seed,) = default_rng(rng).bit_generator.seed_seq.generate_state(1)
         number = len(known if fixed is None else fixed)
         steps = -(-number // batch_size)
@@ -240,7 +270,7 @@ class SeriesInversion:
             generator = np.random.default_rng([int(seed), epoch])
             seen = fixed
             if seen is None:
-                seen = self._values(observed(truth, generator), "observed")
+                seen = self._seen(observed(truth, generator))
             order = generator.permutation(number)
             for first in range(0, number, batch_size):
                 chosen = order[first : first + batch_size]
@@ -283,7 +313,13 @@ class SeriesInversion:
         return history
 
     def save(self, path: str | Path) -> None:
-        """Write the model to one ``.safetensors`` file, which `xdvarnet.load_model` reads."""
+        """Write the model to one ``.safetensors`` file, which `xdvarnet.load_model` reads.
+
+        Raises
+        ------
+        InvalidTypeError
+            If the solver has a part of a class outside of xdvarnet.
+        """
         save_model(self, path)
 
     def inputs(self, observed: xr.Dataset) -> tuple[torch.Tensor, list[Data], torch.Tensor | None]:
@@ -291,16 +327,26 @@ class SeriesInversion:
 
         First guess, data and context are normalised; for costs and iterates of the solver itself.
         """
-        return self._inputs(self._values(observed, "observed"))
+        return self._inputs(self._values(observed))
 
-    def _values(self, dataset: xr.Dataset, role: str) -> np.ndarray:
+    def _values(self, dataset: xr.Dataset) -> np.ndarray:
         series = find_series(dataset)
         self._check(series.values.shape[1:], series.dt)
-        if role == "truth" and not np.isfinite(series.values).all():
-            raise InvalidInputError(
-                f"the {role} has missing values; a training needs whole series."
-            )
         return series.values
+
+    def _whole(self, truth: xr.Dataset) -> np.ndarray:
+        values = self._values(truth)
+        if not np.isfinite(values).all():
+            raise InvalidInputError("the truth has missing values; a training needs whole series.")
+        return values
+
+    def _seen(self, observed: xr.Dataset) -> np.ndarray:
+        values = self._values(observed)
+        if np.isnan(values).all():
+            raise InvalidInputError(
+                "nothing is observed: all values are NaN; a training needs observations."
+            )
+        return values
 
     def _check(self, shape: tuple[int, ...], dt: float) -> None:
         times, components = shape
@@ -369,7 +415,40 @@ def _stages(
         raise InvalidInputError(
             f"epochs={epochs} and iterations={iterations}; give as many of one as of the other."
         )
+    if not counts or min(counts) < 1 or any(number is not None and number < 1 for number in inner):
+        raise InvalidInputError(
+            f"epochs={epochs} and iterations={iterations}; a stage has at least 1 of both."
+        )
     return list(zip(counts, inner, strict=True))
+
+
+def _check_steps(solver: nn.Module, dt: float) -> None:
+    """Refuse a dynamical model with another time step than that of the series."""
+    for module in solver.modules():
+        if isinstance(module, OdePrior | AmortisedFourDVar) and abs(module.dt / dt - 1) > SAME_DT:
+            name = type(module).__name__
+            raise InvalidInputError(
+                f"{name} has the time step {module.dt:g}, and the model dt={dt:g}; give both the "
+                "same."
+            )
+
+
+def _check_trained(solver: nn.Module, loss: Loss) -> None:
+    """Refuse a training that changes nothing, or whose prior gives way to the cost."""
+    prior = getattr(solver, "prior", nn.Module())
+    trained = prior if isinstance(loss, PriorLoss) else solver
+    if isinstance(trained, Minimisation) or not count_parameters(trained):
+        raise InvalidInputError(
+            f"there is nothing to train: no parameter of {_summary(solver)} is learned by "
+            f"{type(loss).__name__}."
+        )
+    if isinstance(loss, VariationalLoss) and loss.prior is not None:
+        own = set(prior.parameters())
+        if any(weight.requires_grad and weight in own for weight in loss.prior.parameters()):
+            raise InvalidInputError(
+                "this training has a trivial solution, a prior to which any state is likely; "
+                "freeze it with prior.requires_grad_(False)."
+            )
 
 
 def _summary(solver: nn.Module) -> str:

@@ -23,7 +23,13 @@ class HasSolver(Protocol):
 
 
 def save_model(model: HasSolver, path: str | Path) -> None:
-    """Write the description of a model and the weights of its solver, atomically."""
+    """Write the description of a model and the weights of its solver, atomically.
+
+    Raises
+    ------
+    InvalidTypeError
+        If the model holds an object of a class outside of this package.
+    """
     arrays: Arrays = {}
     description = {
         "xdvarnet_version": importlib.metadata.version("xdvarnet"),

@@ -47,7 +47,7 @@ class ReconstructionLoss:
         """Mean loss of the analyses of a batch."""
         state = network(batch.state, batch.data, batch.context)
         if self.prior:
-            prior_cost = network.training_cost(state, batch.truth)
+            prior_cost = as_prior(network.prior).training_cost(state, batch.truth)
         else:
             prior_cost = state.new_zeros(len(state))
         return self(state[:, : batch.truth.shape[1]], batch.truth, batch.weights, prior_cost)
@@ -120,7 +120,7 @@ class PriorLoss:
 
     def evaluate(self, network: nn.Module, batch: Batch) -> torch.Tensor:
         """Mean cost of the truth of a batch."""
-        return network.prior_cost(batch.truth).mean()
+        return as_prior(network.prior).cost(batch.truth).mean()
 
 
 def misfit(state: torch.Tensor, data: Data) -> torch.Tensor:

@@ -97,7 +97,8 @@ class InitialBackground(nn.Module):
     Raises
     ------
     InvalidInputError
-        If a standard deviation is not positive.
+        If a number is not finite, a standard deviation is not positive, or there is not one number
+        for each component of the state.
 
     Examples
     --------
@@ -111,20 +112,38 @@ class InitialBackground(nn.Module):
         self, *, mean: float | Sequence[float] = 0.0, std: float | Sequence[float] = 1.0
     ) -> None:
         super().__init__()
-        self.mean, self.std = mean, std
-        self.register_buffer("centre", torch.tensor(mean), persistent=False)
-        self.register_buffer("scale", torch.tensor(std), persistent=False)
-        if not (self.scale > 0).all():
-            raise InvalidInputError(f"std={std}; standard deviations are positive.")
+        self.mean, self.std = _plain(mean), _plain(std)
+        self.register_buffer("centre", torch.tensor(self.mean), persistent=False)
+        self.register_buffer("scale", torch.tensor(self.std), persistent=False)
+        numbers = torch.cat([self.centre.flatten(), self.scale.flatten()])
+        if not (numbers.isfinite().all() and (self.scale > 0).all()):
+            raise InvalidInputError(
+                f"mean={mean} and std={std}; give finite numbers and positive deviations."
+            )
 
     def cost(self, state: torch.Tensor, data: Data | None) -> torch.Tensor:
         """Cost of each sample (batch, 1, time, component), shape (batch,); no data are used."""
-        departure = (state[:, :, 0] - self.centre) / self.scale
+        departure = self._depart(state) / self.scale
         return departure.square().flatten(1).sum(1) / state[0].numel()
 
     def gradient(self, state: torch.Tensor, data: Data | None) -> torch.Tensor:
         """Gradient of the cost with respect to the state, written out; the state's shape."""
         gradient = torch.zeros_like(state)
-        departure = (state[:, :, 0] - self.centre) / self.scale**2
-        gradient[:, :, 0] = 2 / state[0].numel() * departure
+        gradient[:, :, 0] = 2 / state[0].numel() * self._depart(state) / self.scale**2
         return gradient
+
+    def _depart(self, state: torch.Tensor) -> torch.Tensor:
+        components = state.shape[-1]
+        for name, numbers in (("mean", self.centre), ("std", self.scale)):
+            if numbers.shape not in ((), (components,)):
+                raise InvalidInputError(
+                    f"the background's {name} has the shape {tuple(numbers.shape)}, and the state "
+                    f"has {components} components; give one number, or one for each component."
+                )
+        return state[:, :, 0] - self.centre
+
+
+def _plain(numbers: float | Sequence[float]) -> float | tuple[float, ...]:
+    """Python's numbers, in double precision."""
+    plain = torch.as_tensor(numbers, dtype=torch.float64).tolist()
+    return plain if isinstance(plain, float) else tuple(plain)

@@ -204,6 +204,29 @@ class SeriesUNet(nn.Module):
         return to_series(self.leave(fields)[:, :, : series.shape[2]], self.components)
 
 
+def check_channels(network: nn.Module, channels: Sequence[str]) -> None:
+    """Refuse a network for other channels than these, or that gives more than one.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        What it says of itself counts: its attributes ``channels`` and ``features``, if any.
+    channels : sequence of str
+        What the channels are that it will be given.
+
+    Raises
+    ------
+    InvalidInputError
+        If they differ.
+    """
+    given = getattr(network, "channels", len(channels)), getattr(network, "features", 1)
+    if given != (len(channels), 1):
+        raise InvalidInputError(
+            f"{type(network).__name__} takes {given[0]} channels and gives {given[1]}; give a "
+            f"network from {len(channels)} channels ({', '.join(channels)}) to 1."
+        )
+
+
 class _Residual(nn.Module):
     """Add a convolution of the fields to them."""
 

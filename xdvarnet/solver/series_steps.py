@@ -11,7 +11,12 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from xdvarnet.solver.series_layers import SeriesConvolution, to_fields, to_series
+from xdvarnet.solver.series_layers import (
+    SeriesConvolution,
+    check_channels,
+    to_fields,
+    to_series,
+)
 
 
 class SeriesCNNStep(nn.Module):
@@ -133,12 +138,18 @@ class NetworkStep(nn.Module):
         `xdvarnet.solver.series_layers.SeriesUNet`.
     bound : float
         Scale at which an update saturates, in units of the state.
+
+    Raises
+    ------
+    InvalidInputError
+        If the network says that it is for another number of channels.
     """
 
     channels, context, sees_state = 1, 2, True
 
     def __init__(self, network: nn.Module, *, bound: float = 2.0) -> None:
         super().__init__()
+        check_channels(network, ("gradient", "observations", "where they are", "state"))
         self.network, self.bound = network, bound
 
     def forward(

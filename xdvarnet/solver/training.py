@@ -26,7 +26,15 @@ AVERAGING = 0.995
 
 @dataclass(frozen=True)
 class Epoch:
-    """Record of one epoch: mean training loss and validation error."""
+    """Record of one epoch: mean training loss and validation error.
+
+    Attributes
+    ----------
+    loss : float
+        Mean of the loss over the batches.
+    validation_rmse : float
+        Root mean square error; in a training without truth, the mean loss of the validation data.
+    """
 
     loss: float
     validation_rmse: float

@@ -77,8 +77,6 @@ class VariationalSolver(nn.Module):
         iterations: int = 10,
     ) -> None:
         super().__init__()
-        if iterations < 1:
-            raise InvalidInputError(f"iterations={iterations}; the solver needs at least 1.")
         terms = [observations] if isinstance(observations, nn.Module) else list(observations)
         self.prior = prior
         self.observations = nn.ModuleList(terms)
@@ -86,6 +84,17 @@ class VariationalSolver(nn.Module):
         self.iterations = iterations
         self.log_weights = nn.Parameter(torch.zeros(len(terms) + 1))
         self.rate = nn.Parameter(torch.zeros(()))
+
+    @property
+    def iterations(self) -> int:
+        """Number of iterations, at least 1."""
+        return self._iterations
+
+    @iterations.setter
+    def iterations(self, number: int) -> None:
+        if number < 1:
+            raise InvalidInputError(f"iterations={number}; the solver needs at least 1.")
+        self._iterations = number
 
     def cost(self, state: torch.Tensor, data: Sequence[Data]) -> torch.Tensor:
         """Variational cost of each sample, shape (batch,)."""

@@ -3,6 +3,7 @@
 import importlib.resources
 from pathlib import Path
 
+from xdvarnet.dynamics.augmented import Augmented
 from xdvarnet.dynamics.lorenz import Lorenz63, Lorenz96
 from xdvarnet.dynamics.quadratic import QuadraticDynamics
 from xdvarnet.dynamics.rescaled import Rescaled
@@ -24,6 +25,7 @@ from xdvarnet.solver.inversions.amortised import AmortisedFourDVar
 from xdvarnet.solver.inversions.direct import DirectNetwork
 from xdvarnet.solver.inversions.fixed_point import FixedPoint
 from xdvarnet.solver.inversions.recurrent_filter import RecurrentFilter
+from xdvarnet.solver.minimisation import Minimisation
 from xdvarnet.solver.observation import InitialBackground, MaskedObservation
 from xdvarnet.solver.priors.bilinear import BilinearAutoencoder
 from xdvarnet.solver.priors.gibbs import GibbsPrior
@@ -38,6 +40,7 @@ from xdvarnet.solver.variational import VariationalSolver
 
 CLASSES = {
     "AmortisedFourDVar": AmortisedFourDVar,
+    "Augmented": Augmented,
     "BilinearAutoencoder": BilinearAutoencoder,
     "CNNStep": CNNStep,
     "ConvLSTMStep": ConvLSTMStep,
@@ -54,6 +57,7 @@ CLASSES = {
     "Lorenz96": Lorenz96,
     "MaskedObservation": MaskedObservation,
     "MeanMapBackground": MeanMapBackground,
+    "Minimisation": Minimisation,
     "NetworkStep": NetworkStep,
     "Normalizer": Normalizer,
     "ObservedBackground": ObservedBackground,

@@ -7,6 +7,7 @@ from torch import nn
 
 from xdvarnet.solver.inversions.context import split_context
 from xdvarnet.solver.observation import Data
+from xdvarnet.solver.series_layers import check_channels
 
 
 class DirectNetwork(nn.Module):
@@ -20,6 +21,11 @@ class DirectNetwork(nn.Module):
     network : torch.nn.Module
         From (batch, 3, time, component) to (batch, 1, time, component), such as a
         `xdvarnet.solver.series_layers.SeriesUNet`.
+
+    Raises
+    ------
+    InvalidInputError
+        If the network says that it is for another number of channels.
 
     Examples
     --------
@@ -36,6 +42,7 @@ class DirectNetwork(nn.Module):
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
+        check_channels(network, ("first guess", "observations", "where they are"))
         self.network = network
 
     def forward(
