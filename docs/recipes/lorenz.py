@@ -112,9 +112,9 @@ ALL = replace(L63, name="lorenz63-all", seen=["x", "y", "z"])
 SYSTEMS = {"63": L63, "96": L96, "63-all": ALL}
 
 REDUCED = {
-    "lorenz63": {"training": 1_500, "validation": 200, "test": 200},
-    "lorenz63-all": {"training": 1_500, "validation": 200, "test": 200},
-    "lorenz96": {"training": 120, "validation": 16, "test": 32},
+    "lorenz63": {"training": 640, "validation": 100, "test": 200},
+    "lorenz63-all": {"training": 640, "validation": 100, "test": 200},
+    "lorenz96": {"training": 80, "validation": 8, "test": 32},
 }
 """Windows with --reduced."""
 

@@ -7,6 +7,7 @@ Writes docs/results/lorenz.csv, lorenz_tables.md and the figures lorenz_*.png.
 
 import argparse
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cmocean
@@ -136,7 +137,7 @@ def iterates(model: SeriesInversion, observed: xr.Dataset) -> tuple[np.ndarray, 
 
 def draw_pathways(folder: Path, system: System, data: Data) -> None:
     """Error and cost along the iterations, and the iterates of one window."""
-    part = {"sample": slice(200)}
+    part = {"sample": slice(200 if system is L63 else 32)}
     truth, observed = data.truth["test"].isel(part), data.observed["test"].isel(part)
     figure, axes = plt.subplots(1, 3, figsize=(15, 4.2), layout="constrained")
     for row in [*ROWS, "shipped"]:
@@ -167,16 +168,17 @@ def draw_pathways(folder: Path, system: System, data: Data) -> None:
 def draw_errors(folder: Path, system: System, data: Data) -> None:
     """Densities of the error, and the error at each time of the window."""
     figure, axes = plt.subplots(1, 2, figsize=(12, 4.2), layout="constrained")
+    part = {"sample": slice(1000 if system is L63 else 100)}
+    truth, observed = data.truth["test"].isel(part), data.observed["test"].isel(part)
     for row in ("shipped", "direct", "gibbs-cnn-supervised", "rk4-cnn-supervised", "amortised"):
         model = load(folder, system, row)
         if model is None:
             continue
-        found = xdvarnet.reconstruct(data.observed["test"], model)
-        error = (found["state"] - data.truth["test"]["state"]).values
+        error = (xdvarnet.reconstruct(observed, model) - truth)["state"].values
         edges = np.linspace(-6, 6, 121)
         density, _ = np.histogram(error, edges, density=True)
         axes[0].semilogy((edges[1:] + edges[:-1]) / 2, density, label=title(row))
-        axes[1].plot(data.truth["test"]["time"], (error**2).mean((0, 2)), label=title(row))
+        axes[1].plot(truth["time"], (error**2).mean((0, 2)), label=title(row))
     axes[0].set(xlabel="error", ylabel="density", title="errors of all components", ylim=(1e-5, 5))
     axes[1].set(xlabel="model time", ylabel="mean squared error", title="within the window")
     axes[1].set_ylim(0, None)
@@ -253,7 +255,7 @@ def main() -> None:
     for system in (L63, L96):
         if load(folder, system, "shipped") is None:
             continue
-        data = Data.draw(system, 0)
+        data = Data.draw(replace(system, samples=system.samples | {"validation": 2}), 0)
         draw_pathways(folder, system, data)
         draw_errors(folder, system, data)
         draw_trajectories(folder, data) if system is L63 else draw_maps(folder, data)
