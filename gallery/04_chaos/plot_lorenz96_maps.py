@@ -25,7 +25,7 @@ from xdvarnet.methods.localisation import Localisation
 from xdvarnet.models.climatology import Climatology
 
 noise = 2**0.5
-truth = lorenz96("test", samples=10)
+truth = lorenz96("test", samples=10, rng=1)
 obs = observe_series(truth, every=4, components=20, noise=noise, rng=0)
 kalman_filter = ETKF(
     Lorenz96(),
