@@ -91,7 +91,6 @@ points.legend(loc="lower right")
 points.set(xlabel="mean squared error, iterative", ylabel="mean squared error, amortised")
 for name, error in errors.items():
     lines.plot(truth["time"], error.mean("sample"), label=name)
-points.yaxis.set_minor_formatter("{x:g}")
 lines.set(xlabel="model time", ylabel="mean squared error", ylim=(0, None))
 lines.legend()
 plt.show()
