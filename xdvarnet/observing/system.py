@@ -14,6 +14,7 @@ from xdvarnet.grids.history import add_history
 from xdvarnet.observing.measurements import Measurements, find_measurements
 from xdvarnet.observing.missions import MISSIONS
 from xdvarnet.observing.noise import KarinNoise, Noise, check_noise, draw_errors
+from xdvarnet.observing.observer import add_sea, observe_maps, observed_variables
 
 
 @dataclass(frozen=True)
@@ -139,7 +140,7 @@ def observe(
     system = ObservingSystem(missions, noise)
     check_dataset(dataset)
     grid = find_grid(dataset)
-    names = _observed_variables(dataset, grid)
+    names = observed_variables(dataset, grid)
     generator = default_rng(rng)
     metres = {name: _metre(dataset[name], system.noise) for name in names}
     points = find_measurements(system.missions, grid, generator)
@@ -148,40 +149,15 @@ def observe(
             f"no track of {', '.join(system.missions)} crosses the domain in these "
             f"{grid.days.size} day(s); all is unobserved."
         )
-    observed = dataset.copy()
+    observed = add_sea(dataset, names, grid).copy()
     for name in names:
         errors = draw_errors(system.noise, system.missions, points, metres[name], generator)
         observed[name] = _observe_variable(dataset[name], grid, points, errors)
-    if "sea" not in dataset.variables:
-        observed = observed.assign_coords(sea=_sea(dataset[names], grid))
     observed.attrs = add_history(dataset.attrs, f"observe with {system!r}")
     noise = str(system.noise) if isinstance(system.noise, Mapping) else system.noise
     return observed.assign_attrs(
         observing_missions=" ".join(system.missions), observing_noise=noise
     )
-
-
-def _observed_variables(dataset: xr.Dataset, grid: Grid) -> list[str]:
-    axes = set(grid.axes.dims)
-    names = [name for name, array in dataset.data_vars.items() if axes <= set(array.dims)]
-    if not names:
-        raise InvalidInputError(
-            f"no variable has the dimensions {grid.axes.dims}; the dataset has "
-            f"{ {str(name): array.dims for name, array in dataset.data_vars.items()} }."
-        )
-    for name in names:
-        if set(dataset[name].dims) != axes:
-            extra = sorted(map(str, set(dataset[name].dims) - axes))
-            raise InvalidInputError(
-                f"variable {name!r} has the further dimensions {extra}; select one of each with "
-                f"dataset.isel({extra[0]}=0)."
-            )
-        if not np.issubdtype(dataset[name].dtype, np.floating):
-            raise InvalidInputError(
-                f"variable {name!r} holds {dataset[name].dtype} values, which have no NaN for "
-                "unobserved cells; convert it with astype(float), or drop it."
-            )
-    return names
 
 
 def _metre(array: xr.DataArray, noise: float | Mapping[str, Noise]) -> float:
@@ -214,23 +190,7 @@ def _observe_variable(
             errors[here],
         )
 
-    axes = grid.axes
-    horizontal = [axes.latitude, axes.longitude]
-    arranged = grid.arrange(array)
-    if array.chunks is not None:
-        arranged = arranged.chunk(dict.fromkeys(horizontal, -1))
-    observed = xr.apply_ufunc(
-        kernel,
-        arranged,
-        xr.DataArray(np.arange(grid.days.size), dims=axes.time),
-        input_core_dims=[horizontal, []],
-        output_core_dims=[horizontal],
-        dask="parallelized",
-        output_dtypes=[array.dtype],
-        keep_attrs=True,
-    )
-    restored = grid.restore(observed, array)
-    return restored if array.chunks is None else restored.chunk(array.chunksizes)
+    return observe_maps(kernel, array, grid, np.arange(grid.days.size))
 
 
 def _cell_means(
@@ -271,14 +231,3 @@ def _cell_means(
     means = np.full(flat.size, np.nan)
     np.divide(sums, counts, out=means, where=counts > 0)
     return means.reshape(maps.shape).astype(maps.dtype)
-
-
-def _sea(dataset: xr.Dataset, grid: Grid) -> xr.DataArray:
-    finite = [array.notnull().any(grid.axes.time) for array in dataset.data_vars.values()]
-    sea = finite[0]
-    for other in finite[1:]:
-        sea = sea | other
-    sea = sea.transpose(*(dim for dim in dataset.dims if dim in sea.dims))
-    return sea.drop_vars([name for name in sea.coords if name not in sea.dims]).assign_attrs(
-        long_name="true where there are values on any day"
-    )
