@@ -2,13 +2,12 @@
 
 import numpy as np
 import pytest
-from toys import toy_interpolation, toy_system, toy_truth
+from toys import toy_model, toy_system, toy_truth
 
 import xdvarnet
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.models.draws import Augmentation, draw, random_windows, vary
 
-VARIABLES = {"ssh": "m"}
 WINDOW = xdvarnet.Window(5, 12, 16)
 
 
@@ -17,7 +16,7 @@ def one_draw():
     truth = toy_truth()
     background = xdvarnet.MeanMapBackground(truth.mean("time"))
     rng = np.random.default_rng(2)
-    return draw(truth, toy_system(), background, toy_interpolation(), VARIABLES, rng)
+    return draw(truth, toy_system(), toy_model(), rng, background=background)
 
 
 def test_observations_and_truth_share_one_background(one_draw):
@@ -26,6 +25,16 @@ def test_observations_and_truth_share_one_background(one_draw):
     assert np.nanstd(misfit) < 0.02
     assert abs(np.nanmean(misfit)) < 0.002
     assert np.nanstd(one_draw.truth["ssh"]) > 0.03
+
+
+def test_the_end_of_every_second_window_is_hidden(one_draw):
+    rng = np.random.default_rng(0)
+    plain = Augmentation(flips=False)
+    windows = list(random_windows([one_draw], WINDOW, 40, plain, rng, leads=2))
+    ends = [np.isfinite(window.observations.values["ssh"][-2:]).any() for window in windows]
+    assert not any(ends[1::2])
+    assert any(ends[::2])
+    assert any(np.isfinite(window.truth["ssh"][-1]).any() for window in windows[1::2])
 
 
 def test_mixing_keeps_the_variance_and_makes_another_field():

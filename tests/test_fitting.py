@@ -12,9 +12,8 @@ from xdvarnet.models.fitting import DrawPool, ObservedTruth, check_maps, observe
 
 def training_draws(pool=2, simulate=None):
     window, augmentation = xdvarnet.Window(5, 12, 16), Augmentation()
-    observed = ObservedTruth(
-        toy_truth(), simulate, toy_system(), None, {"ssh": "m"}, window.time, augmentation
-    )
+    model = toy_model(first_guess=False)
+    observed = ObservedTruth(toy_truth(), simulate, toy_system(), model, augmentation)
     return DrawPool(observed, window, augmentation, pool=pool, seed=7)
 
 

@@ -56,6 +56,7 @@ PUBLIC_NAMES = [
     "sample_tracks",
     "score",
     "to_duacs",
+    "with_lead",
 ]
 ACCESSOR_SIGNATURES = {
     "bin_tracks": "(self, grid, *, statistic='mean', time=None)",

@@ -47,6 +47,7 @@ _HOMES = {
     "sample_tracks": "xdvarnet.tracks.sample",
     "score": "xdvarnet.metrics.table",
     "to_duacs": "xdvarnet.export",
+    "with_lead": "xdvarnet.models.leads",
 }
 
 __all__ = ["XdvarnetError", "XdvarnetWarning", "datasets", *_HOMES]

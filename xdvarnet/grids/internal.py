@@ -1,6 +1,6 @@
 """The form in which Datasets travel inside the package."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 import xarray as xr
@@ -67,6 +67,35 @@ def to_internal(dataset: xr.Dataset, variables: Mapping[str, str]) -> xr.Dataset
     else:
         sea = xr.DataArray(np.ones(grid.shape, bool), dims=DIMS[1:])
     return xr.Dataset({**arrays, "sea": sea})
+
+
+def hide_unobserved(
+    dataset: xr.Dataset, variables: Mapping[str, str], observed: Collection[str]
+) -> xr.Dataset:
+    """Give a Dataset of observations the variables that are never observed, NaN everywhere.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        With the `observed` variables. What it has of others is replaced: it is not used.
+    variables : mapping of str to str
+        Names and units of all variables.
+    observed : collection of str
+        Names of those that are observed.
+
+    Raises
+    ------
+    InvalidTypeError, UnknownNameError
+        If this is no Dataset, or an observed variable is missing.
+    """
+    like = [check_variable(dataset, name) for name in variables if name in observed]
+    hidden = {}
+    for name, units in variables.items():
+        if name not in observed:
+            known = dataset[name].attrs if name in dataset else {}
+            hidden[name] = like[0].where(False)
+            hidden[name].attrs = {"long_name": name, **known, "units": units}
+    return dataset.assign(hidden)
 
 
 def check_mask_is_coordinate(dataset: xr.Dataset) -> None:

@@ -10,13 +10,13 @@ from xdvarnet.grids.checks import (
     check_members,
     check_regular,
     check_times,
-    check_variable,
     units_factor,
 )
 from xdvarnet.grids.coords import Grid, find_grid
-from xdvarnet.grids.internal import DIMS, to_internal
+from xdvarnet.grids.internal import DIMS, hide_unobserved, to_internal
 from xdvarnet.grids.labels import field_attributes, model_attributes
 from xdvarnet.mapping.lazy import analyse_lazily, check_observed
+from xdvarnet.mapping.leads import analyse_by_day
 from xdvarnet.mapping.series import reconstruct_series
 from xdvarnet.models.base import (
     Analysis,
@@ -24,8 +24,10 @@ from xdvarnet.models.base import (
     Reconstructor,
     TrainingGrid,
     ensemble_of,
+    observed_of,
 )
 from xdvarnet.models.domain import analyse
+from xdvarnet.models.leads import lead_of
 from xdvarnet.models.series import SeriesReconstructor
 from xdvarnet.patches.cover import cover
 
@@ -53,12 +55,12 @@ def reconstruct(
     Parameters
     ----------
     dataset : xarray.Dataset
-        The model's variables on a (time, latitude, longitude) grid, in any order and any units that
-        convert, NaN where unobserved. A boolean coordinate ``sea`` (latitude, longitude) tells land
-        from unobserved sea: values on land are not used. Without it all cells are mapped. dask
-        arrays stay lazy: one task for each chunk of days, values being checked when they are
-        computed. A model of series takes ``state`` (sample, time, component) instead, with any
-        number of dimensions for the samples and the times in the model's unit.
+        The model's observed variables on one (time, latitude, longitude) grid, in any order and any
+        units that convert, NaN where unobserved. A boolean coordinate ``sea`` (latitude, longitude)
+        tells land from unobserved sea: values on land are not used. Without it all cells are
+        mapped. dask arrays stay lazy: one task for each chunk of days, values being checked when
+        they are computed. A model of series takes ``state`` (sample, time, component) instead, with
+        any number of dimensions for the samples and the times in the model's unit.
     model : Reconstructor or SeriesReconstructor
         Such as ``load_model("med-ssh")`` or ``OptimalInterpolation(...)``; or, for series,
         ``load_model("lorenz63")`` or ``StrongFourDVar(...)``.
@@ -78,7 +80,8 @@ def reconstruct(
         On the grid, in the units, order, dtype and chunks of `dataset`: each variable (posterior
         mean), ``<variable>_std`` where the model has one, and ``<variable>_members`` if asked for,
         with the dimension ``member`` first. Land is NaN. The attributes name the model and the
-        version, and ``history`` has one more line. ``xdvarnet_ensemble`` says how a calibrated
+        version, and ``history`` has one more line. ``xdvarnet_lead`` is the lead of the model,
+        where it has one: see `xdvarnet.with_lead`. ``xdvarnet_ensemble`` says how a calibrated
         model made the standard deviation and the members, such as ``"hybrid, 100 members"``.
 
     Raises
@@ -112,35 +115,61 @@ def reconstruct(
             dataset, model, members=members, return_members=return_members, rng=generator
         )
     _check_model(model)
-    for name in model.variables:
-        check_variable(dataset, name)
+    dataset = hide_unobserved(dataset, model.variables, observed_of(model))
     grid = find_grid(dataset)
     _check_grid(grid, model)
     observed = to_internal(dataset, model.variables)
     for name, units in model.variables.items():
         if "units" not in dataset[name].attrs:
             warn(f"variable {name!r} has no attribute 'units'; {units!r} is assumed.")
+    for name in model.variables:
+        observed[name] = observed[name].where(observed["sea"])
+    if lead_of(model) is None:
+        analysis, backgrounds = _analyse_all(
+            model, observed, members, return_members, generator, progress
+        )
+    else:
+        analysis, backgrounds = analyse_by_day(
+            model, observed, members=members, rng=generator, progress=progress
+        )
+    maps = _label(dataset, grid, model, observed["sea"], backgrounds, analysis, return_members)
+    return maps.assign_attrs(_attributes_of_task(model, members))
+
+
+def _attributes_of_task(model: Reconstructor, members: int | None) -> dict[str, str | int]:
+    """How the standard deviation and the members were made, and with which lead."""
+    attributes: dict[str, str | int] = {}
+    lead, ensemble = lead_of(model), ensemble_of(model)
+    if lead is not None:
+        attributes["xdvarnet_lead"] = lead
+    elif ensemble is not None:
+        drawn = "" if members is None else f", {members} members"
+        attributes["xdvarnet_ensemble"] = ensemble.method + drawn
+    return attributes
+
+
+def _analyse_all(
+    model: Reconstructor,
+    observed: xr.Dataset,
+    members: int | None,
+    keep_members: bool,
+    rng: np.random.Generator,
+    progress: bool,
+) -> tuple[Analysis, dict[str, xr.DataArray]]:
+    """Analyse a domain from all observations, lazily if these are lazy."""
     anomalies, backgrounds = observed[["sea"]], {}
     for name in model.variables:
-        at_sea = observed[name].where(observed["sea"]).assign_attrs(observed[name].attrs)
-        backgrounds[name] = model.background.estimate(at_sea)
-        anomalies[name] = at_sea - backgrounds[name]
-    if any(anomalies[name].chunks for name in model.variables):
-        if members is not None:
-            raise InvalidInputError(
-                "members of dask-backed observations are not available; load them first with "
-                "dataset.load()."
-            )
-        analysis = analyse_lazily(model, anomalies)
-    else:
-        analysis = _analyse_now(model, anomalies, members, return_members, generator, progress)
-    maps = _label(dataset, grid, model, observed["sea"], backgrounds, analysis, return_members)
-    maps.attrs.pop("xdvarnet_ensemble", None)  # of the input, where that was made by a model
-    ensemble = ensemble_of(model)
-    if ensemble is not None:
-        drawn = "" if members is None else f", {members} members"
-        maps.attrs["xdvarnet_ensemble"] = ensemble.method + drawn
-    return maps
+        backgrounds[name] = model.background.estimate(observed[name])
+        anomalies[name] = observed[name] - backgrounds[name]
+    if not any(anomalies[name].chunks for name in model.variables):
+        analysis = _analyse_now(model, anomalies, members, keep_members, rng, progress)
+        return analysis, backgrounds
+    if members is not None:
+        raise InvalidInputError(
+            "members of dask-backed observations are not available; load them first with "
+            "dataset.load()."
+        )
+    return analyse_lazily(model, anomalies), backgrounds
 
 
 def _analyse_now(
@@ -198,13 +227,10 @@ def _label(
         if name in analysis.std:
             fields[name].attrs["ancillary_variables"] = f"{name}_std"
     masked = "coordinate sea" if "sea" in dataset.coords else "none given; land was mapped as sea"
-    return xr.Dataset(
-        fields,
-        attrs={
-            **model_attributes(dataset.attrs, "reconstruct with", model),
-            "xdvarnet_land_mask": masked,
-        },
-    )
+    attributes = model_attributes(dataset.attrs, "reconstruct with", model)
+    for name in ("xdvarnet_ensemble", "xdvarnet_lead"):  # of an input that was made by a model
+        attributes.pop(name, None)
+    return xr.Dataset(fields, attrs={**attributes, "xdvarnet_land_mask": masked})
 
 
 def _check_model(model: object) -> None:

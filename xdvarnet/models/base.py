@@ -1,7 +1,7 @@
 """What a model is: the reconstructor protocol and the plain arrays that pass through it."""
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
@@ -107,7 +107,8 @@ class Reconstructor(Protocol):
     Notes
     -----
     A reconstructor may have an attribute ``ensemble``, which `xdvarnet.calibrate` makes: see
-    `ensemble_of`.
+    `ensemble_of`; ``observed``, the names of the variables that it is given, where there are others
+    that nothing observes: see `observed_of`; and ``lead``: see `xdvarnet.with_lead`.
     """
 
     variables: Mapping[str, str]
@@ -131,6 +132,11 @@ class Reconstructor(Protocol):
 def ensemble_of(model: Reconstructor) -> "Ensemble | None":
     """Return what gives the analyses of a model a standard deviation and members, if it has one."""
     return getattr(model, "ensemble", None)
+
+
+def observed_of(model: Reconstructor) -> Collection[str]:
+    """Return the names of the variables of a model that are observed; all, if it does not say."""
+    return getattr(model, "observed", model.variables.keys())
 
 
 def without_ensemble(model: Reconstructor) -> Reconstructor:

@@ -208,7 +208,7 @@ def _errors_of_maps(
     days = scored_days(maps, period)
     cases = []
     for child in rng.spawn(draws):
-        drawn = draw(maps, system, model.background, model.first_guess, model.variables, child)
+        drawn = draw(maps, system, model, child)
         cases.append(_Case(drawn, *mean_and_formal_std(model, drawn.observations, spread)))
     errors = {name: _process(name, cases, days) for name in model.variables}
     observed = [case.draw.observations for case in cases]

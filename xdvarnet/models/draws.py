@@ -9,11 +9,11 @@ import xarray as xr
 
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.coords import find_axes
-from xdvarnet.grids.internal import to_internal
+from xdvarnet.grids.internal import hide_unobserved, to_internal
 from xdvarnet.models.background import Background, MeanMapBackground
-from xdvarnet.models.base import Analysis, Observations, Reconstructor
+from xdvarnet.models.base import Analysis, Observations, Reconstructor, observed_of
 from xdvarnet.models.domain import analyse
-from xdvarnet.observing.system import ObservingSystem
+from xdvarnet.observing.observer import Observer
 from xdvarnet.patches.cover import Window
 
 LEAST_SEA = 0.25
@@ -54,16 +54,33 @@ class Draw:
 
 def draw(
     truth: xr.Dataset,
-    system: ObservingSystem,
-    background: Background,
-    first_guess: Reconstructor | None,
-    variables: Mapping[str, str],
+    system: Observer,
+    model: Reconstructor,
     rng: np.random.Generator,
+    *,
+    background: Background | None = None,
 ) -> Draw:
-    """Observe `truth` once, remove the background, and make the first guess."""
-    observed = to_internal(system.observe(truth, rng=rng), variables)
+    """Observe `truth` once for a model, remove the background, and make the first guess.
+
+    Parameters
+    ----------
+    truth : xarray.Dataset
+        Complete maps of the variables of the model.
+    system : Observer
+        What observes the truth.
+    model : Reconstructor
+        Its variables, its first guess, and its background where no other is given.
+    rng : numpy.random.Generator
+        Source of the observations.
+    background : Background, optional
+        Another one than the model's.
+    """
+    variables = model.variables
+    seen = hide_unobserved(system.observe(truth, rng=rng), variables, observed_of(model))
     wanted = to_internal(truth, variables)
-    observations, backgrounds = take_anomalies(observed, background, first_guess, variables)
+    observations, backgrounds = take_anomalies(
+        to_internal(seen, variables), background or model.background, model.first_guess, variables
+    )
     return Draw(
         observations, {name: (wanted[name] - mean).values for name, mean in backgrounds.items()}
     )
@@ -135,10 +152,13 @@ def random_windows(
     count: int,
     augmentation: Augmentation,
     rng: np.random.Generator,
+    *,
+    leads: int | None = None,
 ) -> Iterator[Draw]:
     """Cut random windows out of the draws of a pool, at least a quarter of each being sea.
 
-    A window may reach beyond the period by a third of its length, into unobserved days.
+    A window may reach beyond the period by a third of its length, into unobserved days. With
+    `leads`, every second window has no observation in so many days at its end.
 
     Raises
     ------
@@ -157,7 +177,8 @@ def random_windows(
         if chosen.observations.sea[box].mean() < LEAST_SEA:
             continue
         count -= 1
-        yield _augment(_cut(chosen, start, window.time, box), augmentation, rng)
+        cut = _augment(_cut(chosen, start, window.time, box), augmentation, rng)
+        yield cut if leads is None or count % 2 else _hide_end(cut, leads)
 
 
 def _check_places(sea: np.ndarray, window: Window) -> None:
@@ -204,6 +225,15 @@ def _cut(whole: Draw, start: int, length: int, box: tuple[slice, slice]) -> Draw
         first_guess=guess,
     )
     return Draw(observations, cut_all(whole.truth, np.nan))
+
+
+def _hide_end(window: Draw, days: int) -> Draw:
+    hidden = np.arange(window.observations.days.size) >= window.observations.days.size - days
+    values = {
+        name: np.where(hidden[:, None, None], np.float32(np.nan), array)
+        for name, array in window.observations.values.items()
+    }
+    return replace(window, observations=replace(window.observations, values=values))
 
 
 def _augment(window: Draw, augmentation: Augmentation, rng: np.random.Generator) -> Draw:

@@ -4,12 +4,13 @@ import copy
 import dataclasses
 import html
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 import xarray as xr
+from torch import nn
 from torch.nn import functional
 
 from xdvarnet._random import RandomState
@@ -38,12 +39,13 @@ from xdvarnet.models.fitting import (
     span,
     warn_of_common_days,
 )
+from xdvarnet.models.leads import check_lead, check_leads, tasks_of
 from xdvarnet.models.learning import Schedule, learn
 from xdvarnet.models.normalize import Normalizer
 from xdvarnet.models.passes import RemovedPasses, check_share, check_tracks, split_passes
 from xdvarnet.models.spde_parameters import estimate_parameters
 from xdvarnet.models.weights import save_model
-from xdvarnet.observing.system import ObservingSystem
+from xdvarnet.observing.observer import Observer
 from xdvarnet.patches.cover import Window
 from xdvarnet.solver.batch import Batch
 from xdvarnet.solver.losses import ReconstructionLoss
@@ -60,21 +62,31 @@ MARGIN = 4
 class DVarNet:
     """A 4DVarNet: a learned variational solver, its normalisation, window and variables.
 
-    The state of a window has one channel for each day of each variable, and after these the
-    parameters of the prior where it is an augmented `SPDEPrior`. It starts at the first
-    guess (zero, the background, without one), and its observation term is the misfit to the
-    observations. The step sees, as context, the mask of the observations, the first guess and its
-    standard deviation, and the sea.
+    The state of a window has one channel for each day of each variable, in the order of the
+    variables, and after these the parameters of the prior where it is an augmented `SPDEPrior`. It
+    starts at the first guess (zero, the background, without one). An observation term with an
+    attribute ``channels`` is handed the observations of these channels, any other all. The step
+    sees, as context, the mask of the observations, the first guess and its standard deviation, and
+    the sea.
 
     Parameters
     ----------
     solver : VariationalSolver
         Its step and prior have ``len(variables) * window.time`` channels, and its step
-        ``DVarNet.context_channels(window.time, first_guess)`` of context.
+        ``DVarNet.context_channels(window.time, first_guess)`` of context. Any other network that
+        is called in the same way, such as
+        `xdvarnet.solver.inversions.direct_map.DirectInversion`, is a solver too.
     variables : mapping of str to str
         Names and units of the state variables.
     window : Window
         What the solver sees at once.
+    observed : sequence of str, optional
+        Variables that observations are given of; by default all. The others, such as currents, are
+        learned from the truth, and a Dataset to be reconstructed needs none of them.
+    leads : int, optional
+        Days at the end of a window whose observations are hidden in half of the training, so that
+        the model also maps the last days of a record (lead 0) and forecasts up to so many days
+        ahead: see `with_lead`. By default it maps within a record alone.
     background : Background, optional
         Removed before, added after; by default `ObservedBackground()`. `fit` sets the mean map of
         its training days.
@@ -88,6 +100,8 @@ class DVarNet:
         What gives the maps a standard deviation and members; `calibrate` makes it.
     provenance : mapping of str to str, optional
         Where the model comes from: training data, scores, citation.
+    lead : int, optional
+        As in `with_options`.
     device, precision : str
         Where the solver runs (``"cpu"``, ``"cuda"``), and how ("float32" or "bfloat16").
 
@@ -96,8 +110,11 @@ class DVarNet:
     InvalidTypeError
         If an argument is of another kind than these.
     InvalidInputError
-        If the channels of the solver do not fit the window, the variables and the first guess, or
-        the device cannot be used.
+        If the channels of the solver do not fit the window, the variables and the first guess, no
+        variable is observed, the leads leave no day of the window or come with a first guess (which
+        saw the hidden days), or the device cannot be used.
+    UnknownNameError
+        If an observed variable is none of the variables.
 
     Examples
     --------
@@ -136,16 +153,20 @@ class DVarNet:
         *,
         variables: Mapping[str, str],
         window: Window,
+        observed: Sequence[str] | None = None,
+        leads: int | None = None,
         background: Background | None = None,
         first_guess: Reconstructor | None = None,
         normalizer: Normalizer | None = None,
         training_grid: TrainingGrid | None = None,
         ensemble: Ensemble | None = None,
         provenance: Mapping[str, str] | None = None,
+        lead: int | None = None,
         device: str = "cpu",
         precision: str = "float32",
     ) -> None:
-        check_kind(isinstance(solver, VariationalSolver), "solver", solver, "a VariationalSolver")
+        is_network = isinstance(solver, nn.Module) and hasattr(solver, "context")
+        check_kind(is_network, "solver", solver, "a VariationalSolver")
         check_kind(
             isinstance(variables, Mapping) and bool(variables),
             "variables",
@@ -170,12 +191,15 @@ class DVarNet:
         self.solver = solver
         self.variables = dict(variables)
         self.window = window
+        self.observed = _check_observed(observed, self.variables)
+        self.leads = check_leads(leads, window.time, first_guess)
         self.background: Background = ObservedBackground() if background is None else background
         self.first_guess = first_guess
         self.normalizer = normalizer
         self.training_grid = training_grid
         self.ensemble = ensemble
         self.provenance = dict(provenance or {})
+        self.lead = None if lead is None else check_lead(self, lead)
         self._check_channels()
         self.device, self.precision = _check_options(device, precision)
         self.solver.to(self.device)
@@ -209,11 +233,13 @@ class DVarNet:
     def _check_channels(self) -> None:
         days, variables = self.window.time, len(self.variables)
         context = self.context_channels(days, self.first_guess, variables=variables)
+        total = variables * days + self._parameter_channels
+        prior, step = (getattr(self.solver, part, None) for part in ("prior", "step"))
         for part, name, wanted in (
-            (self.solver.prior, "days", days),
-            (self.solver.prior, "channels", variables * days + self._parameter_channels),
-            (self.solver.step, "channels", variables * days + self._parameter_channels),
-            (self.solver.step, "context", context),
+            (prior, "days", days),
+            (prior, "channels", total),
+            (step, "channels", total),
+            (step or self.solver, "context", context),
         ):
             given = getattr(part, name, wanted)
             if given != wanted:
@@ -224,8 +250,7 @@ class DVarNet:
                     "variables, and those of parameters in the state; context is "
                     "DVarNet.context_channels(days, first_guess))."
                 )
-        total = variables * days + self._parameter_channels
-        for term in self.solver.observations:
+        for term in self._terms:
             seen = len(range(total)[getattr(term, "channels", slice(variables * days))])
             if self._parameter_channels and seen > variables * days:
                 raise InvalidInputError(
@@ -237,22 +262,29 @@ class DVarNet:
     @property
     def _parameter_channels(self) -> int:
         """Number of the last channels of the state that are parameters of the prior."""
-        return getattr(self.solver.prior, "parameter_channels", 0)
+        return getattr(getattr(self.solver, "prior", None), "parameter_channels", 0)
+
+    @property
+    def _terms(self) -> Iterable[nn.Module]:
+        """The observation terms of the solver, where it has any."""
+        return getattr(self.solver, "observations", ())
 
     def __repr__(self) -> str:
         names = ", ".join(f"{name} [{units}]" for name, units in self.variables.items())
         parameters = sum(p.numel() for p in self.solver.parameters())
+        lead = "" if self.lead is None else f", lead {self.lead}"
         return (
             f"DVarNet({names}; {parameters} parameters, {self.solver.iterations} iterations, "
-            f"window {' x '.join(map(str, self.window.sizes))})"
+            f"window {' x '.join(map(str, self.window.sizes))}{lead})"
         )
 
     def _repr_html_(self) -> str:
         rows = {
             "variables": ", ".join(f"{name} [{units}]" for name, units in self.variables.items()),
             "window": " x ".join(map(str, self.window.sizes)) + " (time, latitude, longitude)",
-            "solver": f"{self.solver.iterations} iterations of "
-            f"{type(self.solver.step).__name__} with {type(self.solver.prior).__name__}, "
+            "observed": ", ".join(self.observed),
+            "tasks": tasks_of(self),
+            "solver": f"{self._parts()}, "
             f"{sum(p.numel() for p in self.solver.parameters())} parameters",
             "first guess": self.first_guess,
             "background": self.background,
@@ -266,6 +298,12 @@ class DVarNet:
         )
         return f"<table><caption>xdvarnet.DVarNet</caption>{cells}</table>"
 
+    def _parts(self) -> str:
+        if not hasattr(self.solver, "step"):
+            return type(self.solver).__name__
+        step, prior = type(self.solver.step).__name__, type(self.solver.prior).__name__
+        return f"{self.solver.iterations} iterations of {step} with {prior}"
+
     def with_options(
         self,
         *,
@@ -274,6 +312,7 @@ class DVarNet:
         background: Background | None = None,
         first_guess: Reconstructor | None = None,
         ensemble: str | Ensemble | None = None,
+        lead: int | None = None,
     ) -> "DVarNet":
         """Return the same model with other options; None keeps an option.
 
@@ -289,12 +328,16 @@ class DVarNet:
             Of the same kind as the present one, such as an optimal interpolation tuned elsewhere.
         ensemble : {"hybrid", "neural", "exact"} or Ensemble, optional
             How a calibrated model draws its members, or the ensemble of another one.
+        lead : int, optional
+            Map each day from the observations until so many days before alone, 0 being
+            near-real-time: see `xdvarnet.with_lead`.
 
         Raises
         ------
         InvalidInputError
-            If the device cannot be used, the first guess does not fit the solver, or a method is
-            named and the model has not been calibrated.
+            If the device cannot be used, the first guess does not fit the solver, a method is
+            named and the model has not been calibrated, or the lead is none of those that it was
+            trained for.
         UnknownNameError
             If there is no such method.
         """
@@ -310,6 +353,8 @@ class DVarNet:
         elif ensemble is not None:
             check_kind(isinstance(ensemble, Ensemble), "ensemble", ensemble, "one of a model")
             other.ensemble = ensemble
+        if lead is not None:
+            other.lead = check_lead(self, lead)
         if other.device != self.device:
             other.solver = copy.deepcopy(self.solver).to(other.device)
         return other
@@ -397,7 +442,10 @@ class DVarNet:
     def _inputs(self, windows: list[Observations]) -> tuple[torch.Tensor, list[Data], torch.Tensor]:
         """State, data and context of a batch of windows."""
         values = stack([self._channels(window.values) for window in windows])
-        data = Data.from_gappy(values)
+        seen = Data.from_gappy(values)
+        whole = slice(values.shape[1])
+        channels = [getattr(term, "channels", whole) for term in self._terms] or [whole]
+        data = [Data(seen.values[:, part], seen.mask[:, part]) for part in channels]
         guesses = [window.first_guess for window in windows]
         if guesses[0] is None:
             state = torch.zeros_like(values)
@@ -409,7 +457,7 @@ class DVarNet:
                 extra.append(stack([self._channels(guess.std) for guess in guesses if guess]))
         sea = stack([window.sea[None] for window in windows])
         state = functional.pad(state * sea, (0, 0, 0, 0, 0, self._parameter_channels))
-        return state, [data], torch.cat([data.mask, *extra, sea], dim=1)
+        return state, data, torch.cat([seen.mask, *extra, sea], dim=1)
 
     def _channels(self, fields: Mapping[str, np.ndarray]) -> np.ndarray:
         return np.concatenate(
@@ -420,7 +468,7 @@ class DVarNet:
         self,
         truth: xr.Dataset,
         *,
-        observe: ObservingSystem,
+        observe: Observer,
         validation: xr.Dataset,
         validation_period: slice | None = None,
         simulate: Simulate | None = None,
@@ -445,8 +493,8 @@ class DVarNet:
         ----------
         truth : xarray.Dataset
             Complete maps of the variables, NaN on land, one a day, for a window at least.
-        observe : ObservingSystem
-            What observes the truth.
+        observe : Observer
+            What observes the truth, such as an `ObservingSystem`.
         validation : xarray.Dataset
             Complete maps of other days, one a day, observed once.
         validation_period : slice, optional
@@ -495,9 +543,7 @@ class DVarNet:
         XdvarnetWarning
             If days of the truth are scored.
         """
-        check_kind(
-            isinstance(observe, ObservingSystem), "observe", observe, "an ObservingSystem(...)"
-        )
+        check_kind(isinstance(observe, Observer), "observe", observe, "an ObservingSystem(...)")
         schedule = Schedule(
             epochs,
             steps_per_epoch,
@@ -518,15 +564,7 @@ class DVarNet:
         self._adopt(truth)
         scored = observed_validation(self, validation, validation_period, observe, seeds[1])
         warn_of_common_days(truth, scored.days)
-        draws = ObservedTruth(
-            truth,
-            simulate,
-            observe,
-            self.first_guess,
-            self.variables,
-            self.window.time,
-            schedule.augmentation,
-        )
+        draws = ObservedTruth(truth, simulate, observe, self, schedule.augmentation)
         settings = {
             "truth": f"{span(truth)}, {dict(truth.sizes)}",
             "observe": repr(observe),
@@ -662,7 +700,7 @@ class DVarNet:
         self,
         validation: xr.Dataset,
         *,
-        observe: ObservingSystem | None = None,
+        observe: Observer | None = None,
         period: slice | None = None,
         grid: xr.Dataset | None = None,
         noise: float | None = None,
@@ -744,6 +782,17 @@ class DVarNet:
         weights[..., :MARGIN, :] = weights[..., -MARGIN:, :] = 0
         known = torch.where(known, truth, state[:, : truth.shape[1]])
         return Batch(state, known, data, context, weights)
+
+
+def _check_observed(
+    observed: Sequence[str] | None, variables: Mapping[str, str]
+) -> tuple[str, ...]:
+    names = tuple(variables if observed is None else observed)
+    for name in names:
+        check_known(name, variables, "observed variable")
+    if not names:
+        raise InvalidInputError("observed names no variable; a model needs one that is observed.")
+    return names
 
 
 def _check_options(device: str, precision: str) -> tuple[str, str]:

@@ -14,7 +14,7 @@ from xdvarnet.grids.internal import to_internal
 from xdvarnet.models.base import Analysis, Reconstructor
 from xdvarnet.models.domain import analyse
 from xdvarnet.models.draws import Augmentation, Draw, draw, random_windows, vary
-from xdvarnet.observing.system import ObservingSystem
+from xdvarnet.observing.observer import Observer
 from xdvarnet.patches.cover import Window
 
 Simulate = Callable[[np.random.Generator], xr.Dataset]
@@ -86,6 +86,8 @@ class DrawPool:
         Number of draws kept.
     seed : int
         Of all draws and windows.
+    leads : int, optional
+        Days at the end of every second window whose observations are hidden.
     """
 
     def __init__(
@@ -96,9 +98,10 @@ class DrawPool:
         *,
         pool: int,
         seed: int,
+        leads: int | None = None,
     ) -> None:
         self._make, self._window, self._augmentation = make, window, augmentation
-        self._pool, self._seed = pool, seed
+        self._pool, self._seed, self._leads = pool, seed, leads
         self._draws: dict[int, Draw] = {}
 
     def windows(self, epoch: int, count: int) -> Iterator[Draw]:
@@ -107,7 +110,9 @@ class DrawPool:
         self._draws = {number: self._draw(number) for number in wanted}
         rng = np.random.default_rng([self._seed, 1, epoch])
         pool = list(self._draws.values())
-        yield from random_windows(pool, self._window, count, self._augmentation, rng)
+        yield from random_windows(
+            pool, self._window, count, self._augmentation, rng, leads=self._leads
+        )
 
     def _draw(self, number: int) -> Draw:
         if number in self._draws:
@@ -125,32 +130,27 @@ class ObservedTruth:
         Complete maps.
     simulate : callable or None
         Gives other complete maps from a generator, for every second draw.
-    system : ObservingSystem
+    system : Observer
         What observes them.
-    first_guess : Reconstructor or None
-        Analysed for each draw.
-    variables : mapping of str to str
-        Names and units.
-    days : int
-        Length of the running basin mean.
+    model : Reconstructor
+        Its variables and its first guess are those of the draws, and the length of its window is
+        that of the running basin mean.
     augmentation : Augmentation
         How draws differ from the truth.
     """
 
     truth: xr.Dataset
     simulate: Simulate | None
-    system: ObservingSystem
-    first_guess: Reconstructor | None
-    variables: Mapping[str, str]
-    days: int
+    system: Observer
+    model: Reconstructor
     augmentation: Augmentation
 
     def __call__(self, number: int, rng: np.random.Generator) -> Draw:
         """Make draw `number`."""
         simulated = self.simulate is not None and number % 2 == 1
         truth = self.simulate(rng) if simulated else self.truth
-        truth, background = vary(truth, self.augmentation, self.days, rng)
-        return draw(truth, self.system, background, self.first_guess, self.variables, rng)
+        truth, background = vary(truth, self.augmentation, self.model.window.time, rng)
+        return draw(truth, self.system, self.model, rng, background=background)
 
 
 @dataclass(frozen=True)
@@ -197,7 +197,7 @@ def observed_validation(
     model: Reconstructor,
     truth: xr.Dataset,
     period: slice | None,
-    system: ObservingSystem,
+    system: Observer,
     seed: int,
 ) -> Validation:
     """Observe a truth of other days once.
@@ -210,7 +210,7 @@ def observed_validation(
         Complete maps.
     period : slice or None
         Times that are scored; None for all.
-    system : ObservingSystem
+    system : Observer
         What observes the truth.
     seed : int
         Of the draw.
@@ -222,8 +222,7 @@ def observed_validation(
     """
     positions = scored_days(truth, period)
     rng = np.random.default_rng(seed)
-    made = draw(truth, system, model.background, model.first_guess, model.variables, rng)
-    return Validation(model, made, positions)
+    return Validation(model, draw(truth, system, model, rng), positions)
 
 
 def scored_days(truth: xr.Dataset, period: slice | None) -> np.ndarray:

@@ -82,6 +82,7 @@ class Learner(Protocol):
     variables: Mapping[str, str]
     window: Window
     first_guess: Reconstructor | None
+    leads: int | None
     device: str
     precision: str
 
@@ -124,7 +125,14 @@ def learn(
     list of Epoch
         One record for each epoch.
     """
-    draws = DrawPool(make, model.window, schedule.augmentation, pool=schedule.pool, seed=seeds[0])
+    draws = DrawPool(
+        make,
+        model.window,
+        schedule.augmentation,
+        pool=schedule.pool,
+        seed=seeds[0],
+        leads=model.leads,
+    )
 
     def batches(epoch: int) -> Iterator[Batch]:
         windows = draws.windows(epoch, schedule.steps_per_epoch * schedule.batch_size)
@@ -149,6 +157,7 @@ def learn(
             **settings,
             "variables": str(model.variables),
             "window": str(model.window),
+            "leads": str(model.leads),
             "first_guess": lasting_repr(model.first_guess),
             **schedule.describe(),
             "seeds drawn from rng": " and ".join(map(str, seeds)),

@@ -1,0 +1,160 @@
+"""Near-real-time maps and forecasts: what they may see, and what is refused."""
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+from toys import DAYS, toy_interpolation, toy_model, toy_system, toy_truth
+
+import xdvarnet
+from xdvarnet.errors import InvalidInputError
+from xdvarnet.models.leads import without_lead
+
+LEADS = 2
+
+
+@pytest.fixture(scope="module")
+def observations() -> xr.Dataset:
+    return toy_system().observe(toy_truth(), rng=3).isel(lat=slice(0, 15), lon=slice(8, 27))
+
+
+def model_for_leads() -> xdvarnet.DVarNet:
+    plain = toy_model(first_guess=False)
+    mean_map = toy_truth().drop_vars("sea").mean("time")
+    return xdvarnet.DVarNet(
+        plain.solver,
+        variables=plain.variables,
+        window=plain.window,
+        leads=LEADS,
+        background=xdvarnet.MeanMapBackground(mean_map, days=DAYS),
+        normalizer=plain.normalizer,
+    )
+
+
+MODELS = {"interpolation": toy_interpolation, "4DVarNet": model_for_leads}
+
+
+@pytest.mark.parametrize("lead", [0, 2])
+@pytest.mark.parametrize("kind", MODELS)
+def test_what_is_observed_later_changes_nothing(observations, kind, lead):
+    model = xdvarnet.with_lead(MODELS[kind](), lead)
+    maps = observations.dvarnet.reconstruct(model)
+    changed = observations.copy(deep=True)
+    changed["ssh"][9:] = 3 * changed["ssh"][9:] + 0.2
+    other = changed.dvarnet.reconstruct(model)
+    same = slice(0, 9 + lead)
+    xr.testing.assert_equal(maps.isel(time=same), other.isel(time=same))
+    assert not np.allclose(maps["ssh"][9 + lead], other["ssh"][9 + lead], equal_nan=True)
+    assert maps.attrs["xdvarnet_lead"] == lead
+
+
+def test_a_forecast_is_the_map_of_a_record_that_ends_before(observations):
+    """Of the days that the model sees, with nothing after the last observed one."""
+    model, last, lead = model_for_leads(), 7, 2
+    begin = last - (DAYS - 1 - LEADS)
+    record = observations.isel(time=slice(begin, last + LEADS + 1)).copy(deep=True)
+    record["ssh"][last + 1 - begin :] = np.nan
+    expected = record.dvarnet.reconstruct(model)["ssh"].sel(time=observations["time"][last + lead])
+    forecast = observations.dvarnet.reconstruct(xdvarnet.with_lead(model, lead))
+    np.testing.assert_allclose(forecast["ssh"][last + lead], expected, atol=1e-6)
+
+
+def test_a_dense_forecast_is_that_of_a_record_that_ends_before(observations):
+    """With all observations at once: those of a local analysis depend on where its blocks lie."""
+    dense = xdvarnet.OptimalInterpolation(
+        "ssh",
+        correlation_length="120 km",
+        correlation_time="4 days",
+        noise=0.01,
+        time_window=60,
+        neighbours=200,
+    )
+    small = observations.isel(time=slice(6), lat=slice(0, 9), lon=slice(4, 11))
+    record = small.copy(deep=True)
+    record["ssh"][4:] = np.nan
+    assert record["ssh"].count() < 200
+    forecast = small.dvarnet.reconstruct(xdvarnet.with_lead(dense, 2))
+    np.testing.assert_allclose(
+        forecast["ssh"][5], record.dvarnet.reconstruct(dense)["ssh"][5], atol=1e-5
+    )
+
+
+def test_days_after_the_record_are_forecast(observations):
+    longer = observations.reindex(
+        time=observations["time"].values[0] + np.arange(16) * np.timedelta64(1, "D")
+    )
+    maps = longer.dvarnet.reconstruct(model_for_leads().with_options(lead=LEADS))
+    assert np.isfinite(maps["ssh"]).all("time").equals(observations["sea"])
+
+
+def test_members_of_a_lead_belong_to_their_days(observations):
+    field = xdvarnet.SPDEField(
+        correlation_length="120 km", correlation_time="4 days", noise=0.01, std=0.05
+    )
+    small = observations.isel(time=slice(1, 4), lat=slice(0, 9), lon=slice(4, 15))
+    maps = small.dvarnet.reconstruct(
+        xdvarnet.with_lead(field, 1), members=3, return_members=True, rng=0
+    )
+    assert maps["ssh_members"].shape == (3, 3, 9, 11)
+    assert maps["ssh_members"].std("member").mean() > 0
+
+
+def test_models_are_left_as_they_are(observations):
+    model = model_for_leads()
+    forecast = xdvarnet.with_lead(model, 1)
+    assert model.lead is None
+    assert "lead 1" in repr(forecast)
+    xr.testing.assert_identical(
+        observations.dvarnet.reconstruct(without_lead(forecast))["ssh"],
+        observations.dvarnet.reconstruct(model)["ssh"],
+    )
+
+
+def test_a_lead_is_saved(tmp_path):
+    model = model_for_leads().with_options(lead=1)
+    model.save(tmp_path / "model.safetensors")
+    loaded = xdvarnet.load_model(tmp_path / "model.safetensors")
+    assert (loaded.leads, loaded.lead) == (LEADS, 1)
+
+
+def test_tasks_that_a_model_does_not_know_are_refused(observations):
+    with pytest.raises(InvalidInputError, match="trained for one task, mapping within a record"):
+        toy_model().with_options(lead=0)
+    with pytest.raises(InvalidInputError, match="lead=3 is beyond the trained window.*up to 2 day"):
+        xdvarnet.with_lead(model_for_leads(), 3)
+    for wrong in (-1, 1.5, True):
+        with pytest.raises(InvalidInputError, match="give whole days, 0 for near-real-time"):
+            xdvarnet.with_lead(toy_interpolation(), wrong)
+    with pytest.raises(InvalidInputError, match="has seen the hidden days"):
+        xdvarnet.DVarNet(
+            toy_model().solver,
+            variables={"ssh": "m"},
+            window=toy_model().window,
+            first_guess=toy_interpolation(),
+            leads=1,
+        )
+    with pytest.raises(InvalidInputError, match="from 0 to 4 for a window"):
+        xdvarnet.DVarNet(
+            toy_model(first_guess=False).solver,
+            variables={"ssh": "m"},
+            window=toy_model().window,
+            leads=DAYS,
+        )
+    with pytest.raises(InvalidInputError, match="load them with dataset.load"):
+        observations.chunk().dvarnet.reconstruct(xdvarnet.with_lead(toy_interpolation(), 1))
+
+
+def test_training_hides_the_last_days():
+    torch.manual_seed(0)
+    model = model_for_leads()
+    model.fit(
+        toy_truth(),
+        observe=toy_system(),
+        validation=toy_truth(seed=1),
+        epochs=1,
+        steps_per_epoch=2,
+        batch_size=2,
+        pool=1,
+        rng=0,
+    )
+    assert model.with_options(lead=LEADS).lead == LEADS
