@@ -7,7 +7,10 @@ import pytest
 import torch
 from torch import nn
 
-from xdvarnet.solver.steps import CNNStep, ConvLSTMStep, GradientStep
+from xdvarnet.errors import InvalidInputError
+from xdvarnet.models.description import build, describe
+from xdvarnet.solver.multiscale import UNetStep
+from xdvarnet.solver.steps import CNNStep, ConvLSTMStep, GradientStep, ObservationAge
 
 CHANNELS, CONTEXT = 3, 2
 
@@ -158,3 +161,94 @@ def test_lstm_step_equals_the_cell_of_torch():
             torch.testing.assert_close(ours[..., 0, 0], reference)
         decoded = expected[0] @ step.decode.weight[..., 1, 1].T + step.decode.bias
         torch.testing.assert_close(update[..., 0, 0], decoded)
+
+
+# Ages of observations
+
+DAYS, VARIABLES, MORE = 4, 2, 3
+
+
+class Listener(nn.Module):
+    """A step that gives back what it was told as its memory, and counts its calls."""
+
+    channels, context, sees_state = CHANNELS, 3 * DAYS * VARIABLES + MORE, True
+
+    def forward(self, gradient, context, memory):
+        calls = 1 if memory is None else memory[0] + 1
+        return torch.zeros_like(gradient), (calls, context)
+
+
+def make_context(batch: int = 2) -> torch.Tensor:
+    random = torch.Generator().manual_seed(3)
+    context = torch.randn(batch, DAYS * VARIABLES + MORE, 5, 6, generator=random)
+    masks = context[:, : DAYS * VARIABLES]
+    masks.copy_(masks > 0.7)
+    return context
+
+
+def test_ages_by_hand():
+    """Of each day and cell, a search for the nearest observed day on either side."""
+    step, context = ObservationAge(Listener(), DAYS, variables=VARIABLES, scale=2.5), make_context()
+    masks = context[:, : DAYS * VARIABLES].unflatten(1, (VARIABLES, DAYS))
+    assert not masks.any(2).all()  # some cells are never observed
+    expected = torch.zeros(2, *masks.shape)
+    for sample, variable, day, row, column in torch.cartesian_prod(
+        *(torch.arange(size) for size in masks.shape)
+    ):
+        seen = masks[sample, variable, :, row, column].nonzero().flatten()
+        for side, days in enumerate((day - seen[seen <= day], seen[seen >= day] - day)):
+            if len(days):
+                place = side, sample, variable, day, row, column
+                expected[place] = math.exp(-float(days.min()) / 2.5)
+    expected = torch.cat([expected[0].flatten(1, 2), expected[1].flatten(1, 2)], 1)
+    torch.testing.assert_close(step.ages(context), expected)
+
+
+def test_ages_come_before_the_context_and_stay():
+    step, context = ObservationAge(Listener(), DAYS, variables=VARIABLES), make_context()
+    gradient = torch.zeros(2, CHANNELS, 5, 6)
+    _, memory = step(gradient, context, None)
+    ages, (calls, seen) = memory
+    assert calls == 1
+    assert torch.equal(seen, torch.cat([ages, context], 1))
+    assert ages.shape[1] == 2 * DAYS * VARIABLES
+    context[:, -1] += 1  # the state
+    _, (same, (calls, seen)) = step(gradient, context, memory)
+    assert calls == 2
+    assert same is ages
+    assert torch.equal(seen, torch.cat([ages, context], 1))
+
+
+def test_age_says_what_its_step_takes():
+    step = ObservationAge(Listener(), DAYS, variables=VARIABLES)
+    assert (step.channels, step.context) == (CHANNELS, DAYS * VARIABLES + MORE)
+    assert step.sees_state
+    assert not ObservationAge(ConvLSTMStep(3, context=10), 3).sees_state
+
+
+def test_untrained_step_with_ages_changes_nothing():
+    inner = UNetStep(CHANNELS, hidden=3, context=3 * DAYS * VARIABLES + MORE, sees_state=False)
+    step, gradient = ObservationAge(inner, DAYS, variables=VARIABLES), torch.ones(2, CHANNELS, 5, 6)
+    update, memory = step(gradient, make_context(), None)
+    assert (update == 0).all()
+    nn.init.normal_(inner.network.decode.weight)
+    update, _ = step(gradient, make_context(), memory)
+    alone, _ = step(gradient[1:], make_context()[1:], None)
+    torch.testing.assert_close(update[1:], alone)
+    assert update.abs().max() > 0
+
+
+@pytest.mark.parametrize(
+    ("context", "options"), [(11, {}), (20, {"variables": 2}), (12, {"scale": 0.0})]
+)
+def test_step_without_room_for_ages_is_refused(context, options):
+    with pytest.raises(InvalidInputError, match=f"a step with context={context}, days=4"):
+        ObservationAge(ConvLSTMStep(CHANNELS, context=context), 4, **options)
+
+
+def test_age_is_described_and_built():
+    step = ObservationAge(ConvLSTMStep(CHANNELS, context=20), 3, variables=2, scale=7.0)
+    classes = {"ObservationAge": ObservationAge, "ConvLSTMStep": ConvLSTMStep}
+    again = build(describe(step, {}), {}, classes)
+    assert describe(again, {}) == describe(step, {})
+    again.load_state_dict(step.state_dict())

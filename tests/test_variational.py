@@ -10,6 +10,9 @@ import torch
 from torch import nn
 
 from xdvarnet.errors import InvalidInputError
+from xdvarnet.models.description import build, describe
+from xdvarnet.solver.inversions.direct_map import DirectInversion
+from xdvarnet.solver.multiscale import UNet, UNetStep
 from xdvarnet.solver.observation import Data, MaskedObservation
 from xdvarnet.solver.priors.bilinear import BilinearAutoencoder
 from xdvarnet.solver.priors.unet import UNetPrior
@@ -28,6 +31,7 @@ STEPS = {
     "gradient": lambda: GradientStep(0.1),
     "cnn": lambda: CNNStep(CHANNELS, hidden=5, context=CONTEXT),
     "lstm": lambda: ConvLSTMStep(CHANNELS, hidden=5, context=CONTEXT, downscale=2),
+    "unet": lambda: UNetStep(CHANNELS, hidden=4, depth=1, context=CONTEXT),
 }
 
 
@@ -72,6 +76,8 @@ def make_solver(prior: str = "bilinear", step: str = "lstm", **options: int) -> 
     nn.init.constant_(solver.rate, 0.2)
     if step == "lstm":
         nn.init.normal_(solver.step.decode.weight, std=0.1)
+    if step == "unet":
+        nn.init.normal_(solver.step.network.decode.weight, std=0.1)
     return solver
 
 
@@ -369,6 +375,160 @@ def test_bfloat16_is_near_float32(prior):
 def test_an_unknown_precision_is_refused():
     with pytest.raises(InvalidInputError, match="'float16' is neither 'float32' nor 'bfloat16'"):
         autocast("cpu", "float16")
+
+
+# A learned first guess
+
+
+def make_direct(data: int = CHANNELS + 2) -> DirectInversion:
+    """Return a direct inversion that sees the data of both terms."""
+    torch.manual_seed(5)
+    return DirectInversion(
+        UNet(CHANNELS + data + CONTEXT, CHANNELS, hidden=3, depth=1), context=CONTEXT
+    )
+
+
+def test_descent_begins_at_the_learned_first_guess():
+    solver, first_guess = make_solver(iterations=3), make_direct()
+    state, data, context = make_inputs()
+    expected = solver(first_guess(state, data, context), data, context)
+    solver.first_guess = first_guess
+    assert torch.equal(solver(state, data, context), expected)
+    assert len(list(solver.iterates(state, data, context))) == 3
+    solver(state, data, context).square().sum().backward()
+    assert all(p.grad.abs().max() > 0 for p in first_guess.parameters())
+
+
+def test_learned_first_guess_of_another_context_is_refused():
+    solver, (state, data, context) = make_solver(first_guess=make_direct()), make_inputs()
+    solver.first_guess.context = 5
+    with pytest.raises(InvalidInputError, match="takes 5 channels of the context, and 2 were"):
+        solver(state, data, context)
+
+
+def test_first_guess_and_graph_are_described_and_built():
+    solver = make_solver(first_guess=make_direct(), graph="last", iterations=2)
+    classes = {
+        kind.__name__: kind
+        for kind in (VariationalSolver, BilinearAutoencoder, MaskedObservation, ConvLSTMStep)
+    } | {"DirectInversion": DirectInversion, "UNet": UNet}
+    again = build(describe(solver, {}), {}, classes)
+    again.load_state_dict(solver.state_dict())
+    assert again.graph == "last"
+    with torch.no_grad():
+        assert torch.equal(again(*make_inputs()), solver(*make_inputs()))
+
+
+# Derivatives of one iteration
+
+SHORT = pytest.mark.parametrize("graph", ["last", "implicit"])
+
+
+def derivatives(solver: VariationalSolver, inputs: tuple) -> dict[str, torch.Tensor]:
+    """Return the derivatives of a function of the analysis by all parameters."""
+    solver.zero_grad()
+    solver(*inputs).square().sum().backward()
+    return {name: parameter.grad for name, parameter in solver.named_parameters()}
+
+
+@SHORT
+@ALL_STEPS
+def test_iterates_do_not_depend_on_the_graph(graph, step):
+    unrolled, short = make_solver(step=step), make_solver(step=step, graph=graph)
+    inputs = make_inputs()
+    for ours, expected in zip(short.iterates(*inputs), unrolled.iterates(*inputs), strict=True):
+        torch.testing.assert_close(ours, expected, **SAME)
+    assert ours.requires_grad
+    for mode in (torch.no_grad, torch.inference_mode):
+        with mode():
+            result = short(*inputs)
+        torch.testing.assert_close(result, expected, **SAME)
+        assert not result.requires_grad
+
+
+@SHORT
+def test_one_iteration_has_its_own_derivatives(graph):
+    unrolled, short = (make_solver(graph=kind, iterations=1) for kind in ("unrolled", graph))
+    expected = derivatives(unrolled, make_inputs())
+    for name, derivative in derivatives(short, make_inputs()).items():
+        torch.testing.assert_close(derivative, expected[name])
+
+
+def test_last_is_the_derivative_at_the_iterate_before():
+    """Of the plain gradient part: the rate times the gradient there, in units of the first."""
+    solver = make_solver(step="gradient", iterations=4, graph="last").double()
+    state, data, context = make_inputs(torch.float64)
+    *_, before, _ = (iterate.detach() for iterate in solver.iterates(state, data, context))
+    ours = derivatives(solver, (state, data, context))["rate"]
+    scale = solver.gradient(state, data).square().mean((1, 2, 3), keepdim=True).sqrt()
+    direction = (solver.gradient(before, data) / scale).detach()
+    analysis = solver(state, data, context).detach()
+    torch.testing.assert_close(ours, -(2 * analysis * direction).sum())
+
+
+@SHORT
+@pytest.mark.parametrize("step", ["cnn", "lstm", "unet"])
+def test_graph_does_not_grow_with_the_iterations(graph, step):
+    solver = make_solver("unet", step, graph=graph)
+
+    def size(iterations: int) -> int:
+        kept: weakref.WeakSet[Saved] = weakref.WeakSet()
+
+        def pack(tensor: torch.Tensor) -> Saved:
+            saved = Saved(tensor)
+            kept.add(saved)
+            return saved
+
+        solver.iterations = iterations
+        with torch.autograd.graph.saved_tensors_hooks(pack, lambda saved: saved.tensor):
+            analysis = solver(*make_inputs())
+        assert analysis.requires_grad  # it holds what is counted
+        return sum(saved.tensor.numel() for saved in kept)
+
+    assert size(6) == size(3)
+    solver.graph = "unrolled"
+    assert size(6) > 1.5 * size(3)
+
+
+@SHORT
+def test_every_parameter_learns_from_one_iteration(graph):
+    for name, derivative in derivatives(make_solver(graph=graph), make_inputs()).items():
+        assert torch.isfinite(derivative).all(), name
+        assert derivative.abs().max() > 0, name
+
+
+def test_implicit_derivatives_are_those_of_the_minimum():
+    """Of a quadratic cost, against those of the normal equations; the last alone are biased."""
+    torch.manual_seed(0)
+    shape, noise, cells = (2, 2, 3, 4), 0.7, 24
+    state, values = torch.randn(2, *shape, dtype=torch.float64)
+    mask = (torch.rand(shape) > 0.5).double()
+    solver = VariationalSolver(
+        Linear(cells), MaskedObservation(noise=noise), GradientStep(0.0), iterations=600
+    ).double()
+    data = [Data(values, mask)]
+    with torch.no_grad():
+        scale = solver.gradient(state, data).square().mean((1, 2, 3)).sqrt().min()
+        largest = 2 / cells * (2.5 + noise**-2)
+        solver.rate.fill_(scale / largest)
+    weights = solver.log_weights.detach().clone().requires_grad_()
+    residual = torch.eye(cells) - solver.prior.matrix.detach()
+    exact = []
+    for i in range(shape[0]):
+        seen = weights[0].exp() * mask[i].flatten() / noise**2
+        hessian = weights[1].exp() * residual.T @ residual + torch.diag(seen)
+        exact.append(torch.linalg.solve(hessian, seen * values[i].flatten()))
+    torch.stack(exact).square().sum().backward()
+    ours = {}
+    for solver.graph in ("implicit", "last"):
+        ours[solver.graph] = derivatives(solver, (state, data))["log_weights"]
+    torch.testing.assert_close(ours["implicit"], weights.grad, rtol=1e-4, atol=1e-6)
+    assert (ours["last"] - weights.grad).abs().max() > 0.1 * weights.grad.abs().max()
+
+
+def test_an_unknown_graph_is_refused():
+    with pytest.raises(InvalidInputError, match="graph='none' is none of 'unrolled', 'last'"):
+        make_solver(graph="none")
 
 
 # Bad input

@@ -261,5 +261,6 @@ def _augment(window: Draw, augmentation: Augmentation, rng: np.random.Generator)
 
 
 def stack(arrays: list[np.ndarray]) -> torch.Tensor:
-    """Stack arrays of one shape along a new batch dimension."""
-    return torch.from_numpy(np.stack(arrays).astype(np.float32, copy=False))
+    """Stack arrays along a new batch dimension, in memory as convolutions take them quickly."""
+    batch = torch.from_numpy(np.stack(arrays).astype(np.float32, copy=False))
+    return batch.contiguous(memory_format=torch.channels_last)

@@ -202,7 +202,7 @@ class DVarNet:
         self.lead = None if lead is None else check_lead(self, lead)
         self._check_channels()
         self.device, self.precision = _check_options(device, precision)
-        self.solver.to(self.device)
+        self.solver.to(self.device, memory_format=torch.channels_last)
 
     @staticmethod
     def context_channels(

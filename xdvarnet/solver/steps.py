@@ -4,9 +4,14 @@ A step is called as ``update, memory = step(gradient, context, memory)``. Its me
 start; it is an argument and a result, so that a step holds nothing between two samples.
 """
 
+import math
+from typing import Any
+
 import torch
 from torch import nn
 from torch.nn import functional
+
+from xdvarnet.errors import InvalidInputError
 
 
 class GradientStep(nn.Module):
@@ -64,7 +69,7 @@ class CNNStep(nn.Module):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the update and, as memory, the update again."""
         previous = torch.zeros_like(gradient) if memory is None else memory
-        features = self.layers(_join(gradient, previous, context))
+        features = self.layers(join(gradient, previous, context))
         update = self.bound * torch.atan(features / self.bound)
         return update, update
 
@@ -109,7 +114,7 @@ class ConvLSTMStep(nn.Module):
         memory: tuple[torch.Tensor, torch.Tensor] | None,
     ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
         """Return the update and the memory (hidden state, cell state)."""
-        features = functional.silu(self.encode(_join(gradient, context)))
+        features = functional.silu(self.encode(join(gradient, context)))
         hidden, cell = memory if memory is not None else (torch.zeros_like(features),) * 2
         forget, store, show, candidate = self.gates(torch.cat([features, hidden], 1)).chunk(4, 1)
         cell = torch.sigmoid(forget) * cell + torch.sigmoid(store) * torch.tanh(candidate)
@@ -122,5 +127,98 @@ class ConvLSTMStep(nn.Module):
         return update, (hidden, cell)
 
 
-def _join(*parts: torch.Tensor | None) -> torch.Tensor:
-    return torch.cat([part for part in parts if part is not None], dim=1)
+class ObservationAge(nn.Module):
+    """Tell a step how old the last observation of each cell is, and how far the next one.
+
+    Of each day t of a variable, the inner step sees ``exp(-(t - s) / scale)`` with s the last
+    observed day, not after t, and the same of the next observed day, not before t; zero where
+    there is none. The mask alone says it too, but only to a network that looks at all days
+    together. The new channels come before those of the context.
+
+    Parameters
+    ----------
+    step : torch.nn.Module
+        Any step with an attribute ``context``, which counts the new channels, two for each day of
+        each variable.
+    days, variables : int
+        The first ``days * variables`` channels of the context are the masks of the observations,
+        with the days of a variable together.
+    scale : float
+        Days after which an observation counts 1/e.
+
+    Attributes
+    ----------
+    channels, context, sees_state
+        Those of the step; the context without the new channels.
+
+    Raises
+    ------
+    InvalidInputError
+        If the step takes no context that could hold the masks and the new channels, or the scale
+        is not positive.
+
+    Examples
+    --------
+    >>> from xdvarnet.solver.steps import ConvLSTMStep, ObservationAge
+    >>> days, context = 7, 8
+    >>> step = ObservationAge(ConvLSTMStep(days, context=context + 2 * days), days)
+    >>> step.context
+    8
+    """
+
+    def __init__(
+        self, step: nn.Module, days: int, *, variables: int = 1, scale: float = 5.0
+    ) -> None:
+        super().__init__()
+        given = getattr(step, "context", 0)
+        if given < 3 * days * variables or not scale > 0:
+            raise InvalidInputError(
+                f"a step with context={given}, days={days}, variables={variables} and "
+                f"scale={scale}; the step takes 2 x days x variables = {2 * days * variables} more "
+                "channels than the context, which begins with the masks, and the scale is positive."
+            )
+        self.step, self.days, self.variables, self.scale = step, days, variables, scale
+
+    @property
+    def channels(self) -> int:
+        """Number of channels of the state."""
+        return self.step.channels
+
+    @property
+    def context(self) -> int:
+        """Number of channels of the context."""
+        return self.step.context - 2 * self.days * self.variables
+
+    @property
+    def sees_state(self) -> bool:
+        """Whether the step sees the state."""
+        return getattr(self.step, "sees_state", False)
+
+    def forward(
+        self, gradient: torch.Tensor, context: torch.Tensor, memory: tuple[torch.Tensor, Any] | None
+    ) -> tuple[torch.Tensor, tuple[torch.Tensor, Any]]:
+        """Return the update and, as memory, the new channels and the memory of the step."""
+        ages, inner = (self.ages(context), None) if memory is None else memory
+        update, inner = self.step(gradient, torch.cat([ages, context], 1), inner)
+        return update, (ages, inner)
+
+    def ages(self, context: torch.Tensor) -> torch.Tensor:
+        """Return the new channels: all that look back, then all that look ahead."""
+        masks = context[:, : self.days * self.variables].unflatten(1, (self.variables, self.days))
+        back = self._decay(masks)
+        ahead = self._decay(masks.flip(2)).flip(2)
+        return torch.cat([back, ahead], 1).flatten(1, 2)
+
+    def _decay(self, masks: torch.Tensor) -> torch.Tensor:
+        """Let the mask (batch, variable, day, latitude, longitude) decay from day to day."""
+        decay = math.exp(-1 / self.scale)
+        ages = [masks[:, :, 0]]
+        for mask in masks.unbind(2)[1:]:
+            ages.append(torch.maximum(mask, decay * ages[-1]))
+        return torch.stack(ages, 2)
+
+
+def join(*parts: torch.Tensor | None) -> torch.Tensor | None:
+    """Concatenate the channels of the parts that are not None; None where all are."""
+    given = [part for part in parts if part is not None]
+    return torch.cat(given, dim=1) if given else None

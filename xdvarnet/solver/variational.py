@@ -10,6 +10,10 @@ from torch import nn
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.solver.observation import Data
 from xdvarnet.solver.priors.projection import as_prior
+from xdvarnet.solver.steps import join
+
+GRAPHS = "unrolled", "last", "implicit"
+"""What derivatives of a solver go through."""
 
 
 class VariationalSolver(nn.Module):
@@ -41,6 +45,12 @@ class VariationalSolver(nn.Module):
         ``sees_state`` is given the state as the last channels of the context.
     iterations : int
         Number of iterations K, at least 1.
+    first_guess : torch.nn.Module, optional
+        Learned correction of the first guess, called as ``first_guess(state, data, context)``
+        before the iterations; such as a `xdvarnet.solver.inversions.direct_map.DirectInversion`.
+    graph : {"unrolled", "last", "implicit"}
+        Derivatives of a training: of all iterations, whose graph grows with their number; or of the
+        last one alone, whose graph does not. See the notes.
 
     Attributes
     ----------
@@ -52,7 +62,19 @@ class VariationalSolver(nn.Module):
     Raises
     ------
     InvalidInputError
-        If there is no iteration.
+        If there is no iteration, or the graph is none of these.
+
+    Notes
+    -----
+    With F the last iteration, with its memory held, v the derivative of the loss by the analysis
+    and J = dF/dx, the derivative by the parameters is ``v dF/dp`` with ``graph="last"``: one-step
+    differentiation (Bolte et al. 2023, arXiv 2305.13768), which is the Jacobian-free one of a fixed
+    point (Fung et al. 2022, arXiv 2103.12803). With ``"implicit"`` it is
+    ``v (1 + J + ... + J^(K-1)) dF/dp``, the truncated Neumann series of the implicit function
+    theorem: as if all K iterations were the last one, which takes the time of all but not their
+    memory. It is exact for many iterations that converge, and a training of a few learned ones,
+    where J is no contraction, may diverge. The analysis is the same in all three. A learned first
+    guess has derivatives in the first only: with the others, train it before.
 
     Examples
     --------
@@ -75,13 +97,18 @@ class VariationalSolver(nn.Module):
         step: nn.Module,
         *,
         iterations: int = 10,
+        first_guess: nn.Module | None = None,
+        graph: str = "unrolled",
     ) -> None:
         super().__init__()
+        if graph not in GRAPHS:
+            raise InvalidInputError(f"graph={graph!r} is none of {', '.join(map(repr, GRAPHS))}.")
         terms = [observations] if isinstance(observations, nn.Module) else list(observations)
         self.prior = prior
         self.observations = nn.ModuleList(terms)
         self.step = step
         self.iterations = iterations
+        self.first_guess, self.graph = first_guess, graph
         self.log_weights = nn.Parameter(torch.zeros(len(terms) + 1))
         self.rate = nn.Parameter(torch.zeros(()))
 
@@ -156,21 +183,39 @@ class VariationalSolver(nn.Module):
     ) -> Iterator[torch.Tensor]:
         """Yield the state after each iteration, from the arguments of `forward`."""
         self._check(state, data, context)
-        prior = as_prior(self.prior)
-        sees_state = getattr(self.step, "sees_state", False)
-        memory: Any = None
-        scale = None
+        unrolled = self.graph == "unrolled"
+        if self.first_guess is not None:
+            with torch.set_grad_enabled(torch.is_grad_enabled() and unrolled):
+                state = self.first_guess(state, data, context)
+        scale = memory = None
         for k in range(self.iterations):
-            gradient = prior.precondition(self.gradient(state, data))
-            if scale is None:
-                square = gradient.square().mean((1, 2, 3), keepdim=True)
-                scale = square.clamp_min(1e-30).sqrt() + 1e-12  # sqrt has no derivative at zero
-            gradient = gradient / scale
-            seen = torch.cat([context, state], 1) if sees_state else context
-            update, memory = self.step(gradient, seen, memory)
-            plain = self.rate * (k + 1) / self.iterations * gradient
-            state = state - (update / (k + 1) + plain)
+            with_graph = torch.is_grad_enabled() and (unrolled or k + 1 == self.iterations)
+            point = state.detach().requires_grad_(with_graph) if self.graph == "implicit" else state
+            with torch.set_grad_enabled(with_graph):
+                state, scale, memory = self._iterate(k, point, data, context, scale, memory)
+            if self.graph == "implicit" and with_graph:
+                state = _fixed_point(state, point, self.iterations)
             yield state
+
+    def _iterate(
+        self,
+        k: int,
+        state: torch.Tensor,
+        data: Sequence[Data],
+        context: torch.Tensor | None,
+        scale: torch.Tensor | None,
+        memory: Any,
+    ) -> tuple[torch.Tensor, torch.Tensor, Any]:
+        """Return the state after iteration k, the scale of the gradient and the memory."""
+        gradient = as_prior(self.prior).precondition(self.gradient(state, data))
+        if scale is None:
+            square = gradient.square().mean((1, 2, 3), keepdim=True)
+            scale = square.clamp_min(1e-30).sqrt() + 1e-12  # sqrt has no derivative at zero
+        gradient = gradient / scale
+        sees_state = getattr(self.step, "sees_state", False)
+        update, memory = self.step(gradient, join(context, state if sees_state else None), memory)
+        plain = self.rate * (k + 1) / self.iterations * gradient
+        return state - (update / (k + 1) + plain), scale, memory
 
     def _check(
         self, state: torch.Tensor, data: Sequence[Data], context: torch.Tensor | None
@@ -181,6 +226,7 @@ class VariationalSolver(nn.Module):
             ("channels of the state", channels, getattr(self.prior, "channels", channels)),
             ("channels of the state", channels, getattr(self.step, "channels", channels)),
             ("channels of the context", given, getattr(self.step, "context", given)),
+            ("channels of the context", given, getattr(self.first_guess, "context", given)),
             ("data, one for each observation term", len(data), len(self.observations)),
         ):
             if number != accepted:
@@ -188,3 +234,21 @@ class VariationalSolver(nn.Module):
                     f"the solver takes {accepted} {what}, and {number} were given (with a state of "
                     f"shape {tuple(state.shape)}: batch, channels, latitude, longitude)."
                 )
+
+
+def _fixed_point(state: torch.Tensor, point: torch.Tensor, terms: int) -> torch.Tensor:
+    """Give a state the derivatives of a fixed point of the map that made it of `point`.
+
+    Of the Neumann series of the inverse of ``1 - d state / d point``, the first `terms`.
+    """
+
+    def back(derivative: torch.Tensor) -> torch.Tensor:
+        term = derivative
+        for _ in range(terms - 1):
+            (term,) = torch.autograd.grad(state, point, term, retain_graph=True)
+            derivative = derivative + term
+        return derivative
+
+    result = state.clone()  # the hook of a result is not that of the state, which it calls
+    result.register_hook(back)
+    return result

@@ -3,10 +3,14 @@
 import importlib.resources
 from pathlib import Path
 
+from xdvarnet.dynamics.advection import WithTracer
 from xdvarnet.dynamics.augmented import Augmented
 from xdvarnet.dynamics.lorenz import Lorenz63, Lorenz96
 from xdvarnet.dynamics.quadratic import QuadraticDynamics
+from xdvarnet.dynamics.quasigeostrophic import ReducedGravityQG, TwoLayerQG
 from xdvarnet.dynamics.rescaled import Rescaled
+from xdvarnet.dynamics.shallow_water import ShallowWater
+from xdvarnet.dynamics.spectral import SpectralGrid
 from xdvarnet.errors import InvalidTypeError, ModelFileError, UnknownNameError
 from xdvarnet.methods.optimal_interpolation import OptimalInterpolation
 from xdvarnet.models.background import MeanMapBackground, ObservedBackground
@@ -21,11 +25,14 @@ from xdvarnet.models.series_normalizer import SeriesNormalizer
 from xdvarnet.models.storage import read
 from xdvarnet.models.weights import load_weights
 from xdvarnet.patches.cover import Window
+from xdvarnet.solver.features import FeatureObservation
 from xdvarnet.solver.inversions.amortised import AmortisedFourDVar
 from xdvarnet.solver.inversions.direct import DirectNetwork
+from xdvarnet.solver.inversions.direct_map import DirectInversion
 from xdvarnet.solver.inversions.fixed_point import FixedPoint
 from xdvarnet.solver.inversions.recurrent_filter import RecurrentFilter
 from xdvarnet.solver.minimisation import Minimisation
+from xdvarnet.solver.multiscale import TimeAttention, UNet, UNetStep
 from xdvarnet.solver.observation import InitialBackground, MaskedObservation
 from xdvarnet.solver.priors.bilinear import BilinearAutoencoder
 from xdvarnet.solver.priors.gibbs import GibbsPrior
@@ -35,7 +42,7 @@ from xdvarnet.solver.priors.spde import SPDEPrior
 from xdvarnet.solver.priors.unet import UNetPrior
 from xdvarnet.solver.series_layers import SeriesUNet
 from xdvarnet.solver.series_steps import NetworkStep, SeriesCNNStep, SeriesLSTMStep
-from xdvarnet.solver.steps import CNNStep, ConvLSTMStep, GradientStep
+from xdvarnet.solver.steps import CNNStep, ConvLSTMStep, GradientStep, ObservationAge
 from xdvarnet.solver.variational import VariationalSolver
 
 CLASSES = {
@@ -45,9 +52,11 @@ CLASSES = {
     "CNNStep": CNNStep,
     "ConvLSTMStep": ConvLSTMStep,
     "DVarNet": DVarNet,
+    "DirectInversion": DirectInversion,
     "DirectNetwork": DirectNetwork,
     "Ensemble": Ensemble,
     "ErrorProcess": ErrorProcess,
+    "FeatureObservation": FeatureObservation,
     "FixedPoint": FixedPoint,
     "GibbsPrior": GibbsPrior,
     "GradientStep": GradientStep,
@@ -60,11 +69,13 @@ CLASSES = {
     "Minimisation": Minimisation,
     "NetworkStep": NetworkStep,
     "Normalizer": Normalizer,
+    "ObservationAge": ObservationAge,
     "ObservedBackground": ObservedBackground,
     "OdePrior": OdePrior,
     "OptimalInterpolation": OptimalInterpolation,
     "QuadraticDynamics": QuadraticDynamics,
     "RecurrentFilter": RecurrentFilter,
+    "ReducedGravityQG": ReducedGravityQG,
     "Rescaled": Rescaled,
     "SPDEPrior": SPDEPrior,
     "SeriesCNNStep": SeriesCNNStep,
@@ -72,10 +83,17 @@ CLASSES = {
     "SeriesLSTMStep": SeriesLSTMStep,
     "SeriesNormalizer": SeriesNormalizer,
     "SeriesUNet": SeriesUNet,
+    "ShallowWater": ShallowWater,
+    "SpectralGrid": SpectralGrid,
+    "TimeAttention": TimeAttention,
     "TrainingGrid": TrainingGrid,
+    "TwoLayerQG": TwoLayerQG,
+    "UNet": UNet,
     "UNetPrior": UNetPrior,
+    "UNetStep": UNetStep,
     "VariationalSolver": VariationalSolver,
     "Window": Window,
+    "WithTracer": WithTracer,
 }
 """What a model file may name."""
 
