@@ -116,3 +116,24 @@ def test_the_guide_to_chaotic_dynamics_runs(repository, tmp_path, monkeypatch):
     assert len(names["costs"]) == names["model"].solver.iterations
     again, model = (names["obs"].dvarnet.reconstruct(names[name]) for name in ("again", "model"))
     xr.testing.assert_equal(again, model)
+
+
+@pytest.mark.filterwarnings("ignore::xdvarnet.XdvarnetWarning")  # no observation before the first
+def test_the_guide_to_the_twin_ocean_runs(repository):
+    """On toys; dynamics forecast better than a map that is held, currents are learned unseen."""
+    names: dict = {}
+    for block in blocks(repository / "docs" / "twin.md"):
+        exec(block, names)
+    heights = names["heights"]
+    held = (heights[0] - heights[3]).std()
+    assert (names["later"] - heights[3]).std() < 0.8 * held
+    assert names["ageostrophic"].std() < 0.2 * names["geostrophic"].std()
+    assert set(names["obs"]) == {"ssh", "sst"}
+    explained = names["maps"].dvarnet.score(names["truth"])["explained_variance"]
+    assert list(explained["variable"].values) == ["ssh", "sst", "u", "v"]
+    assert (explained > 0).all()
+    assert list(names["errors"]) == [0, 1, 2]
+    assert names["forecast"].attrs["xdvarnet_lead"] == 2
+    days = (names["tomorrow"]["time"] - names["truth"]["time"][-1]).dt.days
+    assert days.values.tolist() == [1, 2]
+    assert names["height"].observed == ("ssh",)

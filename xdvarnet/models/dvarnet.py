@@ -88,8 +88,8 @@ class DVarNet:
         the model also maps the last days of a record (lead 0) and forecasts up to so many days
         ahead: see `with_lead`. By default it maps within a record alone.
     background : Background, optional
-        Removed before, added after; by default `ObservedBackground()`. `fit` sets the mean map of
-        its training days.
+        Removed before, added after, in the training as well. By default `fit` sets the mean map of
+        its training days, and before it is `ObservedBackground()`.
     first_guess : Reconstructor, optional
         A model whose analysis is the start of the descent, such as an optimal interpolation.
     normalizer : Normalizer, optional
@@ -194,6 +194,7 @@ class DVarNet:
         self.observed = _check_observed(observed, self.variables)
         self.leads = check_leads(leads, window.time, first_guess)
         self.background: Background = ObservedBackground() if background is None else background
+        self._learns_background = background is None
         self.first_guess = first_guess
         self.normalizer = normalizer
         self.training_grid = training_grid
@@ -346,6 +347,7 @@ class DVarNet:
             device or self.device, precision or self.precision
         )
         other.background = background or self.background
+        other._learns_background = background is None and self._learns_background
         other.first_guess = first_guess or self.first_guess
         other._check_channels()
         if isinstance(ensemble, str):
@@ -564,13 +566,15 @@ class DVarNet:
         self._adopt(truth)
         scored = observed_validation(self, validation, validation_period, observe, seeds[1])
         warn_of_common_days(truth, scored.days)
-        draws = ObservedTruth(truth, simulate, observe, self, schedule.augmentation)
+        fixed = None if self._learns_background else self.background
+        draws = ObservedTruth(truth, simulate, observe, self, schedule.augmentation, fixed)
         settings = {
             "truth": f"{span(truth)}, {dict(truth.sizes)}",
             "observe": repr(observe),
             "validation": f"{span(validation)}, {dict(validation.sizes)}",
             "validation_period": str(validation_period),
             "simulate": "no" if simulate is None else "yes",
+            "background": "mean map" if fixed is None else lasting_repr(fixed),
         }
         history = learn(self, draws, scored, schedule, seeds=seeds, settings=settings)
         self.ensemble = None  # of the weights before
@@ -745,11 +749,11 @@ class DVarNet:
             )
 
     def _adopt(self, truth: xr.Dataset) -> None:
-        """Take background, normalisation and grid from the training data."""
+        """Take normalisation, grid and, where none was given, background from the training data."""
         known = to_internal(truth, self.variables).load()
-        self.background = MeanMapBackground(
-            known.drop_vars("sea").mean("time"), days=self.window.time
-        )
+        if self._learns_background:
+            mean_maps = known.drop_vars("sea").mean("time")
+            self.background = MeanMapBackground(mean_maps, days=self.window.time)
         self.normalizer = Normalizer.fit(
             {
                 name: (known[name] - self.background.estimate(known[name])).values

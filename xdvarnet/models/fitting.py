@@ -11,6 +11,7 @@ from xdvarnet.errors import InvalidInputError, warn
 from xdvarnet.grids.checks import check_dataset, check_times, check_variable
 from xdvarnet.grids.coords import find_axes, find_grid
 from xdvarnet.grids.internal import to_internal
+from xdvarnet.models.background import Background
 from xdvarnet.models.base import Analysis, Reconstructor
 from xdvarnet.models.domain import analyse
 from xdvarnet.models.draws import Augmentation, Draw, draw, random_windows, vary
@@ -137,6 +138,8 @@ class ObservedTruth:
         that of the running basin mean.
     augmentation : Augmentation
         How draws differ from the truth.
+    background : Background or None
+        The same for all draws; None for the mean map of each.
     """
 
     truth: xr.Dataset
@@ -144,12 +147,14 @@ class ObservedTruth:
     system: Observer
     model: Reconstructor
     augmentation: Augmentation
+    background: Background | None = None
 
     def __call__(self, number: int, rng: np.random.Generator) -> Draw:
         """Make draw `number`."""
         simulated = self.simulate is not None and number % 2 == 1
         truth = self.simulate(rng) if simulated else self.truth
         truth, background = vary(truth, self.augmentation, self.model.window.time, rng)
+        background = self.background or background
         return draw(truth, self.system, self.model, rng, background=background)
 
 
