@@ -1,6 +1,6 @@
 """Train the models of the twin ocean that come with the package, on its 5 km grid.
 
-    python docs/recipes/train_twin.py ssh-twin FILE [--epochs 100]
+    python docs/recipes/train_twin.py ssh-twin FILE [--epochs 40]
     python docs/recipes/train_twin.py ssh-sst-twin FILE
     python docs/recipes/train_twin.py currents-twin FILE
 
@@ -80,7 +80,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("name", choices=MODELS)
     parser.add_argument("file")
-    parser.add_argument("--epochs", type=int, default=100)
+    parser.add_argument("--epochs", type=int, default=40)
     parser.add_argument("--checkpoints", type=Path, default=Path("checkpoints"))
     arguments = parser.parse_args()
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)

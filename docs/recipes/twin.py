@@ -37,7 +37,7 @@ DAYS = 11
 SIDE = 64
 LEADS = 5
 UNITS = {"ssh": "m", "sst": "degC", "u": "m/s", "v": "m/s", "ssh_lower": "m"}
-STEPS, BATCH = 40, 8  # steps of an epoch, windows of a step
+EPOCHS, BATCH = 6, 8  # epochs of a training, windows of a step
 LEADS_SCORED = (0, 1, 3, 5)
 
 AUGMENTATION = xdvarnet.Augmentation(mixing=False, background_days=None, flips=False)
@@ -177,12 +177,12 @@ def train(row: str, experiment: Experiment, seconds: float, checkpoint: Path) ->
         "augmentation": AUGMENTATION,
         "rng": 0,
     }
-    epochs = max(2, round(seconds / (STEPS * seconds_a_step(model, first, settings))))
+    steps = max(2, round(seconds / (EPOCHS * seconds_a_step(model, first, settings))))
     model.fit(
         first,
         simulate=lambda rng: others[rng.integers(len(others))],
-        epochs=epochs,
-        steps_per_epoch=STEPS,
+        epochs=EPOCHS,
+        steps_per_epoch=steps,
         checkpoint=checkpoint,
         **settings,
     )

@@ -99,7 +99,9 @@ def check_regular(degrees: np.ndarray, name: str, reason: str) -> None:
             f"coordinate {name!r} steps by {steps[odd[0]]:g} degrees after {degrees[odd[0]]:g} and "
             f"by {usual:g} elsewhere; {reason} needs equal steps, to {STEP_TOLERANCE:.0%}. Reindex "
             f"to the full axis, unobserved cells being NaN: dataset.reindex({name}=..., "
-            "method='nearest', tolerance=...); or regrid to equal steps."
+            "method='nearest', tolerance=...); or regrid to equal steps. Variables that were merged "
+            "from two grids are brought to one before: "
+            "xarray.merge([ssh, sst.dvarnet.regrid(ssh)], join='exact')."
         )
 
 
