@@ -7,7 +7,7 @@ import xarray as xr
 from toys import DAYS, toy_interpolation, toy_model, toy_system, toy_truth
 
 import xdvarnet
-from xdvarnet.errors import InvalidInputError
+from xdvarnet.errors import InvalidInputError, InvalidTypeError, XdvarnetWarning
 from xdvarnet.models.leads import without_lead
 
 LEADS = 2
@@ -83,7 +83,9 @@ def test_days_after_the_record_are_forecast(observations):
     longer = observations.reindex(
         time=observations["time"].values[0] + np.arange(16) * np.timedelta64(1, "D")
     )
-    maps = longer.dvarnet.reconstruct(model_for_leads().with_options(lead=LEADS))
+    with pytest.warns(XdvarnetWarning, match="2 of 16 days have no observation") as warned:
+        maps = longer.dvarnet.reconstruct(model_for_leads().with_options(lead=LEADS))
+    assert len(warned) == 1
     assert np.isfinite(maps["ssh"]).all("time").equals(observations["sea"])
 
 
@@ -141,6 +143,8 @@ def test_tasks_that_a_model_does_not_know_are_refused(observations):
             window=toy_model().window,
             leads=DAYS,
         )
+    with pytest.raises(InvalidTypeError, match="model is 'oi'"):
+        xdvarnet.with_lead("oi", 0)
     with pytest.raises(InvalidInputError, match="load them with dataset.load"):
         observations.chunk().dvarnet.reconstruct(xdvarnet.with_lead(toy_interpolation(), 1))
 

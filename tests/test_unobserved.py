@@ -7,7 +7,8 @@ import xarray as xr
 from toys import DAYS, toy_system, toy_truth
 
 import xdvarnet
-from xdvarnet.errors import InvalidInputError, UnknownNameError
+from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError
+from xdvarnet.models.draws import check_flips
 from xdvarnet.solver.observation import Data
 
 VARIABLES = {"ssh": "m", "v": "m s-1", "sst": "K"}
@@ -111,6 +112,19 @@ def test_the_truth_of_all_variables_teaches(monkeypatch):
     assert not torch.equal(before, model.solver.step.decode.weight[DAYS : 2 * DAYS])
 
 
+def test_currents_are_not_flipped():
+    """A mirrored height has currents of the other sign."""
+    assert not check_flips(None, VARIABLES).flips
+    assert check_flips(None, {"ssh": "m"}).flips
+    with pytest.raises(InvalidInputError, match="flips of v: a current would have to turn"):
+        build().fit(
+            truth(),
+            observe=toy_system(),
+            validation=truth(seed=1),
+            augmentation=xdvarnet.Augmentation(),
+        )
+
+
 def test_it_is_saved(tmp_path, observations):
     model = build()
     model.save(tmp_path / "model.safetensors")
@@ -126,5 +140,12 @@ def test_bad_input(observations):
         build(observed=("ssh", "sss"))
     with pytest.raises(InvalidInputError, match="names no variable"):
         build(observed=())
+    with pytest.raises(InvalidTypeError, match="give a list such as"):
+        build(observed="ssh")
+    for channels in (slice(20, 25), slice(10, 16)):
+        with pytest.raises(InvalidInputError, match="the state has 15: 5 days of each"):
+            build(terms=xdvarnet.MaskedObservation(channels=channels))
+    with pytest.raises(InvalidInputError, match="no observation at all of ssh, sst:"):
+        observations.where(False).dvarnet.reconstruct(build())
     with pytest.raises(UnknownNameError, match="sst"):
         observations[["ssh"]].dvarnet.reconstruct(build())

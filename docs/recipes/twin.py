@@ -72,6 +72,8 @@ NETWORKS = (
     "unet-step-last",
     "unet-step-implicit",
     "unet-step-5",
+    "direct-oi",
+    "unet-step-oi",
 )
 TRIVIAL = ("mean + offset", "persistence", "interpolation")
 BEST = ("direct", "unet-step-first-guess")
@@ -91,11 +93,13 @@ EXPERIMENTS = {
 }
 
 
-def build_solver(row: str, variables: int) -> nn.Module:
-    """Return the untrained solver of a row."""
+def build_solver(
+    row: str, variables: int, guess: xdvarnet.OptimalInterpolation | None
+) -> nn.Module:
+    """Return the untrained solver of a row, with an interpolation to start from or not."""
     channels = DAYS * variables
-    context = xdvarnet.DVarNet.context_channels(DAYS, variables=variables)
-    if row == "direct":
+    context = xdvarnet.DVarNet.context_channels(DAYS, guess, variables=variables)
+    if row.startswith("direct"):
         return direct_at_half(channels, context, hidden=64)
     terms: nn.Module | list[nn.Module] = xdvarnet.MaskedObservation()
     prior = xdvarnet.BilinearAutoencoder(channels, hidden=32, downscale=2)
@@ -113,16 +117,16 @@ def build_solver(row: str, variables: int) -> nn.Module:
         terms = [terms, FeatureObservation(slice(0, DAYS), seen)]
     attention = row == "unet-step-attention"
     step = UNetStep(channels, hidden=32, context=context + age, attention=attention)
-    guess = None
+    learned = None
     if row in ("unet-step-first-guess", "unet-step-features"):
         given = channels * (2 if row == "unet-step-features" else 1)  # data of both terms
-        guess = direct_at_half(channels, context, hidden=48, data=given)
+        learned = direct_at_half(channels, context, hidden=48, data=given)
     return xdvarnet.VariationalSolver(
         prior,
         terms,
         ObservationAge(step, DAYS, variables=variables) if age else step,
         iterations=5 if row == "unet-step-5" else 3,
-        first_guess=guess,
+        first_guess=learned,
         graph={"unet-step-last": "last", "unet-step-implicit": "implicit"}.get(row, "unrolled"),
     )
 
@@ -136,12 +140,15 @@ def direct_at_half(
     return DirectInversion(network, context=context)
 
 
-def build(row: str, experiment: Experiment) -> xdvarnet.DVarNet:
+def build(row: str, experiment: Experiment, folder: Path) -> xdvarnet.DVarNet:
     """Return the untrained model of a row."""
     torch.manual_seed(0)
-    names = experiment.variables
+    names, guess = experiment.variables, None
+    if row.endswith("-oi"):
+        guess = interpolation(experiment.sea, tune_interpolation(experiment, folder))
     return xdvarnet.DVarNet(
-        build_solver(row, len(names)),
+        build_solver(row, len(names), guess),
+        first_guess=guess,
         variables={name: UNITS[name] for name in names},
         observed=[name for name in names if name in ("ssh", "sst")],
         window=xdvarnet.Window(DAYS, SIDE, SIDE, stride=(5, 40, 40), halo=(2, 8, 8)),
@@ -159,7 +166,7 @@ def truths(sea: str, part: str) -> tuple[xr.Dataset, ...]:
 
 def train(row: str, experiment: Experiment, seconds: float, checkpoint: Path) -> xdvarnet.DVarNet:
     """Train a row for a given processor time."""
-    model = build(row, experiment)
+    model = build(row, experiment, checkpoint.parent)
     names = list(experiment.variables)
     first, *others = (truth[names] for truth in truths(experiment.sea, "training"))
     validation = truths(experiment.sea, "validation")[0][names].isel(time=slice(25))
@@ -170,7 +177,7 @@ def train(row: str, experiment: Experiment, seconds: float, checkpoint: Path) ->
         "validation": validation,
         "validation_period": slice(*validation["time"].values[[7, 17]].astype(str)),
         "batch_size": BATCH,
-        "learning_rate": 2e-3 if row == "direct" else 1e-3,
+        "learning_rate": 2e-3 if row.startswith("direct") else 1e-3,
         "loss": xdvarnet.ReconstructionLoss(
             field=1.0, gradient=2.0, prior=0.02 if row == "reference" else 0.0
         ),

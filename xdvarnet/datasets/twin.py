@@ -170,13 +170,16 @@ def _check(sea: str, days: int, seed: int, size: int, start: str | np.datetime64
     check_counts({"days": days})
     if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
         raise InvalidInputError(f"seed={seed!r} is not accepted; give a whole number, 0 or more.")
-    if size not in SIZES:
+    if not isinstance(size, int | np.integer) or size not in SIZES:
         raise InvalidInputError(
             f"size={size!r} is not accepted; give one of {', '.join(map(str, SIZES))}."
         )
     try:
-        first = np.datetime64(start, "D")
-    except (TypeError, ValueError) as error:
+        first = pd.Timestamp(start).to_datetime64().astype("datetime64[D]")
+        pd.date_range(first, periods=days, unit="ns")
+        if isinstance(start, int | float):
+            raise TypeError("a number")
+    except (TypeError, ValueError) as error:  # pandas.OutOfBoundsDatetime is a ValueError
         raise InvalidInputError(f"start={start!r} is no day; give one as '2020-01-01'.") from error
     if np.isnat(first):
         raise InvalidInputError(f"start={start!r} is no day; give one as '2020-01-01'.")

@@ -181,8 +181,22 @@ def advance(
 
 
 def safe_step(model: SpectralModel, state: torch.Tensor) -> float:
-    """Longest step (s) with a quarter to spare for speeds that grow."""
-    return 0.75 * LARGEST_CFL * model.grid.spacing / max(model.largest_speed(state), 1e-3)
+    """Longest step (s) with a quarter to spare for speeds that grow.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is less than a second.
+    """
+    speed = model.largest_speed(state)
+    step = 0.75 * LARGEST_CFL * model.grid.spacing / max(speed, 1e-3)
+    if not step >= 1.0:
+        raise InvalidInputError(
+            f"the state has speeds of {speed:.3g} m/s on cells of {model.grid.spacing:g} m, and "
+            f"would need steps of {step:.2g} s; give heights in m, vorticity in s-1 and the "
+            "spacing in m."
+        )
+    return step
 
 
 def _check_cfl(model: SpectralModel, state: torch.Tensor, dt: float) -> None:

@@ -99,8 +99,8 @@ def check_regular(degrees: np.ndarray, name: str, reason: str) -> None:
             f"coordinate {name!r} steps by {steps[odd[0]]:g} degrees after {degrees[odd[0]]:g} and "
             f"by {usual:g} elsewhere; {reason} needs equal steps, to {STEP_TOLERANCE:.0%}. Reindex "
             f"to the full axis, unobserved cells being NaN: dataset.reindex({name}=..., "
-            "method='nearest', tolerance=...); or regrid to equal steps. Variables that were merged "
-            "from two grids are brought to one before: "
+            "method='nearest', tolerance=...); or regrid to equal steps. Variables that were "
+            "merged from two grids are brought to one before: "
             "xarray.merge([ssh, sst.dvarnet.regrid(ssh)], join='exact')."
         )
 
@@ -139,6 +139,14 @@ def check_variable(dataset: xr.Dataset, name: str) -> xr.DataArray:
             )
         )
     return dataset[name]
+
+
+def is_speed(units: str) -> bool:
+    """Whether these are units of a speed."""
+    try:
+        return _registry.Unit(units).is_compatible_with("m/s")
+    except (PintError, ValueError, TypeError, AttributeError):
+        return False
 
 
 def units_factor(array: xr.DataArray, target: str) -> float:

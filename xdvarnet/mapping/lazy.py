@@ -1,6 +1,6 @@
 """Analyse dask-backed observations: one task for each chunk of days."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -8,11 +8,18 @@ import xarray as xr
 
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.internal import DIMS
-from xdvarnet.models.base import Analysis, Fields, Observations, Reconstructor, ensemble_of
+from xdvarnet.models.base import (
+    Analysis,
+    Fields,
+    Observations,
+    Reconstructor,
+    ensemble_of,
+    observed_of,
+)
 from xdvarnet.models.domain import analyse_days, days_needed
 
 
-def check_observed(observed: bool, sea: np.ndarray, names: Mapping[str, str]) -> None:
+def check_observed(observed: bool, sea: np.ndarray, names: Iterable[str]) -> None:
     """Refuse a dataset without any observation.
 
     Parameters
@@ -21,8 +28,8 @@ def check_observed(observed: bool, sea: np.ndarray, names: Mapping[str, str]) ->
         Whether there is an observation of any variable.
     sea : numpy.ndarray
         The mask of the sea.
-    names : mapping
-        Whose keys are the variables.
+    names : iterable of str
+        The variables that are observed.
 
     Raises
     ------
@@ -122,7 +129,7 @@ def _analyse_chunk(
     wanted: slice,
     length: int,
 ) -> dict[tuple[str, str], np.ndarray]:
-    check_observed(bool(observed), place[-1], model.variables)
+    check_observed(bool(observed), place[-1], observed_of(model))
     first_guess = None if guess is None else Analysis(*guess)
     observations = Observations(values, days, *place, first_guess=first_guess)
     analysis = analyse_days(model, observations, wanted, length)

@@ -1,14 +1,15 @@
 """Analyse each day from the observations until some days before it."""
 
 import dataclasses
+import warnings
 
 import numpy as np
 import xarray as xr
 from tqdm.auto import tqdm
 
-from xdvarnet.errors import InvalidInputError
+from xdvarnet.errors import InvalidInputError, XdvarnetWarning, warn
 from xdvarnet.grids.checks import check_times
-from xdvarnet.models.base import Analysis, Reconstructor, ensemble_of, no_members, without_ensemble
+from xdvarnet.models.base import Analysis, Reconstructor, ensemble_of, without_ensemble
 from xdvarnet.models.domain import analyse
 from xdvarnet.models.draws import take_anomalies
 from xdvarnet.models.leads import PAST, lead_of, without_lead
@@ -50,7 +51,10 @@ def analyse_by_day(
             "a model with a lead takes observations in memory; load them with dataset.load()."
         )
     if members is not None and ensemble_of(model) is not None:
-        raise no_members(without_ensemble(model))
+        raise InvalidInputError(
+            "the ensemble of this model was calibrated for mapping, and not for a lead; leave "
+            "members=None, or use SPDEField(...), which has members of its own."
+        )
     check_times(observed["time"].values, "time", daily=True)
     lead = lead_of(model)
     core = without_lead(without_ensemble(model))
@@ -58,11 +62,15 @@ def analyse_by_day(
     behind = PAST - 1 if model.window is None else model.window.time - 1 - ahead
     found: list[Analysis] = []
     grounds: list[dict[str, xr.DataArray]] = []
+    silent = 0
     for day in tqdm(range(observed.sizes["time"]), disable=not progress, unit="day"):
         last = day - lead
         part = _cut(observed, last - behind, last + ahead, last, model)
         observations, backgrounds = take_anomalies(part, core.background, None, model.variables)
-        analysis = analyse(core, observations, members=members, rng=rng)
+        silent += not any(np.isfinite(values).any() for values in observations.values.values())
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", XdvarnetWarning)  # of windows, for each day anew
+            analysis = analyse(core, observations, members=members, rng=rng)
         place = behind + lead
         found.append(
             Analysis(
@@ -76,6 +84,11 @@ def analyse_by_day(
             )
         )
         grounds.append({name: array[place] for name, array in backgrounds.items()})
+    if silent:
+        warn(
+            f"{silent} of {len(found)} days have no observation until {lead} day(s) before; there "
+            "the maps are the background and what the model makes of it."
+        )
     return _join(found), {
         name: xr.concat([each[name] for each in grounds], "time") for name in model.variables
     }

@@ -183,7 +183,7 @@ def _analyse_now(
     values = {name: anomalies[name].values for name in model.variables}
     sea = anomalies["sea"].values
     observed = any(np.isfinite(array).any() for array in values.values())
-    check_observed(observed, sea, model.variables)
+    check_observed(observed, sea, observed_of(model))
     observations = Observations(values, *(anomalies[dim].values for dim in DIMS), sea=sea)
     return analyse(
         model,

@@ -8,6 +8,7 @@ import torch
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError
+from xdvarnet.grids.checks import is_speed
 from xdvarnet.grids.coords import find_axes
 from xdvarnet.grids.internal import hide_unobserved, to_internal
 from xdvarnet.models.background import Background, MeanMapBackground
@@ -42,6 +43,25 @@ class Augmentation:
     background_days: int | None = 30
     flips: bool = True
     amplitude: float = 0.0
+
+
+def check_flips(augmentation: Augmentation | None, variables: Mapping[str, str]) -> Augmentation:
+    """Return the augmentation, or one that suits the variables where none is given.
+
+    Raises
+    ------
+    InvalidInputError
+        If currents are to be flipped, whose sign would have to change with their direction.
+    """
+    currents = [name for name, units in variables.items() if is_speed(units)]
+    if augmentation is None:
+        return Augmentation(flips=not currents)
+    if augmentation.flips and currents:
+        raise InvalidInputError(
+            f"flips of {', '.join(currents)}: a current would have to turn with the map; give "
+            "augmentation=Augmentation(flips=False)."
+        )
+    return augmentation
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from xdvarnet.models.base import (
     no_members,
 )
 from xdvarnet.models.calibrating import calibrate
-from xdvarnet.models.draws import Augmentation, Draw, stack
+from xdvarnet.models.draws import Augmentation, Draw, check_flips, stack
 from xdvarnet.models.ensembles import Ensemble
 from xdvarnet.models.fitting import (
     ObservedTruth,
@@ -240,6 +240,7 @@ class DVarNet:
             (prior, "days", days),
             (prior, "channels", total),
             (step, "channels", total),
+            (step, "variables", variables),
             (step or self.solver, "context", context),
         ):
             given = getattr(part, name, wanted)
@@ -252,7 +253,14 @@ class DVarNet:
                     "DVarNet.context_channels(days, first_guess))."
                 )
         for term in self._terms:
-            seen = len(range(total)[getattr(term, "channels", slice(variables * days))])
+            channels = getattr(term, "channels", slice(variables * days))
+            check_kind(isinstance(channels, slice), "channels of a term", channels, "a slice")
+            seen = len(range(total)[channels])
+            if not seen or (channels.stop or 0) > total:
+                raise InvalidInputError(
+                    f"the observation term {type(term).__name__} has channels={channels}, and the "
+                    f"state has {total}: {days} days of each of {', '.join(self.variables)}."
+                )
             if self._parameter_channels and seen > variables * days:
                 raise InvalidInputError(
                     f"the observation term sees {seen} channels of the state, and the last "
@@ -512,7 +520,8 @@ class DVarNet:
         loss : ReconstructionLoss, optional
             Weighted MSE of the field and of its gradient, and the prior term.
         augmentation : Augmentation, optional
-            How draws differ from the truth.
+            How draws differ from the truth; the default has no flips where a variable is a current,
+            which would have to turn with them.
         pool : int
             Number of draws kept.
         patience : int, optional
@@ -534,7 +543,7 @@ class DVarNet:
         ------
         InvalidInputError
             If the truth is smaller than a window, days or values on sea are missing, a number is
-            not positive, or there is a checkpoint but no seed.
+            not positive, there is a checkpoint but no seed, or currents are to be flipped.
         InvalidTypeError, UnknownNameError
             If truth, validation or observe are of another kind, or a variable is missing.
         ModelFileError
@@ -552,7 +561,7 @@ class DVarNet:
             batch_size,
             learning_rate,
             loss or ReconstructionLoss(),
-            augmentation or Augmentation(),
+            check_flips(augmentation, self.variables),
             pool,
             patience,
             checkpoint,
@@ -791,7 +800,8 @@ class DVarNet:
 def _check_observed(
     observed: Sequence[str] | None, variables: Mapping[str, str]
 ) -> tuple[str, ...]:
-    names = tuple(variables if observed is None else observed)
+    check_kind(not isinstance(observed, str), "observed", observed, "a list such as ['ssh']")
+    names = tuple(dict.fromkeys(variables if observed is None else observed))
     for name in names:
         check_known(name, variables, "observed variable")
     if not names:

@@ -8,6 +8,7 @@ import copy
 import numpy as np
 
 from xdvarnet.errors import InvalidInputError
+from xdvarnet.grids.checks import check_kind
 from xdvarnet.models.base import Reconstructor
 
 PAST = 31
@@ -38,6 +39,8 @@ def with_lead[Model: Reconstructor](model: Model, lead: int) -> Model:
     ------
     InvalidInputError
         If the lead is no whole number of days, or the model was not trained for it.
+    InvalidTypeError
+        If this is no model of maps.
 
     Examples
     --------
@@ -50,6 +53,7 @@ def with_lead[Model: Reconstructor](model: Model, lead: int) -> Model:
     >>> obs = xdvarnet.observe(truth, ["jason1", "envisat"], noise=0.02, rng=0)
     >>> maps = obs.dvarnet.reconstruct(forecast)
     """
+    check_kind(isinstance(model, Reconstructor), "model", model, "a model of maps")
     other = copy.copy(model)
     other.lead = check_lead(model, lead)
     return other

@@ -31,7 +31,7 @@ class ReconstructionLoss:
     where <> is the mean over sea with the weights of the days, and grad is the difference between
     neighbouring sea cells. The prior term teaches the projection Phi on both the analysis x and the
     truth t (Fablet et al. 2021, doi 10.1029/2021MS002572, eq. 12); with ``gradient=0, prior=0`` the
-    loss is the plain supervised one. Only a solver with a prior can have a prior term.
+    loss is the plain supervised one. A network without a prior has no prior term.
 
     Attributes
     ----------
@@ -46,7 +46,7 @@ class ReconstructionLoss:
     def evaluate(self, network: nn.Module, batch: Batch) -> torch.Tensor:
         """Mean loss of the analyses of a batch."""
         state = network(batch.state, batch.data, batch.context)
-        if self.prior:
+        if self.prior and hasattr(network, "prior"):
             prior_cost = as_prior(network.prior).training_cost(state, batch.truth)
         else:
             prior_cost = state.new_zeros(len(state))

@@ -31,6 +31,11 @@ class TimeAttention(nn.Module):
     heads : int
         Number of heads, a divisor of `size`.
 
+    Raises
+    ------
+    InvalidInputError
+        If it is none.
+
     Examples
     --------
     >>> import torch
@@ -41,6 +46,8 @@ class TimeAttention(nn.Module):
 
     def __init__(self, features: int, *, days: int, size: int = 16, heads: int = 4) -> None:
         super().__init__()
+        if size % heads:
+            raise InvalidInputError(f"size={size} is no multiple of heads={heads}.")
         self.features, self.days, self.size, self.heads = features, days, size, heads
         self.enter = nn.Conv2d(features, days * size, 1)
         self.project = nn.Linear(size, 3 * size)
