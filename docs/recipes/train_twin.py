@@ -1,9 +1,9 @@
 """Train the model of the twin ocean that comes with the package, on its 5 km grid.
 
-    python docs/recipes/train_twin.py FILE [--epochs 32]
+    python docs/recipes/train_twin.py FILE [--epochs 60]
 
 The oceans are those of docs/recipes/twin_data.py: seeds 1 to 4 train, seed 10 validates. A draw is
-a quarter of the plane for 60 days. A training that was stopped goes on from its checkpoint when it
+a part of the plane for 40 days. A training that was stopped goes on from its checkpoint when it
 is started again.
 """
 
@@ -20,8 +20,9 @@ import xdvarnet
 from xdvarnet.solver.multiscale import UNetStep
 
 SEA = "gulf-stream"
-DAYS, SIDE, PERIOD = 11, 128, 60
-STEPS, BATCH = 140, 4
+DAYS, SIDE = 11, 96  # of a window
+PART, PERIOD = 160, 40  # cells and days of a draw
+STEPS, BATCH = 60, 4
 
 # tuned on the validation ocean, see docs/recipes/twin.py
 OPTIMAL = {"correlation_length": "100 km", "correlation_time": "9 days", "noise": 0.03}
@@ -47,7 +48,7 @@ def build(mean_map: xr.Dataset) -> xdvarnet.DVarNet:
     return xdvarnet.DVarNet(
         solver,
         variables={"ssh": "m"},
-        window=xdvarnet.Window(DAYS, SIDE, SIDE, stride=(5, 64, 64), halo=(2, 16, 16)),
+        window=xdvarnet.Window(DAYS, SIDE, SIDE, stride=(5, 48, 48), halo=(2, 12, 12)),
         background=background,
         first_guess=guess,
         precision="bfloat16",
@@ -55,25 +56,25 @@ def build(mean_map: xr.Dataset) -> xdvarnet.DVarNet:
 
 
 def part(whole: xr.Dataset, rng: np.random.Generator) -> xr.Dataset:
-    """Return 60 days of a quarter of an ocean, at random."""
-    row, column = rng.integers(whole.sizes["lat"] - SIDE, size=2)
+    """Return some days of a part of an ocean, at random."""
+    row, column = rng.integers(whole.sizes["lat"] - PART, size=2)
     day = rng.integers(whole.sizes["time"] - PERIOD)
     return whole.isel(
-        time=slice(day, day + PERIOD), lat=slice(row, row + SIDE), lon=slice(column, column + SIDE)
+        time=slice(day, day + PERIOD), lat=slice(row, row + PART), lon=slice(column, column + PART)
     )
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("file")
-    parser.add_argument("--epochs", type=int, default=32)
+    parser.add_argument("--epochs", type=int, default=60)
     parser.add_argument("--checkpoints", type=Path, default=Path("checkpoints"))
     arguments = parser.parse_args()
     logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)
     oceans = [ocean(SEA, "training", seed, coarsen=1)[["ssh"]] for seed in SEEDS["training"]]
     rng = np.random.default_rng(0)
     validation = ocean(SEA, "validation", 10, coarsen=1)[["ssh"]].isel(
-        time=slice(25), lat=slice(0, SIDE), lon=slice(0, SIDE)
+        time=slice(25), lat=slice(0, PART), lon=slice(0, PART)
     )
     # another ocean, and so other days
     validation = validation.assign_coords(time=validation["time"] + np.timedelta64(1000, "D"))
@@ -89,7 +90,7 @@ def main() -> None:
         batch_size=BATCH,
         learning_rate=1e-3,
         loss=xdvarnet.ReconstructionLoss(field=1.0, gradient=2.0, prior=0.0),
-        augmentation=xdvarnet.Augmentation(mixing=False, background_days=None, flips=False),
+        augmentation=xdvarnet.Augmentation(mixing=False, background_days=None),
         checkpoint=arguments.checkpoints / "ssh-twin.pt",
         rng=0,
     )

@@ -76,7 +76,7 @@ NETWORKS = (
     "unet-step-oi",
 )
 TRIVIAL = ("mean + offset", "persistence", "interpolation")
-BEST = ("direct", "unet-step-first-guess")
+BEST = ("direct", "unet-step-oi")
 
 EXPERIMENTS = {
     "ablation": Experiment("gulf-stream", "nadirs", TRIVIAL + NETWORKS),
@@ -85,11 +85,11 @@ EXPERIMENTS = {
     "sst": Experiment(
         "gulf-stream",
         "nadirs + SST",
-        (*BEST, "unet-step-features"),
+        (*BEST, "unet-step-features-oi"),
         variables=("ssh", "sst"),
     ),
     "currents": Experiment("gulf-stream", "nadirs", BEST, variables=("ssh", "u", "v", "ssh_lower")),
-    "leads": Experiment("gulf-stream", "nadirs", ("interpolation", *BEST), leads=LEADS),
+    "leads": Experiment("gulf-stream", "nadirs", ("interpolation", "direct"), leads=LEADS),
 }
 
 
@@ -112,15 +112,14 @@ def build_solver(
         step = xdvarnet.ConvLSTMStep(channels, hidden=48, context=context + age, downscale=2)
         step = ObservationAge(step, DAYS, variables=variables) if age else step
         return xdvarnet.VariationalSolver(prior, terms, step, iterations=4)
-    if row == "unet-step-features":
+    if row == "unet-step-features-oi":
         seen = slice(DAYS, 2 * DAYS)  # temperature
         terms = [terms, FeatureObservation(slice(0, DAYS), seen)]
     attention = row == "unet-step-attention"
     step = UNetStep(channels, hidden=32, context=context + age, attention=attention)
     learned = None
-    if row in ("unet-step-first-guess", "unet-step-features"):
-        given = channels * (2 if row == "unet-step-features" else 1)  # data of both terms
-        learned = direct_at_half(channels, context, hidden=48, data=given)
+    if row == "unet-step-first-guess":
+        learned = direct_at_half(channels, context, hidden=48)
     return xdvarnet.VariationalSolver(
         prior,
         terms,
@@ -131,12 +130,9 @@ def build_solver(
     )
 
 
-def direct_at_half(
-    channels: int, context: int, *, hidden: int, data: int | None = None
-) -> DirectInversion:
+def direct_at_half(channels: int, context: int, *, hidden: int) -> DirectInversion:
     """Return a U-Net from observations to the state that works at half of the resolution."""
-    inputs = channels + (data or channels) + context
-    network = UNet(inputs, channels, hidden=hidden, depth=2, downscale=2)
+    network = UNet(2 * channels + context, channels, hidden=hidden, depth=2, downscale=2)
     return DirectInversion(network, context=context)
 
 

@@ -37,7 +37,9 @@ NAMES = {
     "unet-step-implicit": "the same, implicit gradients",
     "unet-step-5": "the same, 5 steps",
     "unet-step-first-guess": "U-Net step, 3 steps, learned first guess",
-    "unet-step-features": "the same, with a feature term for the temperature",
+    "direct-oi": "direct U-Net from the interpolation",
+    "unet-step-oi": "**U-Net step, 3 steps, from the interpolation**",
+    "unet-step-features-oi": "the same, with a feature term for the temperature",
     "ssh-twin": "`ssh-twin`, trained longer at 5 km (b)",
 }
 TITLES = {
@@ -116,7 +118,7 @@ def variables_table(results: dict[str, dict[str, dict]]) -> pd.DataFrame:
     """Errors of every variable as a share of its standard deviation."""
     lines = []
     for experiment in ("ablation", "sst", "currents"):
-        for name in ("direct", "unet-step-first-guess", "unet-step-features"):
+        for name in ("direct", "unet-step-oi", "unet-step-features-oi"):
             result = results[experiment].get(name)
             if result is None:
                 continue
@@ -174,7 +176,7 @@ def plot_maps(folder: Path, settings: dict, path: Path) -> None:
     models = {
         "optimal interpolation": interpolation(experiment.sea, settings),
         "direct U-Net": xdvarnet.load_model(folder / "ablation-direct.safetensors"),
-        "4DVarNet": xdvarnet.load_model(folder / "ablation-unet-step-first-guess.safetensors"),
+        "4DVarNet": xdvarnet.load_model(folder / "ablation-unet-step-oi.safetensors"),
     }
     maps = {name: xdvarnet.reconstruct(observed, model)["ssh"] for name, model in models.items()}
     day = (SCORED["test"].start + SCORED["test"].stop) // 2
