@@ -42,6 +42,7 @@ sphinx_gallery_conf = {
     "write_computation_times": False,
     "remove_config_comments": True,
     "abort_on_example_error": True,
+    "matplotlib_animations": True,
 }
 
 html_theme = "pydata_sphinx_theme"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
-from toys import DAYS, toy_system, toy_truth
+from toys import DAYS, toy_interpolation, toy_system, toy_truth
 
 import xdvarnet
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError
@@ -23,14 +23,16 @@ def truth(seed: int = 0) -> xr.Dataset:
     return sea.astype(np.float32)
 
 
-def build(observed=("ssh", "sst"), terms=None) -> xdvarnet.DVarNet:
+def build(observed=("ssh", "sst"), terms=None, first_guess=None) -> xdvarnet.DVarNet:
     torch.manual_seed(0)
     channels = 3 * DAYS
     solver = xdvarnet.VariationalSolver(
         xdvarnet.BilinearAutoencoder(channels, hidden=6),
         terms or xdvarnet.MaskedObservation(noise=0.5),
         xdvarnet.ConvLSTMStep(
-            channels, hidden=7, context=xdvarnet.DVarNet.context_channels(DAYS, variables=3)
+            channels,
+            hidden=7,
+            context=xdvarnet.DVarNet.context_channels(DAYS, first_guess, variables=3),
         ),
         iterations=3,
     )
@@ -39,6 +41,7 @@ def build(observed=("ssh", "sst"), terms=None) -> xdvarnet.DVarNet:
         solver,
         variables=VARIABLES,
         observed=observed,
+        first_guess=first_guess,
         window=xdvarnet.Window(DAYS, 12, 16, stride=(2, 6, 7), halo=(0, 2, 2)),
         background=xdvarnet.MeanMapBackground(truth().drop_vars("sea").mean("time")),
         normalizer=xdvarnet.Normalizer({"ssh": 0.05, "v": 0.3, "sst": 1.0}),
@@ -123,6 +126,17 @@ def test_currents_are_not_flipped():
             validation=truth(seed=1),
             augmentation=xdvarnet.Augmentation(),
         )
+
+
+def test_a_first_guess_of_one_variable(observations):
+    """The others start at the background: an untrained step returns both."""
+    guess = toy_interpolation()
+    model = build(first_guess=guess)
+    torch.nn.init.zeros_(model.solver.step.decode.weight)
+    maps = observations.dvarnet.reconstruct(model)
+    expected = observations.dvarnet.reconstruct(guess.with_options(background=model.background))
+    np.testing.assert_allclose(maps["ssh"], expected["ssh"], atol=2e-6)
+    assert abs(maps["v"] - model.background.mean_maps["v"].values).max() < 1e-5
 
 
 def test_it_is_saved(tmp_path, observations):

@@ -160,7 +160,9 @@ def truths(sea: str, part: str) -> tuple[xr.Dataset, ...]:
     return tuple(ocean(sea, part, seed) for seed in SEEDS[part])
 
 
-def train(row: str, experiment: Experiment, seconds: float, checkpoint: Path) -> xdvarnet.DVarNet:
+def train(
+    row: str, experiment: Experiment, seconds: float, checkpoint: Path, *, epochs: int = EPOCHS
+) -> xdvarnet.DVarNet:
     """Train a row for a given processor time."""
     model = build(row, experiment, checkpoint.parent)
     names = list(experiment.variables)
@@ -180,11 +182,11 @@ def train(row: str, experiment: Experiment, seconds: float, checkpoint: Path) ->
         "augmentation": AUGMENTATION,
         "rng": 0,
     }
-    steps = max(2, round(seconds / (EPOCHS * seconds_a_step(model, first, settings))))
+    steps = max(2, round(seconds / (epochs * seconds_a_step(model, first, settings))))
     model.fit(
         first,
         simulate=lambda rng: others[rng.integers(len(others))],
-        epochs=EPOCHS,
+        epochs=epochs,
         steps_per_epoch=steps,
         checkpoint=checkpoint,
         **settings,
@@ -208,8 +210,7 @@ def tune_interpolation(experiment: Experiment, folder: Path) -> dict:
     """Return the best settings of the interpolation on the validation ocean, of all on a grid."""
     path = folder / f"interpolation-{experiment.sea}-{experiment.system}.json".replace(" ", "")
     if not path.exists():
-        truth = truths(experiment.sea, "validation")[0][["ssh"]]
-        truth = truth.isel(lat=slice(0, 64), lon=slice(0, 64))
+        truth = truths(experiment.sea, "validation")[0].isel(lat=slice(0, 64), lon=slice(0, 64))
         observed = observe(experiment, truth, 0)[["ssh"]]
         trials = []
         for length, days, noise in itertools.product(LENGTHS, TIMES, NOISES[experiment.sea]):

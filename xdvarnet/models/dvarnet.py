@@ -92,6 +92,7 @@ class DVarNet:
         its training days, and before it is `ObservedBackground()`.
     first_guess : Reconstructor, optional
         A model whose analysis is the start of the descent, such as an optimal interpolation.
+        Variables that it does not have start at zero.
     normalizer : Normalizer, optional
         `fit` measures it on the training anomalies.
     training_grid : TrainingGrid, optional
@@ -461,10 +462,16 @@ class DVarNet:
             state = torch.zeros_like(values)
             extra = []
         else:
-            state = stack([self._channels(guess.mean) for guess in guesses if guess])
+            nothing = dict.fromkeys(self.variables, np.zeros(windows[0].shape, np.float32))
+            state = stack([self._channels({**nothing, **guess.mean}) for guess in guesses if guess])
             extra = [state]
             if self.first_guess.gives_std:
-                extra.append(stack([self._channels(guess.std) for guess in guesses if guess]))
+                unknown = {
+                    name: zero + self._normalizer.std[name] for name, zero in nothing.items()
+                }
+                extra.append(
+                    stack([self._channels({**unknown, **guess.std}) for guess in guesses if guess])
+                )
         sea = stack([window.sea[None] for window in windows])
         state = functional.pad(state * sea, (0, 0, 0, 0, 0, self._parameter_channels))
         return state, data, torch.cat([seen.mask, *extra, sea], dim=1)

@@ -101,9 +101,10 @@ SHIPPED = {
     "lorenz63": "lorenz63.safetensors",
     "lorenz96": "lorenz96.safetensors",
     "med-ssh": "med-ssh.safetensors",
+    "ssh-twin": "ssh-twin.safetensors",
 }
 """Models in the package: two of chaotic series, as Fablet et al. 2021 observe them, and the sea
-surface height of the Mediterranean at 1/8 degree."""
+surface height of the Mediterranean at 1/8 degree and of the twin ocean at 10 km."""
 
 DATA_SUFFIXES = {".grib", ".h5", ".nc", ".nc4", ".zarr"}
 """Files of data, which are given by mistake."""
