@@ -74,6 +74,7 @@ NETWORKS = (
     "unet-step-5",
     "direct-oi",
     "unet-step-oi",
+    "ssh-twin",
 )
 TRIVIAL = ("mean + offset", "persistence", "interpolation")
 BEST = ("direct", "unet-step-oi")
@@ -331,6 +332,15 @@ class Operations(TorchDispatchMode):
         return result
 
 
+def describe(model: xdvarnet.DVarNet, experiment: Experiment) -> dict:
+    """Size, length of the training, and cost of a network."""
+    return {
+        "parameters": sum(p.numel() for p in model.solver.parameters()),
+        "training": model.provenance["training"],
+        "operations": operations(model, experiment),
+    }
+
+
 def run(name: str, row: str, seconds: float, folder: Path) -> None:
     """Make and score one row of an experiment, and write the result."""
     path = folder / f"{name}-{row.replace(' ', '')}.json"
@@ -347,6 +357,9 @@ def run(name: str, row: str, seconds: float, folder: Path) -> None:
         model = xdvarnet.MeanMapOffset(xr.zeros_like(known), days=DAYS)
     elif row == "persistence":
         model = None
+    elif row == "ssh-twin":
+        model = xdvarnet.load_model(row).with_options(precision="bfloat16")
+        result |= describe(model, experiment)
     else:
         start = time.process_time()
         try:
@@ -357,10 +370,8 @@ def run(name: str, row: str, seconds: float, folder: Path) -> None:
         model.with_options(precision="float32").save(path.with_suffix(".safetensors"))
         result |= {
             "training_seconds": time.process_time() - start,
-            "parameters": sum(p.numel() for p in model.solver.parameters()),
-            "training": model.provenance["training"],
-            "operations": operations(model, experiment),
             "validation": score(row, model, experiment, "validation"),
+            **describe(model, experiment),
         }
     if experiment.leads is None:
         result |= score(row, model, experiment)

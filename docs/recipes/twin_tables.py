@@ -40,7 +40,7 @@ NAMES = {
     "direct-oi": "direct U-Net from the interpolation",
     "unet-step-oi": "**U-Net step, 3 steps, from the interpolation**",
     "unet-step-features-oi": "the same, with a feature term for the temperature",
-    "ssh-twin": "`ssh-twin`, trained longer at 5 km (b)",
+    "ssh-twin": "**`ssh-twin`: the same, trained six times as long**",
 }
 TITLES = {
     "ablation": "Energetic sea, nadirs",
