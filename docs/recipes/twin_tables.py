@@ -176,7 +176,7 @@ def plot_maps(folder: Path, settings: dict, path: Path) -> None:
     models = {
         "optimal interpolation": interpolation(experiment.sea, settings),
         "direct U-Net": xdvarnet.load_model(folder / "ablation-direct.safetensors"),
-        "4DVarNet": xdvarnet.load_model(folder / "ablation-unet-step-oi.safetensors"),
+        "4DVarNet": xdvarnet.load_model("ssh-twin"),
     }
     maps = {name: xdvarnet.reconstruct(observed, model)["ssh"] for name, model in models.items()}
     day = (SCORED["test"].start + SCORED["test"].stop) // 2
