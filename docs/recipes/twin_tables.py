@@ -166,7 +166,8 @@ def border_table(folder: Path, settings: dict) -> pd.DataFrame:
         for name, model in models.items():
             maps = xdvarnet.reconstruct(observed, model)["ssh"]
             error = (maps - truth["ssh"]).isel(time=SCORED["test"])
-            squares[name] += [float((e**2).mean()) / 3 for e in (error, error.isel(inner))]
+            both = np.array([float((e**2).mean()) for e in (error, error.isel(inner))])
+            squares[name] += both / len(SEEDS["test"])
     lines = {
         NAMES[name]: {
             "all cells (cm)": f"{100 * np.sqrt(square[0]):.2f}",

@@ -174,15 +174,14 @@ def _check(sea: str, days: int, seed: int, size: int, start: str | np.datetime64
         raise InvalidInputError(
             f"size={size!r} is not accepted; give one of {', '.join(map(str, SIZES))}."
         )
+    refusal = InvalidInputError(f"start={start!r} is no day; give one as '2020-01-01'.")
+    if isinstance(start, int | float) or pd.isna(start):  # pandas would count from 1970
+        raise refusal
     try:
         first = pd.Timestamp(start).to_datetime64().astype("datetime64[D]")
         pd.date_range(first, periods=days, unit="ns")
-        if isinstance(start, int | float):
-            raise TypeError("a number")
     except (TypeError, ValueError) as error:  # pandas.OutOfBoundsDatetime is a ValueError
-        raise InvalidInputError(f"start={start!r} is no day; give one as '2020-01-01'.") from error
-    if np.isnat(first):
-        raise InvalidInputError(f"start={start!r} is no day; give one as '2020-01-01'.")
+        raise refusal from error
     return first
 
 
