@@ -17,6 +17,7 @@ from xdvarnet.errors import (
     UnknownNameError,
     XdvarnetWarning,
 )
+from xdvarnet.models.draws import draw
 
 
 @pytest.fixture(scope="module")
@@ -208,6 +209,37 @@ def test_a_trained_model_notes_where_it_comes_from():
     assert float(model.provenance["validation RMSE"]) == pytest.approx(best, rel=1e-4)
     assert "toy sea, 2020-02-01 to 2020-02-14" in model.provenance["training data"]
     assert model.training_grid.spacing == pytest.approx((0.25, 0.4))
+
+
+def test_several_truths_share_normalisation_background_and_provenance():
+    """The mean map and standard deviation of two truths of opposite sign: zero, and that of one."""
+    truth = toy_truth(14).assign_attrs(title="first")
+    truth["ssh"] = truth["ssh"] - 0.1
+    other = (-truth).assign_coords(sea=truth["sea"]).assign_attrs(title="second")
+    later = toy_truth(8, seed=4)
+    later = later.assign_coords(time=later["time"] + np.timedelta64(1000, "D"))
+    model = toy_model(first_guess=False, trained=False)
+    model.fit(
+        [truth, other],
+        observe=toy_system(),
+        validation=toy_truth(8, seed=4).assign_coords(
+            time=truth["time"][:8] + np.timedelta64(1000, "D")
+        ),
+        epochs=1,
+        steps_per_epoch=1,
+        rng=0,
+    )
+    assert float(abs(model.background.mean_maps["ssh"]).max()) < 1e-6
+    assert "first" in model.provenance["training data"]
+    assert "second" in model.provenance["training data"]
+
+
+def test_every_sea_cell_of_a_window_counts_in_the_loss():
+    """Also at its border, which at the border of a domain is part of the map."""
+    model, truth = toy_model(first_guess=False), toy_truth(DAYS, rows=12, columns=16)
+    made = draw(truth, toy_system(), model, np.random.default_rng(0))
+    weights = model.batch([made]).weights
+    np.testing.assert_array_equal(weights[0], np.broadcast_to(truth["sea"], weights.shape[1:]))
 
 
 def test_two_trainings_with_one_seed_are_equal_and_resume_where_they_stopped(tmp_path, monkeypatch):

@@ -7,13 +7,20 @@ from toys import toy_model, toy_system, toy_truth
 import xdvarnet
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError
 from xdvarnet.models.draws import Augmentation
-from xdvarnet.models.fitting import DrawPool, ObservedTruth, check_maps, observed_validation
+from xdvarnet.models.fitting import (
+    DrawPool,
+    ObservedTruth,
+    check_maps,
+    check_truths,
+    observed_validation,
+)
 
 
-def training_draws(pool=2, simulate=None):
+def training_draws(pool=2, simulate=None, truths=None):
     window, augmentation = xdvarnet.Window(5, 12, 16), Augmentation()
     model = toy_model(first_guess=False)
-    observed = ObservedTruth(toy_truth(), simulate, toy_system(), model, augmentation)
+    truths = [toy_truth()] if truths is None else truths
+    observed = ObservedTruth(truths, simulate, toy_system(), model, augmentation)
     return DrawPool(observed, window, augmentation, pool=pool, seed=7)
 
 
@@ -66,6 +73,40 @@ def test_every_second_draw_is_simulated():
     for epoch in range(5):
         values(draws, epoch)
     assert len(asked) == 2
+
+
+@pytest.mark.parametrize("simulate", [None, lambda rng: toy_truth(seed=9)])
+def test_several_truths_are_taken_in_turn(simulate):
+    truths = [toy_truth(seed=seed) * 10.0**seed for seed in range(3)]
+    draws = training_draws(pool=1, simulate=simulate, truths=truths)
+    sizes = [np.nanstd(values(draws, epoch)) for epoch in range(12)]
+    chosen = [round(np.log10(size / sizes[0])) for size in sizes[:: 2 if simulate else 1]]
+    assert chosen == ([0, 1, 2] * 4)[: len(chosen)]
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        (lambda truths: [], InvalidTypeError, "truth.*a Dataset, or several"),
+        (lambda truths: 3, InvalidTypeError, "truth.*a Dataset, or several"),
+        (lambda truths: [*truths, 3], InvalidTypeError, "Dataset"),
+        (
+            lambda truths: [truths[0], truths[1].isel(time=slice(4))],
+            InvalidInputError,
+            "have 4 day.*fewer than the 5",
+        ),
+        (
+            lambda truths: [truths[0], truths[1].isel(lat=slice(1, None))],
+            InvalidInputError,
+            "number 1 are on another grid than the first",
+        ),
+    ],
+)
+def test_truths_that_do_not_fit_are_refused(change, error, message):
+    truths = [toy_truth(seed=seed) for seed in range(2)]
+    assert len(check_truths(truths, {"ssh": "m"}, least=5)) == 2
+    with pytest.raises(error, match=message):
+        check_truths(change(truths), {"ssh": "m"}, least=5)
 
 
 def test_complete_maps_are_accepted_with_and_without_a_mask():

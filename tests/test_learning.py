@@ -54,7 +54,7 @@ def test_what_a_run_shows_or_when_it_stops_may_differ():
 
 def test_as_many_windows_are_drawn_as_asked_for(monkeypatch):
     model, sizes = toy_model(), []
-    draws = ObservedTruth(toy_truth(), None, toy_system(), model, Augmentation())
+    draws = ObservedTruth([toy_truth()], None, toy_system(), model, Augmentation())
     scored = observed_validation(model, toy_truth(seed=1), None, toy_system(), 0)
     batch = model.batch
     monkeypatch.setattr(

@@ -2,7 +2,7 @@
 
     python docs/recipes/twin_data.py            simulate all, into the cache of `twin_ocean`
 
-Seeds 1 to 4 train, seed 10 chooses between models and tunes the interpolation, seeds 20 to 22
+Seeds 1 to 8 train, seed 10 chooses between models and tunes the interpolation, seeds 20 to 22
 test. With ``coarsen=2`` the maps have 128 x 128 cells of 10 km, which two cores can train on.
 """
 
@@ -16,7 +16,7 @@ from xdvarnet.observing.clouds import CloudySST
 from xdvarnet.observing.combined import CombinedSystem
 
 SEAS = ("gulf-stream", "northeast-atlantic")
-SEEDS = {"training": (1, 2, 3, 4), "validation": (10,), "test": (20, 21, 22)}
+SEEDS = {"training": (1, 2, 3, 4, 5, 6, 7, 8), "validation": (10,), "test": (20, 21, 22)}
 DAYS = {"training": 120, "validation": 40, "test": 60}
 SCORED = {"validation": slice(8, 36), "test": slice(9, 51)}
 """Days that are scored, whole weeks: those at the ends have observations on one side alone."""

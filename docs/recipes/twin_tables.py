@@ -18,7 +18,6 @@ from comparison import markdown
 from twin import EXPERIMENTS, SCORED, SEEDS, interpolation, observe, truths
 
 import xdvarnet
-from xdvarnet.models.dvarnet import MARGIN
 
 RESULTS = Path("docs/results")
 SAMPLES = 4000
@@ -152,34 +151,6 @@ def leads_table(rows: dict[str, dict]) -> pd.DataFrame:
     return pd.DataFrame(lines).drop_duplicates().fillna("")
 
 
-def border_table(folder: Path, settings: dict) -> pd.DataFrame:
-    """Errors over all cells, and without the border that trainings leave out of the loss."""
-    experiment = EXPERIMENTS["ablation"]
-    inner = {"lat": slice(MARGIN, -MARGIN), "lon": slice(MARGIN, -MARGIN)}
-    models: dict[str, object] = {"interpolation": interpolation(experiment.sea, settings)}
-    for path in sorted(folder.glob("ablation-*.safetensors")):
-        models[path.stem.removeprefix("ablation-")] = xdvarnet.load_model(path)
-    models["ssh-twin"] = xdvarnet.load_model("ssh-twin")
-    squares = {name: np.zeros(2) for name in models}
-    for seed, truth in zip(SEEDS["test"], truths(experiment.sea, "test"), strict=True):
-        observed = observe(experiment, truth, seed)
-        for name, model in models.items():
-            maps = xdvarnet.reconstruct(observed, model)["ssh"]
-            error = (maps - truth["ssh"]).isel(time=SCORED["test"])
-            both = np.array([float((e**2).mean()) for e in (error, error.isel(inner))])
-            squares[name] += both / len(SEEDS["test"])
-    lines = {
-        NAMES[name]: {
-            "all cells (cm)": f"{100 * np.sqrt(square[0]):.2f}",
-            "inner cells (cm)": f"{100 * np.sqrt(square[1]):.2f}",
-            "inner cells against OI (%)": f"{100 * ratio - 100:+.1f}",
-        }
-        for name, square in squares.items()
-        for ratio in [np.sqrt(square[1] / squares["interpolation"][1])]
-    }
-    return pd.DataFrame(lines).T
-
-
 def plot_leads(rows: dict[str, dict], path: Path) -> None:
     figure, ax = plt.subplots(figsize=(6.4, 4), layout="constrained")
     for row, colour in zip(rows.values(), ("0.4", "tab:orange", "tab:blue"), strict=False):
@@ -264,8 +235,6 @@ def main() -> None:
         "### Several variables\n\nRMSE over the standard deviation of the variable.\n\n"
         + markdown(variables_table(results).set_index("observed"))
     )
-    border = border_table(folder, results["ablation"]["interpolation"]["settings"])
-    parts.insert(1, "### The same without the four cells at the border\n\n" + markdown(border))
     if results["leads"]:
         table = markdown(leads_table(results["leads"]).set_index("method"))
         parts.append(f"### Leads\n\nRMSE of the height (cm), one test ocean.\n\n{table}")

@@ -16,7 +16,6 @@ from torch.nn import functional
 from xdvarnet._random import RandomState
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_kind, check_known
-from xdvarnet.grids.coords import find_axes
 from xdvarnet.grids.internal import to_internal
 from xdvarnet.models.background import Background, MeanMapBackground, ObservedBackground
 from xdvarnet.models.base import (
@@ -34,6 +33,7 @@ from xdvarnet.models.fitting import (
     Simulate,
     Validation,
     check_maps,
+    check_truths,
     lasting_repr,
     observed_validation,
     span,
@@ -54,9 +54,6 @@ from xdvarnet.solver.training import Epoch, autocast
 from xdvarnet.solver.variational import VariationalSolver
 
 logger = logging.getLogger("xdvarnet")
-
-MARGIN = 4
-"""Cells at the borders of a training window that are left out of the loss."""
 
 
 class DVarNet:
@@ -483,7 +480,7 @@ class DVarNet:
 
     def fit(
         self,
-        truth: xr.Dataset,
+        truth: xr.Dataset | Sequence[xr.Dataset],
         *,
         observe: Observer,
         validation: xr.Dataset,
@@ -508,8 +505,9 @@ class DVarNet:
 
         Parameters
         ----------
-        truth : xarray.Dataset
-            Complete maps of the variables, NaN on land, one a day, for a window at least.
+        truth : xarray.Dataset or sequence of xarray.Dataset
+            Complete maps of the variables, NaN on land, one a day, for a window at least. Several
+            on the same grid, such as simulated years, are taken in turn.
         observe : Observer
             What observes the truth, such as an `ObservingSystem`.
         validation : xarray.Dataset
@@ -549,8 +547,9 @@ class DVarNet:
         Raises
         ------
         InvalidInputError
-            If the truth is smaller than a window, days or values on sea are missing, a number is
-            not positive, there is a checkpoint but no seed, or currents are to be flipped.
+            If the truth is smaller than a window, days or values on sea are missing, several truths
+            are on different grids, a number is not positive, there is a checkpoint but no seed, or
+            currents are to be flipped.
         InvalidTypeError, UnknownNameError
             If truth, validation or observe are of another kind, or a variable is missing.
         ModelFileError
@@ -575,17 +574,17 @@ class DVarNet:
             rng,
             progress,
         )
-        truth = check_maps(truth, self.variables, "training data")
+        truths = check_truths(truth, self.variables, least=self.window.time)
         validation = check_maps(validation, self.variables, "validation data")
-        self._check_length(truth)
         seeds = schedule.seeds()
-        self._adopt(truth)
+        self._adopt(truths)
         scored = observed_validation(self, validation, validation_period, observe, seeds[1])
-        warn_of_common_days(truth, scored.days)
+        warn_of_common_days(truths, scored.days)
         fixed = None if self._learns_background else self.background
-        draws = ObservedTruth(truth, simulate, observe, self, schedule.augmentation, fixed)
+        draws = ObservedTruth(truths, simulate, observe, self, schedule.augmentation, fixed)
+        trained_on = "; ".join(dict.fromkeys(map(span, truths)))
         settings = {
-            "truth": f"{span(truth)}, {dict(truth.sizes)}",
+            "truth": "; ".join(f"{span(maps)}, {dict(maps.sizes)}" for maps in truths),
             "observe": repr(observe),
             "validation": f"{span(validation)}, {dict(validation.sizes)}",
             "validation_period": str(validation_period),
@@ -595,7 +594,7 @@ class DVarNet:
         history = learn(self, draws, scored, schedule, seeds=seeds, settings=settings)
         self.ensemble = None  # of the weights before
         self.provenance |= {
-            "training data": span(truth),
+            "training data": trained_on,
             "training": f"{len(history)} epochs of {steps_per_epoch} x {batch_size} windows",
             "observing system": str(observe),
             "validation data": span(validation),
@@ -756,29 +755,23 @@ class DVarNet:
             "calibration": made if period is None else f"{made}, {period.start} to {period.stop}",
         }
 
-    def _check_length(self, truth: xr.Dataset) -> None:
-        days = truth.sizes[find_axes(truth).time]
-        if days < self.window.time:
-            raise InvalidInputError(
-                f"the training data have {days} day(s), fewer than the {self.window.time} of the "
-                "window; train on a longer truth or with a shorter window."
-            )
-
-    def _adopt(self, truth: xr.Dataset) -> None:
+    def _adopt(self, truths: Sequence[xr.Dataset]) -> None:
         """Take normalisation, grid and, where none was given, background from the training data."""
-        known = to_internal(truth, self.variables).load()
+        known = [to_internal(truth, self.variables).load().drop_vars("sea") for truth in truths]
         if self._learns_background:
-            mean_maps = known.drop_vars("sea").mean("time")
+            mean_maps = xr.concat(known, "time").mean("time")
             self.background = MeanMapBackground(mean_maps, days=self.window.time)
+        anomalies = [
+            {name: (maps[name] - self.background.estimate(maps[name])).values for name in maps}
+            for maps in known
+        ]
         self.normalizer = Normalizer.fit(
-            {
-                name: (known[name] - self.background.estimate(known[name])).values
-                for name in self.variables
-            }
+            {name: np.concatenate([part[name] for part in anomalies]) for name in self.variables}
         )
+        grid = known[0]
         self.training_grid = TrainingGrid(
-            spacing=tuple(float(np.median(np.diff(known[d]))) for d in ("latitude", "longitude")),
-            latitudes=(float(known["latitude"].min()), float(known["latitude"].max())),
+            spacing=tuple(float(np.median(np.diff(grid[d]))) for d in ("latitude", "longitude")),
+            latitudes=(float(grid["latitude"].min()), float(grid["latitude"].max())),
         )
 
     def save(self, path: str | Path) -> None:
@@ -798,8 +791,6 @@ class DVarNet:
         sea = stack([window.observations.sea[None] for window in windows])
         known = torch.isfinite(truth) & (sea > 0)
         weights = known.to(truth.dtype)
-        weights[..., :MARGIN] = weights[..., -MARGIN:] = 0  # seen without their neighbours
-        weights[..., :MARGIN, :] = weights[..., -MARGIN:, :] = 0
         known = torch.where(known, truth, state[:, : truth.shape[1]])
         return Batch(state, known, data, context, weights)
 

@@ -1,14 +1,14 @@
 """What a training sees: draws of one truth in turn, and a validation draw."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError, warn
-from xdvarnet.grids.checks import check_dataset, check_times, check_variable
+from xdvarnet.grids.checks import check_dataset, check_kind, check_times, check_variable
 from xdvarnet.grids.coords import find_axes, find_grid
 from xdvarnet.grids.internal import to_internal
 from xdvarnet.models.background import Background
@@ -69,6 +69,52 @@ def check_maps(dataset: xr.Dataset, variables: Mapping[str, str], role: str) -> 
     return dataset
 
 
+def check_truths(
+    truths: xr.Dataset | Sequence[xr.Dataset], variables: Mapping[str, str], *, least: int
+) -> list[xr.Dataset]:
+    """Return the training data, one truth or several on the same grid, as a list.
+
+    Parameters
+    ----------
+    truths : xarray.Dataset or sequence of xarray.Dataset
+        As given to a training.
+    variables : mapping of str to str
+        Names and units.
+    least : int
+        Days of the window.
+
+    Raises
+    ------
+    InvalidTypeError, UnknownNameError, InvalidInputError
+        As for `check_maps`; and if there is none, one is shorter than a window, or two are on
+        different grids.
+    """
+    given = [truths] if isinstance(truths, xr.Dataset) else truths
+    check_kind(
+        isinstance(given, Sequence) and bool(given), "truth", truths, "a Dataset, or several"
+    )
+    checked = [check_maps(maps, variables, "training data") for maps in given]
+    first = find_grid(checked[0])
+    for number, maps in enumerate(checked):
+        days = maps.sizes[find_axes(maps).time]
+        if days < least:
+            raise InvalidInputError(
+                f"the training data have {days} day(s), fewer than the {least} of the window; "
+                "train on a longer truth or with a shorter window."
+            )
+        grid = find_grid(maps)
+        if not (
+            np.array_equal(grid.latitude, first.latitude)
+            and np.array_equal(grid.longitude, first.longitude)
+        ):
+            raise InvalidInputError(
+                f"training data number {number} are on another grid than the first "
+                f"({dict(maps.sizes)} and {dict(checked[0].sizes)}); put them on the same with "
+                "xdvarnet.regrid."
+            )
+    return checked
+
+
 class DrawPool:
     """The last draws of a training: each epoch adds one and forgets the oldest.
 
@@ -127,8 +173,8 @@ class ObservedTruth:
 
     Attributes
     ----------
-    truth : xarray.Dataset
-        Complete maps.
+    truths : sequence of xarray.Dataset
+        Complete maps, taken in turn.
     simulate : callable or None
         Gives other complete maps from a generator, for every second draw.
     system : Observer
@@ -142,7 +188,7 @@ class ObservedTruth:
         The same for all draws; None for the mean map of each.
     """
 
-    truth: xr.Dataset
+    truths: Sequence[xr.Dataset]
     simulate: Simulate | None
     system: Observer
     model: Reconstructor
@@ -151,8 +197,8 @@ class ObservedTruth:
 
     def __call__(self, number: int, rng: np.random.Generator) -> Draw:
         """Make draw `number`."""
-        simulated = self.simulate is not None and number % 2 == 1
-        truth = self.simulate(rng) if simulated else self.truth
+        turn, simulated = (number, 0) if self.simulate is None else divmod(number, 2)
+        truth = self.simulate(rng) if simulated else self.truths[turn % len(self.truths)]
         truth, background = vary(truth, self.augmentation, self.model.window.time, rng)
         background = self.background or background
         return draw(truth, self.system, self.model, rng, background=background)
@@ -261,9 +307,10 @@ def lasting_repr(value: object) -> str:
     return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
 
 
-def warn_of_common_days(truth: xr.Dataset, scored: np.ndarray) -> None:
+def warn_of_common_days(truths: Sequence[xr.Dataset], scored: np.ndarray) -> None:
     """Warn if scored validation days (days since 1950-01-01) are also training days."""
-    common = np.intersect1d(np.floor(find_grid(truth).days), np.floor(scored))
+    known = np.concatenate([find_grid(truth).days for truth in truths])
+    common = np.intersect1d(np.floor(known), np.floor(scored))
     if common.size:
         warn(
             f"{common.size} of the {scored.size} validation days that are scored are also in the "
