@@ -113,6 +113,14 @@ def test_untrained_lstm_step_leaves_the_state():
     assert (update == 0).all()
 
 
+def test_update_of_an_lstm_step_is_bounded():
+    step = SeriesLSTMStep(components=3, bound=0.1)
+    torch.nn.init.constant_(step.decode.bias, 1e3)
+    update, _ = step(1e30 * draw(2, 1, 30, 3), None, None)
+    assert update.min() > 0
+    assert update.max() <= 0.1 * torch.pi / 2
+
+
 def test_network_step_sees_the_state():
     """With no observation, no prior cost and no rate, only the state tells two samples apart."""
 

@@ -74,7 +74,9 @@ class SeriesCNNStep(nn.Module):
 class SeriesLSTMStep(nn.Module):
     """Convolutional LSTM step (Shi et al. 2015, arXiv 1506.04214), as in Fablet et al. 2021.
 
-    The output layer starts at zero: an untrained step leaves the state as it is.
+    The memory sees ``asinh(gradient)``, and ``update = bound * atan(decoded / bound)``: as in
+    `NetworkStep`, neither grows without limit far from the minimum. The output layer starts at
+    zero: an untrained step leaves the state as it is.
 
     Parameters
     ----------
@@ -86,6 +88,8 @@ class SeriesLSTMStep(nn.Module):
         Number of components, where they are taken as channels.
     periodic : bool
         Whether components are on a ring.
+    bound : float
+        Scale at which an update saturates, in units of the state.
     """
 
     channels, context = 1, 0
@@ -97,9 +101,10 @@ class SeriesLSTMStep(nn.Module):
         kernel: Sequence[int] = (3, 1),
         components: int | None = None,
         periodic: bool = False,
+        bound: float = 1.0,
     ) -> None:
         super().__init__()
-        self.hidden, self.kernel = hidden, tuple(kernel)
+        self.hidden, self.kernel, self.bound = hidden, tuple(kernel), bound
         self.components, self.periodic = components, periodic
         fields = components or 1
         self.gates = SeriesConvolution(fields + hidden, 4 * hidden, kernel, periodic=periodic)
@@ -114,13 +119,14 @@ class SeriesLSTMStep(nn.Module):
         memory: tuple[torch.Tensor, torch.Tensor] | None,
     ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
         """Return the update and the memory (hidden state, cell state)."""
-        seen = to_fields(gradient, self.components)
+        seen = to_fields(torch.asinh(gradient), self.components)
         start = seen.new_zeros(len(seen), self.hidden, *seen.shape[2:])
         hidden, cell = memory if memory is not None else (start, start)
         forget, store, show, candidate = self.gates(torch.cat([seen, hidden], 1)).chunk(4, 1)
         cell = torch.sigmoid(forget) * cell + torch.sigmoid(store) * torch.tanh(candidate)
         hidden = torch.sigmoid(show) * torch.tanh(cell)
-        return to_series(self.decode(hidden), self.components), (hidden, cell)
+        update = self.bound * torch.atan(self.decode(hidden) / self.bound)
+        return to_series(update, self.components), (hidden, cell)
 
 
 class NetworkStep(nn.Module):
