@@ -10,6 +10,7 @@ from toys import toy_model, toy_system, toy_truth
 import xdvarnet
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError
 from xdvarnet.metrics.calibration import coverage, expected_coverage, spread_skill_ratio
+from xdvarnet.observing.combined import CombinedSystem
 
 
 @pytest.fixture(scope="module")
@@ -142,12 +143,21 @@ def test_another_models_spread():
         ({"period": slice("1999", "2000")}, InvalidInputError, "no day of the validation data"),
         ({"period": "2010-01-02"}, InvalidTypeError, "period is '2010-01-02'; give a slice"),
         ({"noise": 0.02}, InvalidInputError, "give the noise to the observing system"),
+        ({"model": xdvarnet.with_lead(kriging(), 2)}, InvalidInputError, "has the lead 2"),
     ],
 )
 def test_arguments_that_are_refused(changes, error, message):
     options = {"model": kriging(), "observe": system(), "rng": 0} | changes
     with pytest.raises(error, match=message):
         xdvarnet.calibrate(options.pop("model"), world(days=4), **options)
+
+
+def test_any_observer_will_do():
+    """The same altimeters for one variable, as a system of several variables."""
+    alone, combined = system(), CombinedSystem({"ssh": system()})
+    first, second = (small(observe=observe).ensemble.errors["ssh"] for observe in (alone, combined))
+    assert second.slope == pytest.approx(first.slope, rel=0.2)
+    assert second.noise == pytest.approx(first.noise, rel=0.2)
 
 
 def test_maps_say_which_ensemble_they_have():

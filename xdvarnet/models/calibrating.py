@@ -15,11 +15,12 @@ from xdvarnet.models.base import Fields, Reconstructor, ensemble_of, without_ens
 from xdvarnet.models.draws import Draw, draw
 from xdvarnet.models.ensembles import METHODS, Ensemble, mean_and_formal_std
 from xdvarnet.models.fitting import check_maps, scored_days
+from xdvarnet.models.leads import lead_of
 from xdvarnet.models.residual import ErrorProcess, fit_variance, grid_scales, root_mean_square
 from xdvarnet.models.simulation import Simulation
 from xdvarnet.models.spde_domain import torch_generator
 from xdvarnet.models.withheld import errors_along_tracks
-from xdvarnet.observing.system import ObservingSystem
+from xdvarnet.observing.observer import Observer
 
 logger = logging.getLogger("xdvarnet")
 
@@ -28,7 +29,7 @@ def calibrate(
     model: Reconstructor,
     validation: xr.Dataset,
     *,
-    observe: ObservingSystem | None = None,
+    observe: Observer | None = None,
     period: slice | None = None,
     grid: xr.Dataset | None = None,
     noise: float | None = None,
@@ -55,8 +56,8 @@ def calibrate(
     validation : xarray.Dataset
         With `observe`, complete daily maps of the model's variables; with `grid`, points of two
         missions at least, harmonised, with a variable ``mission`` along them.
-    observe : ObservingSystem, optional
-        What observes the maps.
+    observe : Observer, optional
+        What observes the maps, such as an `ObservingSystem`.
     period : slice, optional
         Times of the maps whose errors count; by default all. All days are observed. Not with
         tracks.
@@ -93,7 +94,8 @@ def calibrate(
         If neither or both of `observe` and `grid` are given, or `period` or `noise` with the data
         that have none; if no day is in the period; if nothing has a standard deviation; if the maps
         are not complete; if there is one mission only; or if a model that has not been calibrated
-        on maps before meets tracks with too few crossovers to tell the correlation time.
+        on maps before meets tracks with too few crossovers to tell the correlation time; or if the
+        model has a lead.
 
     Examples
     --------
@@ -123,6 +125,11 @@ def calibrate(
         spread,
         "a model with a standard deviation such as OptimalInterpolation(...), or None",
     )
+    if lead_of(model) is not None:
+        raise InvalidInputError(
+            f"{model!r} has the lead {lead_of(model)}, and errors are learned of maps that are made "
+            "from all observations; calibrate the model that it was made of."
+        )
     _check_data(observe, period, grid, noise)
     check_known(method, METHODS, "method of an ensemble")
     generator = default_rng(rng)
@@ -132,7 +139,7 @@ def calibrate(
     _check_spread(before, spread)
     if observe is not None:
         check_kind(
-            isinstance(observe, ObservingSystem), "observe", observe, "an ObservingSystem(...)"
+            isinstance(observe, Observer), "observe", observe, "an ObservingSystem(...)"
         )
         check_counts({"draws": draws})
         errors = _errors_of_maps(before, validation, observe, period, spread, draws, generator)
@@ -145,7 +152,7 @@ def calibrate(
 
 
 def _check_data(
-    observe: ObservingSystem | None,
+    observe: Observer | None,
     period: slice | None,
     grid: xr.Dataset | None,
     noise: float | None,
@@ -197,7 +204,7 @@ class _Case:
 def _errors_of_maps(
     model: Reconstructor,
     maps: xr.Dataset,
-    system: ObservingSystem,
+    system: Observer,
     period: slice | None,
     spread: Reconstructor | None,
     draws: int,
