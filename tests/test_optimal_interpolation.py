@@ -1,6 +1,7 @@
 """Optimal interpolation against the equations, written another way."""
 
 import copy
+import dataclasses
 import pickle
 
 import numpy as np
@@ -336,3 +337,13 @@ def test_a_background_is_an_object(background):
 def test_the_representation_has_the_units():
     assert "noise=0.03, " in repr(interpolation(units="cm"))
     assert "units='cm'" in repr(interpolation(units="cm"))
+
+
+@pytest.mark.parametrize("day", [0, 3, 6])
+def test_a_wanted_day_is_analysed_as_with_all_others(day):
+    observations, model = make(), interpolation(neighbours=8, time_window=14)
+    alone = model.solve(dataclasses.replace(observations, wanted=day))
+    whole = model.solve(observations)
+    for found, expected in ((alone.mean, whole.mean), (alone.std, whole.std)):
+        np.testing.assert_array_equal(found["ssh"][day], expected["ssh"][day])
+    assert not alone.mean["ssh"].any((1, 2)).all()

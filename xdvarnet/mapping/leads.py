@@ -60,6 +60,7 @@ def analyse_by_day(
     core = without_lead(without_ensemble(model))
     ahead = lead if model.window is None else model.leads
     behind = PAST - 1 if model.window is None else model.window.time - 1 - ahead
+    place = behind + lead
     found: list[Analysis] = []
     grounds: list[dict[str, xr.DataArray]] = []
     silent = 0
@@ -67,11 +68,11 @@ def analyse_by_day(
         last = day - lead
         part = _cut(observed, last - behind, last + ahead, last, model)
         observations, backgrounds = take_anomalies(part, core.background, None, model.variables)
+        observations = dataclasses.replace(observations, wanted=place)
         silent += not any(np.isfinite(values).any() for values in observations.values.values())
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", XdvarnetWarning)  # of windows, for each day anew
             analysis = analyse(core, observations, members=members, rng=rng)
-        place = behind + lead
         found.append(
             Analysis(
                 **{

@@ -162,6 +162,8 @@ class OptimalInterpolation:
     ) -> Analysis:
         """Analyse one window; the mean and the formal error of every sea cell.
 
+        Where one day alone is wanted, the others but its neighbours are left at the background.
+
         Raises
         ------
         InvalidInputError
@@ -256,6 +258,8 @@ class OptimalInterpolation:
         days_of_observations = observations.days[index // observations.sea.size]
         tiles = _tiles(observations.sea, self._tile_size(observations))
         for days in self._groups_of_days(observations.days):
+            if observations.wanted is not None and observations.wanted not in days:
+                continue
             distance = np.abs(days_of_observations - observations.days[days].mean())
             near = np.flatnonzero(distance <= self.time_window / 2)
             if near.size == 0:

@@ -54,6 +54,9 @@ class Observations:
         True on sea, shape (latitude, longitude).
     first_guess : Analysis or None
         The analysis of the model's ``first_guess``, where it has one.
+    wanted : int or None
+        Position of the only day whose analysis is used, None for all: a method may leave out the
+        others.
     """
 
     values: Mapping[str, np.ndarray]
@@ -62,6 +65,7 @@ class Observations:
     longitude: np.ndarray
     sea: np.ndarray
     first_guess: Analysis | None = None
+    wanted: int | None = None
 
     @property
     def shape(self) -> tuple[int, int, int]:

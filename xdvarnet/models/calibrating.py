@@ -138,9 +138,7 @@ def calibrate(
         spread = known.spread
     _check_spread(before, spread)
     if observe is not None:
-        check_kind(
-            isinstance(observe, Observer), "observe", observe, "an ObservingSystem(...)"
-        )
+        check_kind(isinstance(observe, Observer), "observe", observe, "an ObservingSystem(...)")
         check_counts({"draws": draws})
         errors = _errors_of_maps(before, validation, observe, period, spread, draws, generator)
     else:
