@@ -127,8 +127,8 @@ def calibrate(
     )
     if lead_of(model) is not None:
         raise InvalidInputError(
-            f"{model!r} has the lead {lead_of(model)}, and errors are learned of maps that are made "
-            "from all observations; calibrate the model that it was made of."
+            f"{model!r} has the lead {lead_of(model)}, and errors are learned of maps made of all "
+            "observations; calibrate the model that it was made of."
         )
     _check_data(observe, period, grid, noise)
     check_known(method, METHODS, "method of an ensemble")
