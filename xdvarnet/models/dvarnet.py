@@ -4,14 +4,13 @@ import copy
 import dataclasses
 import html
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 import xarray as xr
 from torch import nn
-from torch.nn import functional
 
 from xdvarnet._random import RandomState
 from xdvarnet.errors import InvalidInputError
@@ -26,6 +25,7 @@ from xdvarnet.models.base import (
     no_members,
 )
 from xdvarnet.models.calibrating import calibrate
+from xdvarnet.models.channels import check_channels, count_context, to_channels, to_inputs
 from xdvarnet.models.draws import Augmentation, Draw, check_flips, stack
 from xdvarnet.models.ensembles import Ensemble
 from xdvarnet.models.fitting import (
@@ -226,55 +226,10 @@ class DVarNet:
         >>> DVarNet.context_channels(7)
         8
         """
-        fields = 1 if first_guess is None else 2 + first_guess.gives_std
-        return fields * variables * days + 1
+        return count_context(days, variables, first_guess)
 
     def _check_channels(self) -> None:
-        days, variables = self.window.time, len(self.variables)
-        context = self.context_channels(days, self.first_guess, variables=variables)
-        total = variables * days + self._parameter_channels
-        prior, step = (getattr(self.solver, part, None) for part in ("prior", "step"))
-        for part, name, wanted in (
-            (prior, "days", days),
-            (prior, "channels", total),
-            (step, "channels", total),
-            (step, "variables", variables),
-            (step or self.solver, "context", context),
-        ):
-            given = getattr(part, name, wanted)
-            if given != wanted:
-                raise InvalidInputError(
-                    f"the solver's {type(part).__name__} has {name}={given}; for {variables} "
-                    f"variable(s), a window of {days} days and the first guess "
-                    f"{self.first_guess!r} build it with {name}={wanted} (channels are days x "
-                    "variables, and those of parameters in the state; context is "
-                    "DVarNet.context_channels(days, first_guess))."
-                )
-        for term in self._terms:
-            channels = getattr(term, "channels", slice(variables * days))
-            check_kind(isinstance(channels, slice), "channels of a term", channels, "a slice")
-            seen = len(range(total)[channels])
-            if not seen or (channels.stop or 0) > total:
-                raise InvalidInputError(
-                    f"the observation term {type(term).__name__} has channels={channels}, and the "
-                    f"state has {total}: {days} days of each of {', '.join(self.variables)}."
-                )
-            if self._parameter_channels and seen > variables * days:
-                raise InvalidInputError(
-                    f"the observation term sees {seen} channels of the state, and the last "
-                    f"{self._parameter_channels} are parameters that nothing observes; build it "
-                    f"with MaskedObservation(channels=slice({variables * days}))."
-                )
-
-    @property
-    def _parameter_channels(self) -> int:
-        """Number of the last channels of the state that are parameters of the prior."""
-        return getattr(getattr(self.solver, "prior", None), "parameter_channels", 0)
-
-    @property
-    def _terms(self) -> Iterable[nn.Module]:
-        """The observation terms of the solver, where it has any."""
-        return getattr(self.solver, "observations", ())
+        check_channels(self.solver, self.window.time, list(self.variables), self.first_guess)
 
     def __repr__(self) -> str:
         names = ", ".join(f"{name} [{units}]" for name, units in self.variables.items())
@@ -449,34 +404,7 @@ class DVarNet:
 
     def _inputs(self, windows: list[Observations]) -> tuple[torch.Tensor, list[Data], torch.Tensor]:
         """State, data and context of a batch of windows."""
-        values = stack([self._channels(window.values) for window in windows])
-        seen = Data.from_gappy(values)
-        whole = slice(values.shape[1])
-        channels = [getattr(term, "channels", whole) for term in self._terms] or [whole]
-        data = [Data(seen.values[:, part], seen.mask[:, part]) for part in channels]
-        guesses = [window.first_guess for window in windows]
-        if guesses[0] is None:
-            state = torch.zeros_like(values)
-            extra = []
-        else:
-            nothing = dict.fromkeys(self.variables, np.zeros(windows[0].shape, np.float32))
-            state = stack([self._channels({**nothing, **guess.mean}) for guess in guesses if guess])
-            extra = [state]
-            if self.first_guess.gives_std:
-                unknown = {
-                    name: zero + self._normalizer.std[name] for name, zero in nothing.items()
-                }
-                extra.append(
-                    stack([self._channels({**unknown, **guess.std}) for guess in guesses if guess])
-                )
-        sea = stack([window.sea[None] for window in windows])
-        state = functional.pad(state * sea, (0, 0, 0, 0, 0, self._parameter_channels))
-        return state, data, torch.cat([seen.mask, *extra, sea], dim=1)
-
-    def _channels(self, fields: Mapping[str, np.ndarray]) -> np.ndarray:
-        return np.concatenate(
-            [self._normalizer.normalize(name, fields[name]) for name in self.variables]
-        )
+        return to_inputs(windows, self.solver, self._normalizer, self.variables, self.first_guess)
 
     def fit(
         self,
@@ -787,7 +715,9 @@ class DVarNet:
     def batch(self, windows: Sequence[Draw]) -> Batch:
         """Return what one step of a training sees of these windows, normalised."""
         state, data, context = self._inputs([window.observations for window in windows])
-        truth = stack([self._channels(window.truth) for window in windows])
+        truth = stack(
+            [to_channels(window.truth, self._normalizer, self.variables) for window in windows]
+        )
         sea = stack([window.observations.sea[None] for window in windows])
         known = torch.isfinite(truth) & (sea > 0)
         weights = known.to(truth.dtype)
