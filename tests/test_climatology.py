@@ -59,11 +59,17 @@ def test_draws_have_the_distribution():
         (np.zeros(3), np.diag([1, np.inf, 1]), "not finite"),
         (np.zeros(3), np.ones((3, 3)), "not positive definite; take it from more states"),
         (np.zeros(3), -COVARIANCE, "not positive definite"),
+        (np.zeros(2), [[1, 0.5], [0.1, 1]], "not symmetric"),
     ],
 )
 def test_what_is_no_distribution_is_refused(mean, covariance, message):
     with pytest.raises(InvalidInputError, match=message):
         Climatology(mean, covariance)
+
+
+def test_each_component_has_one_label():
+    with pytest.raises(InvalidInputError, match="2 labels for 3 components"):
+        Climatology(np.zeros(3), COVARIANCE, labels=["x", "y"])
 
 
 def test_observations_are_no_truth():

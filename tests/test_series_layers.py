@@ -84,8 +84,15 @@ def test_numbers_out_of_range_are_refused():
             SeriesUNet(1, 1, **{name: 0})
     with pytest.raises(InvalidInputError, match=r"downscale=\(2, 0\)"):
         SeriesUNet(1, 1, downscale=(2, 0))
-    for kernel in ((4, 1), (3, 2), (3, -1)):
+    for kernel in ((4, 1), (3, 2), (3, -1), (5,)):
         with pytest.raises(InvalidInputError, match="give two odd numbers"):
             SeriesUNet(1, 1, kernel=kernel)
     with pytest.raises(InvalidInputError, match=r"for 3 components, .*\(2, 1, 8, 5\)"):
         to_fields(draw(2, 1, 8, 5), 3)
+
+
+def test_a_kernel_goes_once_around_a_ring_at_most():
+    layer = SeriesConvolution(1, 1, (1, 9), periodic=True).double()
+    assert layer(draw(2, 1, 6, 4)).shape == (2, 1, 6, 4)
+    with pytest.raises(InvalidInputError, match="9 components goes more than once .* ring of 3"):
+        layer(draw(2, 1, 6, 3))

@@ -1,5 +1,6 @@
 """Localisation of an ensemble's covariance: components far from each other are uncorrelated."""
 
+import math
 from dataclasses import dataclass
 from numbers import Real
 
@@ -8,13 +9,18 @@ import torch
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_kind, check_positive
 
+TURNS = 1000
+"""Largest number of turns around a ring: the taper of so wide a radius is 1 everywhere."""
+
 
 @dataclass(frozen=True)
 class Localisation:
     """Taper of covariances with the distance of components.
 
     The components of a state lie at unit distances on a ring, as in Lorenz-96: the first is a
-    neighbour of the last. Where that is not so, say ``periodic=False``. Components without an order
+    neighbour of the last. Where that is not so, say ``periodic=False``. On a ring the taper is the
+    sum over all turns, divided by that at no distance, without which it would be no covariance
+    where twice the radius is more than half of the ring. Components without an order
     in space, such as those of Lorenz-63, have no distances to taper with.
 
     Parameters
@@ -53,11 +59,11 @@ class Localisation:
 
     def weights(self, number: int) -> torch.Tensor:
         """Return the taper between all components, shape (number, number), float64."""
-        place = torch.arange(number, dtype=torch.float64)
-        distance = (place[:, None] - place).abs()
-        if self.periodic:
-            distance = torch.minimum(distance, number - distance)
-        return gaspari_cohn(distance / self.radius)
+        place = torch.arange(number)
+        reach = min(math.ceil(2 * self.radius / number), TURNS) if self.periodic else 0
+        turns = number * torch.arange(-reach, reach + 1, dtype=torch.float64)
+        taper = gaspari_cohn((place[:, None] + turns).abs() / self.radius).sum(1)
+        return (taper / taper[0])[(place[:, None] - place).abs()]
 
 
 def gaspari_cohn(distance: torch.Tensor) -> torch.Tensor:

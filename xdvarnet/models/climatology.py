@@ -27,7 +27,8 @@ class Climatology:
     Raises
     ------
     InvalidInputError
-        If the shapes do not fit, a number is not finite or the covariance is not positive definite.
+        If the shapes do not fit, a number is not finite, the covariance is not symmetric and
+        positive definite, or there are labels and not one for each component.
 
     Examples
     --------
@@ -52,6 +53,12 @@ class Climatology:
             )
         if not (np.isfinite(self.mean).all() and np.isfinite(self.covariance).all()):
             raise InvalidInputError("the mean or the covariance has values that are not finite.")
+        if self.labels is not None and len(self.labels) != number:
+            raise InvalidInputError(
+                f"there are {len(self.labels)} labels for {number} components; give one for each."
+            )
+        if not np.allclose(self.covariance, self.covariance.T):
+            raise InvalidInputError("the covariance is not symmetric.")
         try:
             np.linalg.cholesky(self.covariance)
         except np.linalg.LinAlgError as error:

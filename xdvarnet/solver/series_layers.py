@@ -51,12 +51,18 @@ class SeriesConvolution(nn.Conv2d):
         Times and components, odd.
     periodic : bool
         Whether components are on a ring.
+
+    Raises
+    ------
+    InvalidInputError
+        If the kernel is not two odd numbers; or, when called, if it goes more than once around the
+        ring.
     """
 
     def __init__(
         self, channels: int, features: int, kernel: Sequence[int], *, periodic: bool = False
     ) -> None:
-        if any(size < 1 or size % 2 == 0 for size in kernel):
+        if len(kernel) != 2 or any(size < 1 or size % 2 == 0 for size in kernel):
             raise InvalidInputError(f"kernel={tuple(kernel)}; give two odd numbers.")
         super().__init__(channels, features, tuple(kernel))
         self.periodic = periodic
@@ -65,6 +71,11 @@ class SeriesConvolution(nn.Conv2d):
         """Convolve fields (batch, channels, time, component)."""
         times, points = (size // 2 for size in self.kernel_size)
         if self.periodic and points:
+            if points > fields.shape[-1]:
+                raise InvalidInputError(
+                    f"a kernel of {self.kernel_size[1]} components goes more than once around a "
+                    f"ring of {fields.shape[-1]}; give a smaller one."
+                )
             fields, points = Wrap.apply(fields, points), 0
         return functional.conv2d(fields, self.weight, self.bias, padding=(times, points))
 
