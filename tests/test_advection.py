@@ -101,6 +101,15 @@ def test_a_result_does_not_depend_on_its_batch(waves):
     )
 
 
+def test_a_state_without_the_tracer_is_refused(waves):
+    model = make()
+    state = eddies(model, waves, 1e3)
+    with pytest.raises(InvalidInputError, match="with a tracer it should end with"):
+        advance(model, state[:-1], DAY)
+    with pytest.raises(InvalidInputError, match="with a tracer it should end with"):
+        model(state[:-1])
+
+
 @pytest.mark.parametrize("change", [{"relaxation": 0.0}, {"gradient": math.nan}])
 def test_impossible_settings_are_refused(change):
     with pytest.raises(InvalidInputError, match=next(iter(change))):

@@ -52,6 +52,11 @@ def test_a_change_of_sign_and_scale_of_units_commutes(observations):
     np.testing.assert_allclose(maps["ssh"] / 100, metres["ssh"], atol=1e-6)
 
 
+def test_values_that_are_not_in_their_units_are_warned_of(observations):
+    with pytest.warns(XdvarnetWarning, match="'ssh' differ from the background by .* m \\(RMS\\)"):
+        (100 * observations).assign_coords(sea=observations["sea"]).dvarnet.reconstruct(toy_model())
+
+
 @pytest.mark.parametrize("chunks", [{"time": 4}, {"time": 14, "lat": 9}, {"time": (1, 6, 7)}])
 def test_lazy_equals_eager(observations, chunks):
     model = toy_model()

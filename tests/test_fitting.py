@@ -128,7 +128,11 @@ def test_missing_values_on_sea_are_refused(mask):
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        (lambda truth: truth["ssh"], InvalidTypeError, "xarray Dataset, got DataArray"),
+        (
+            lambda truth: truth["ssh"],
+            InvalidTypeError,
+            "as validation data, got DataArray",
+        ),
         (lambda truth: truth.rename(ssh="sla"), UnknownNameError, "'ssh' is missing.*sla"),
         (lambda truth: truth.drop_isel(time=4), InvalidInputError, "steps by 2 days"),
         (lambda truth: truth.where(False), InvalidInputError, "'ssh' has no finite value in the"),

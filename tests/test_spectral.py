@@ -7,7 +7,7 @@ import torch
 
 from xdvarnet.dynamics.quasigeostrophic import ReducedGravityQG
 from xdvarnet.dynamics.spectral import LARGEST_CFL, SpectralGrid, advance, safe_step
-from xdvarnet.errors import InvalidInputError
+from xdvarnet.errors import InvalidInputError, InvalidTypeError
 
 ROWS, COLUMNS, SPACING = 12, 20, 3.0
 
@@ -124,3 +124,10 @@ def test_impossible_grids_are_refused(rows, columns, spacing):
 def test_states_that_are_not_finite_are_refused(model, eddies, step):
     with pytest.raises(InvalidInputError, match="not finite"):
         advance(model, eddies * float("nan"), 1e3, step)
+
+
+def test_arguments_of_another_kind_are_refused(model, eddies):
+    with pytest.raises(InvalidTypeError, match="model is of the type Tensor; give a spectral one"):
+        advance(eddies, model, 1e3)
+    with pytest.raises(InvalidTypeError, match=r"state is of the type ndarray.*as_tensor"):
+        advance(model, eddies.numpy(), 1e3)

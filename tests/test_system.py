@@ -565,6 +565,7 @@ def test_system_is_what_the_function_does(smooth):
     xr.testing.assert_identical(
         system.observe(smooth, rng=3), observe(smooth, FOUR, noise=0.1, rng=3)
     )
+    xr.testing.assert_identical(observe(smooth, system, rng=3), system.observe(smooth, rng=3))
     assert (
         repr(ObservingSystem(["gfo"], noise=0)) == "ObservingSystem(missions=('gfo',), noise=0.0)"
     )
@@ -612,6 +613,13 @@ def test_bad_system(smooth, missions, noise, error, message):
         ObservingSystem(missions, noise=noise)
     with pytest.raises(error, match=message):
         observe(smooth, missions, noise=noise)
+
+
+def test_names_need_a_noise_and_systems_have_one(smooth):
+    with pytest.raises(InvalidInputError, match="'gfo'.* need the standard deviation.*noise=0.02"):
+        observe(smooth, ["gfo"])
+    with pytest.raises(InvalidInputError, match="noise=0.2 belongs to names of missions"):
+        observe(smooth, ObservingSystem("gfo", 0.1), noise=0.2)
 
 
 @pytest.mark.parametrize(

@@ -77,10 +77,10 @@ def test_lazy_equals_eager(observations):
 
 
 def test_a_term_is_handed_its_own_channels(observations):
-    """One term for all channels, and one for each variable, are the same cost."""
+    """One term for all channels, and one for each observed variable, are the same cost."""
     single = [
         xdvarnet.MaskedObservation(noise=0.5, channels=slice(i * DAYS, (i + 1) * DAYS))
-        for i in range(3)
+        for i in (0, 2)
     ]
     whole, split = build(), build(terms=single)
     split.solver.prior, split.solver.step = whole.solver.prior, whole.solver.step
@@ -159,6 +159,8 @@ def test_bad_input(observations):
     for channels in (slice(20, 25), slice(10, 16)):
         with pytest.raises(InvalidInputError, match="the state has 15: 5 days of each"):
             build(terms=xdvarnet.MaskedObservation(channels=channels))
+    with pytest.raises(InvalidInputError, match=r"none .* day of an observed .*ssh, sst"):
+        build(terms=xdvarnet.MaskedObservation(channels=slice(5, 10)))
     with pytest.raises(InvalidInputError, match="no observation at all of ssh, sst:"):
         observations.where(False).dvarnet.reconstruct(build())
     with pytest.raises(UnknownNameError, match="sst"):

@@ -13,6 +13,7 @@ from xdvarnet.grids.harmonise import harmonise
 from xdvarnet.grids.regrid import regrid
 from xdvarnet.metrics.table import score
 from xdvarnet.observing.noise import Noise
+from xdvarnet.observing.observer import Observer
 from xdvarnet.observing.system import observe
 from xdvarnet.plot.axes import Day
 from xdvarnet.plot.maps import plot_map
@@ -51,20 +52,21 @@ class DVarNetAccessor:
 
     def observe(
         self,
-        missions: Sequence[str],
+        missions: Sequence[str] | Observer,
         *,
-        noise: float | Mapping[str, Noise],
+        noise: float | Mapping[str, Noise] | None = None,
         rng: RandomState = None,
     ) -> xr.Dataset:
         """Observe the Dataset along satellite tracks: `xdvarnet.observe`.
 
         Parameters
         ----------
-        missions : sequence of str
-            Names, of `xdvarnet.observing.missions.MISSIONS`.
+        missions : sequence of str or Observer
+            Names, of `xdvarnet.observing.missions.MISSIONS`; or what observes with a noise of its
+            own, as `CloudySST` and `CombinedSystem` do.
         noise : float or mapping of str to (float or KarinNoise)
             Standard deviation of the error of one measurement, in the units of the data, of all
-            missions or of each.
+            missions or of each; needed with names.
         rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
             Source of the phases and errors; two calls with one seed are equal.
 

@@ -57,6 +57,7 @@ class WithTracer(nn.Module):
 
     def forward(self, state: torch.Tensor) -> torch.Tensor:
         """Tendency of a state (..., layer + 1, y, x), without the filter."""
+        self._check(state)
         return self.grid.to_field(self.rates(self.grid.to_spectrum(state)))
 
     def rates(self, spectrum: torch.Tensor) -> torch.Tensor:
@@ -72,4 +73,14 @@ class WithTracer(nn.Module):
 
     def largest_speed(self, state: torch.Tensor) -> float:
         """Largest speed of a layer, m/s."""
+        self._check(state)
         return self.flow.largest_speed(state[..., :-1, :, :])
+
+    def _check(self, state: torch.Tensor) -> None:
+        layers = self.flow.layers
+        shape = (layers + 1, self.grid.rows, self.grid.columns)
+        if tuple(state.shape[-3:]) != shape:
+            raise InvalidInputError(
+                f"the state has the shape {tuple(state.shape)}; with a tracer it should end with "
+                f"{shape}: the vorticity of {layers} layer(s), and the tracer."
+            )

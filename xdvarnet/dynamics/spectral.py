@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from xdvarnet.dynamics.integration import check_step_size, rk4_step
-from xdvarnet.errors import InvalidInputError
+from xdvarnet.errors import InvalidInputError, InvalidTypeError
 
 LARGEST_CFL = 0.9
 """Largest ``speed * step / spacing``: the scheme of fourth order is stable up to 1.1 with the
@@ -159,7 +159,18 @@ def advance(
     InvalidInputError
         If the step is too long for the speeds at the start or at the end; the message says the CFL
         number. If the start is not finite, or a time is not positive and finite.
+    InvalidTypeError
+        If the model has no spectral grid, or the state is no tensor.
     """
+    if not hasattr(model, "largest_speed"):
+        raise InvalidTypeError(
+            f"model is of the type {type(model).__name__}; give a spectral one such as "
+            "TwoLayerQG(...): advance(model, state, duration). Others have a run of their own."
+        )
+    if not isinstance(state, torch.Tensor):
+        raise InvalidTypeError(
+            f"state is of the type {type(state).__name__}; give a tensor: torch.as_tensor(array)."
+        )
     check_step_size(duration)
     if not torch.isfinite(state).all():
         raise InvalidInputError("the state to start from has values that are not finite.")

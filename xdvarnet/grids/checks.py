@@ -105,8 +105,12 @@ def check_regular(degrees: np.ndarray, name: str, reason: str) -> None:
         )
 
 
-def check_dataset(dataset: object) -> None:
-    """Require an xarray Dataset.
+LONGEST_REPR = 300
+"""Characters of an object that a message shows."""
+
+
+def check_dataset(dataset: object, role: str = "") -> None:
+    """Require an xarray Dataset, as what the message calls `role`.
 
     Raises
     ------
@@ -117,7 +121,8 @@ def check_dataset(dataset: object) -> None:
         hint = (
             " Name it: array.to_dataset(name='ssh')." if isinstance(dataset, xr.DataArray) else ""
         )
-        raise InvalidTypeError(f"expected an xarray Dataset, got {type(dataset).__name__}.{hint}")
+        wanted = "an xarray Dataset" + (f" as {role}" if role else "")
+        raise InvalidTypeError(f"expected {wanted}, got {type(dataset).__name__}.{hint}")
 
 
 def check_variable(dataset: xr.Dataset, name: str) -> xr.DataArray:
@@ -295,6 +300,8 @@ def check_kind(right: bool, name: str, value: object, wanted: str) -> None:
     """
     if isinstance(value, type) or not right:
         given = f"the class {value.__name__}" if isinstance(value, type) else repr(value)
+        if len(given) > LONGEST_REPR:
+            given = f"of the type {type(value).__name__}"
         raise InvalidTypeError(f"{name} is {given}; give {wanted}.")
 
 

@@ -63,7 +63,7 @@ def analyse_by_day(
     place = behind + lead
     found: list[Analysis] = []
     grounds: list[dict[str, xr.DataArray]] = []
-    silent = 0
+    silent = -lead  # the first days of a record have none before them
     for day in tqdm(range(observed.sizes["time"]), disable=not progress, unit="day"):
         last = day - lead
         part = _cut(observed, last - behind, last + ahead, last, model)
@@ -85,9 +85,10 @@ def analyse_by_day(
             )
         )
         grounds.append({name: array[place] for name, array in backgrounds.items()})
-    if silent:
+    if silent > 0:
         warn(
-            f"{silent} of {len(found)} days have no observation until {lead} day(s) before; there "
+            f"{silent} of {len(found)} days, the first {lead} not counted, have no observation "
+            f"until {lead} day(s) before; there "
             "the maps are the background and what the model makes of it."
         )
     return _join(found), {

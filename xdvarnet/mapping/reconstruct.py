@@ -1,5 +1,7 @@
 """From a Dataset of gappy observations and a model to complete, labelled maps."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import xarray as xr
 
@@ -36,6 +38,9 @@ SPACING_TOLERANCE = 0.1
 
 LATITUDE_MARGIN = 10.0
 """Degrees beyond the trained latitudes at which a warning begins."""
+
+LARGEST_SIZE = 10.0
+"""Anomalies over those of the training at which a warning begins."""
 
 
 def reconstruct(
@@ -97,8 +102,8 @@ def reconstruct(
     Warns
     -----
     XdvarnetWarning
-        If the region lies far from the trained latitudes, windows have no observation, or a
-        variable has no attribute ``units``.
+        If the region lies far from the trained latitudes, windows have no observation, a variable
+        has no attribute ``units``, or observations are ten times as large as in the training.
 
     Examples
     --------
@@ -181,6 +186,7 @@ def _analyse_now(
     progress: bool,
 ) -> Analysis:
     values = {name: anomalies[name].values for name in model.variables}
+    _warn_of_size(model, values)
     sea = anomalies["sea"].values
     observed = any(np.isfinite(array).any() for array in values.values())
     check_observed(observed, sea, observed_of(model))
@@ -193,6 +199,21 @@ def _analyse_now(
         rng=rng,
         progress=progress,
     )
+
+
+def _warn_of_size(model: Reconstructor, values: Mapping[str, np.ndarray]) -> None:
+    """Warn of anomalies that are far larger than those of the training, as in other units."""
+    normalizer = getattr(model, "normalizer", None)
+    for name, array in values.items() if normalizer is not None else ():
+        seen = array[np.isfinite(array)]
+        size = float(np.sqrt(np.mean(np.square(seen)))) if seen.size else 0.0
+        usual = normalizer.std[name]
+        if size > LARGEST_SIZE * usual:
+            warn(
+                f"observations of {name!r} differ from the background by {size:.3g} "
+                f"{model.variables[name]} (RMS), and those of the training by {usual:.3g}; are "
+                "their units those that they say?"
+            )
 
 
 def _label(

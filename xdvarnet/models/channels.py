@@ -29,7 +29,8 @@ def count_context(days: int, variables: int, first_guess: Reconstructor | None) 
 def check_channels(
     solver: VariationalSolver,
     days: int,
-    variables: Collection[str],
+    variables: Sequence[str],
+    observed: Collection[str],
     first_guess: Reconstructor | None,
 ) -> None:
     """Hold the parts of a solver to the channels that a window of so many days has.
@@ -37,7 +38,8 @@ def check_channels(
     Raises
     ------
     InvalidInputError
-        If the prior, the step or an observation term is for other channels.
+        If the prior, the step or an observation term is for other channels, or a term sees none
+        that is observed.
     InvalidTypeError
         If the channels of an observation term are no slice.
     """
@@ -59,16 +61,29 @@ def check_channels(
                 f"variable(s), a window of {days} days and the first guess "
                 f"{first_guess!r} build it with {name}={wanted} (channels are days x "
                 "variables, and those of parameters in the state; context is "
-                "DVarNet.context_channels(days, first_guess))."
+                "DVarNet.context_channels(days, first_guess, variables=...))."
             )
+    given_days = {
+        number * days + day
+        for number, name in enumerate(variables)
+        if name in observed
+        for day in range(days)
+    }
     for term in _terms(solver):
         channels = getattr(term, "channels", slice(len(variables) * days))
         check_kind(isinstance(channels, slice), "channels of a term", channels, "a slice")
-        seen = len(range(total)[channels])
+        places = range(total)[channels]
+        seen = len(places)
         if not seen or (channels.stop or 0) > total:
             raise InvalidInputError(
                 f"the observation term {type(term).__name__} has channels={channels}, and the "
                 f"state has {total}: {days} days of each of {', '.join(variables)}."
+            )
+        if given_days.isdisjoint(places):
+            raise InvalidInputError(
+                f"the observation term {type(term).__name__} has channels={channels}, none of "
+                f"which is a day of an observed variable ({', '.join(observed)}); variables have "
+                f"{days} channels each, in the order {', '.join(variables)}."
             )
         if parameters and seen > len(variables) * days:
             raise InvalidInputError(

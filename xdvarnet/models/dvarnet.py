@@ -229,7 +229,8 @@ class DVarNet:
         return count_context(days, variables, first_guess)
 
     def _check_channels(self) -> None:
-        check_channels(self.solver, self.window.time, list(self.variables), self.first_guess)
+        names = list(self.variables)
+        check_channels(self.solver, self.window.time, names, self.observed, self.first_guess)
 
     def __repr__(self) -> str:
         names = ", ".join(f"{name} [{units}]" for name, units in self.variables.items())
@@ -488,7 +489,8 @@ class DVarNet:
         XdvarnetWarning
             If days of the truth are scored.
         """
-        check_kind(isinstance(observe, Observer), "observe", observe, "an ObservingSystem(...)")
+        wanted = "an ObservingSystem(...), or CombinedSystem({...}) for several variables"
+        check_kind(isinstance(observe, Observer), "observe", observe, wanted)
         schedule = Schedule(
             epochs,
             steps_per_epoch,

@@ -42,7 +42,7 @@ def check_maps(dataset: xr.Dataset, variables: Mapping[str, str], role: str) -> 
         If a day is missing, or a value on sea; without the coordinate ``sea``, all cells with a
         value on any day are sea.
     """
-    check_dataset(dataset)
+    check_dataset(dataset, role)
     for name in variables:
         check_variable(dataset, name)
     dataset = dataset[list(variables)]
@@ -314,5 +314,6 @@ def warn_of_common_days(truths: Sequence[xr.Dataset], scored: np.ndarray) -> Non
     if common.size:
         warn(
             f"{common.size} of the {scored.size} validation days that are scored are also in the "
-            "training data: the validation RMSE is too low. Set validation_period to other days."
+            "training data: the validation RMSE is too low. Set validation_period to other days; "
+            "if they are of another simulation, give them other times, with assign_coords."
         )

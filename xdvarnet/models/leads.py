@@ -94,7 +94,8 @@ def check_lead(model: Reconstructor, lead: int) -> int:
         )
     if lead > trained:
         raise InvalidInputError(
-            f"lead={lead} is beyond the trained window: {model!r} knows {tasks_of(model)}."
+            f"lead={lead} is beyond the trained window: {model!r} knows {tasks_of(model)}. Train a "
+            f"model with DVarNet(..., leads={lead}) for it."
         )
     return int(lead)
 

@@ -14,7 +14,7 @@ from xdvarnet.grids.history import add_history
 from xdvarnet.observing.measurements import Measurements, find_measurements
 from xdvarnet.observing.missions import MISSIONS
 from xdvarnet.observing.noise import KarinNoise, Noise, check_noise, draw_errors
-from xdvarnet.observing.observer import add_sea, observe_maps, observed_variables
+from xdvarnet.observing.observer import Observer, add_sea, observe_maps, observed_variables
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,9 @@ class ObservingSystem:
 
 def observe(
     dataset: xr.Dataset,
-    missions: Sequence[str],
+    missions: Sequence[str] | Observer,
     *,
-    noise: float | Mapping[str, Noise],
+    noise: float | Mapping[str, Noise] | None = None,
     rng: RandomState = None,
 ) -> xr.Dataset:
     """Observe daily maps along the ground tracks of altimeters, on the same grid.
@@ -98,11 +98,13 @@ def observe(
         Variables with time, latitude and longitude, in any order, NaN on land, are observed; those
         that lack one of these dimensions are kept as they are. Each map has a day of its own.
         dask arrays stay lazy.
-    missions : sequence of str
-        Names, of `xdvarnet.observing.missions.MISSIONS`.
+    missions : sequence of str or Observer
+        Names, of `xdvarnet.observing.missions.MISSIONS`; or what observes with a noise of its own,
+        as `CloudySST` and `CombinedSystem` do.
     noise : float or mapping of str to (float or KarinNoise)
         Standard deviation of the error of one measurement, in the units of the data, of all
-        missions or of each. A `KarinNoise` is converted to the units of each variable.
+        missions or of each; needed with names. A `KarinNoise` is converted to the units of each
+        variable.
     rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
         Source of the phases and errors; two calls with one seed are equal.
 
@@ -121,9 +123,10 @@ def observe(
     UnknownNameError
         If a mission is unknown.
     InvalidInputError
-        If there is no mission or the noise is negative; if an axis is missing or unsorted, or two
-        maps are of one day; if no variable can be observed, or one has further dimensions, no
-        floating-point values, or infinities, or no units of length for a `KarinNoise`.
+        If there is no mission, or the noise is negative, missing, or given beside an observer; if
+        an axis is missing or unsorted, or two maps are of one day; if no variable can be observed,
+        or one has further dimensions, no floating-point values, or infinities, or no units of
+        length for a `KarinNoise`.
 
     Warns
     -----
@@ -137,6 +140,18 @@ def observe(
     >>> observations["ssh"].dims
     ('time', 'lat', 'lon')
     """
+    if isinstance(missions, Observer):
+        if noise is not None:
+            raise InvalidInputError(
+                f"noise={noise!r} belongs to names of missions, and {missions!r} has its own; "
+                "leave it out."
+            )
+        return missions.observe(dataset, rng=rng)
+    if noise is None:
+        raise InvalidInputError(
+            f"the missions {missions!r} need the standard deviation of the error of one "
+            "measurement, in the units of the data, such as noise=0.02."
+        )
     system = ObservingSystem(missions, noise)
     check_dataset(dataset)
     grid = find_grid(dataset)
