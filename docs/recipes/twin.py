@@ -323,7 +323,7 @@ def score_leads(row: str, model: object, experiment: Experiment) -> dict:
 
 
 def operations(model: xdvarnet.DVarNet, experiment: Experiment) -> float:
-    """Floating-point operations (additions and multiplications) of one day of one map."""
+    """Operations (additions and multiplications) of one day of one window, over the domain."""
     truth = truths(experiment.sea, "test")[0].isel(time=slice(DAYS))
     observed = observe(experiment, truth, 0)
     with Operations() as counter:

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 from comparison import markdown
-from twin import EXPERIMENTS, SCORED, SEEDS, interpolation, observe, truths
+from twin import DAYS, EXPERIMENTS, SCORED, SEEDS, interpolation, observe, truths
 
 import xdvarnet
 
@@ -40,7 +40,7 @@ NAMES = {
     "direct-oi": "direct U-Net from the interpolation",
     "unet-step-oi": "**U-Net step, 3 steps, from the interpolation**",
     "unet-step-features-oi": "the same, with a feature term for the temperature",
-    "ssh-twin": "**`ssh-twin`: the same, trained six times as long**",
+    "ssh-twin": "**`ssh-twin`: the same, trained 33 times as long**",
 }
 TITLES = {
     "ablation": "Energetic sea, nadirs",
@@ -105,7 +105,7 @@ def mapping_table(rows: dict[str, dict]) -> pd.DataFrame:
                 "gradient RMSE (cm/100 km)": mean(result, "gradient_rmse", 100, 1),
                 "parameters": f"{result['parameters']:,}" if "parameters" in result else "",
                 "training": result.get("training", "").replace(" of ", ", ").split(" windows")[0],
-                "Gflop a map": f"{result['operations'] / 1e9:.2f}"
+                "Gflop a map": f"{DAYS * result['operations'] / 1e9:.1f}"
                 if "operations" in result
                 else "",
                 "ms a map": mean(result, "seconds_a_map", 1000, 0),
