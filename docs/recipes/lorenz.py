@@ -132,13 +132,8 @@ class Row:
     pretrain: int = 0  # epochs of the prior alone
 
 
-RATES = {"cnn": 1e-3, "lstm": 3e-3}
-"""Chosen on validation windows."""
-
 ROWS = {
-    f"{prior}-{step}-{'supervised' if supervised else 'unsupervised'}": Row(
-        prior, step, supervised, learning_rate=RATES[step]
-    )
+    f"{prior}-{step}-{'supervised' if supervised else 'unsupervised'}": Row(prior, step, supervised)
     for prior in ("rk4", "gibbs")
     for supervised in (False, True)
     for step in ("cnn", "lstm")
