@@ -85,9 +85,9 @@ plt.show()
 # %%
 # Error by lead
 # -------------
-# The forecast is better than the held map at every lead, by a centimetre and a half after five
-# days. That is not all motion: to fade towards the mean is better than to hold a map, too. A longer
-# training, on more oceans, is better.
+# The forecast is better than the held map at every lead, by more than a centimetre and a half
+# after five days. That is not all motion: to fade towards the mean is better than to hold a map,
+# too. A longer training, on more oceans, is better.
 figure, ax = plt.subplots(figsize=(8, 4.5), layout="constrained")
 for name, each in {"forecast": maps, "map of lead 0, held": held}.items():
     wrong = {lead: (each[lead]["ssh"] - truth["ssh"]).isel(time=slice(11, None)) for lead in leads}

@@ -74,8 +74,8 @@ maps = {name: obs.dvarnet.reconstruct(model) for name, model in models.items()}
 # Scores of the height
 # --------------------
 # In cm, and for the gradient, of which currents are made, in cm per 100 km; of days that have
-# observations before and after. The height is no better with temperatures, but its gradient
-# is, by a tenth: they show where the fronts are. Both networks have had six epochs, of one ocean
+# observations before and after. With temperatures the height is a little better, and its gradient
+# by a tenth: they show where the fronts are. Both networks have had six epochs, of one ocean
 # alone; a longer training on more oceans is better.
 table = {}
 for name, each in maps.items():
