@@ -62,7 +62,7 @@ ACCESSOR_SIGNATURES = {
     "bin_tracks": "(self, grid, *, statistic='mean', time=None)",
     "geostrophic": "(self, variable='ssh', *, min_latitude=5.0)",
     "harmonise": "(self)",
-    "observe": "(self, missions, *, noise, rng=None)",
+    "observe": "(self, missions, *, noise=None, rng=None)",
     "plot_map": (
         "(self, variable, *, time=None, ax=None, cmap=None, vmin=None, vmax=None, "
         "title=None, colorbar=True)"
