@@ -139,7 +139,7 @@ def draw_pathways(folder: Path, system: System, data: Data) -> None:
     """Error and cost along the iterations, and the iterates of one window."""
     part = {"sample": slice(200 if system is L63 else 32)}
     truth, observed = data.truth["test"].isel(part), data.observed["test"].isel(part)
-    figure, axes = plt.subplots(1, 3, figsize=(15, 4.2), layout="constrained")
+    figure, axes = plt.subplots(1, 3, figsize=(15, 5), layout="constrained")
     for row in [*ROWS, "shipped"]:
         model = load(folder, system, row)
         if model is None or not hasattr(model.solver, "iterates"):
@@ -147,12 +147,13 @@ def draw_pathways(folder: Path, system: System, data: Data) -> None:
         states, costs = iterates(model, observed)
         errors = ((states - truth["state"].values) ** 2).mean((1, 2, 3))
         for ax, values in zip(axes, (errors, costs / costs[0]), strict=False):
-            ax.semilogy(values, marker=".", label=title(row).replace("4DVarNet, ", ""))
+            label = title(row).replace("4DVarNet, ", "")
+            ax.semilogy(values, marker=".", label=label, color="k" if row == "shipped" else None)
         if row == "shipped":
             shown = states
     axes[0].set(xlabel="iteration", ylabel="mean squared error, R", title="error")
     axes[1].set(xlabel="iteration", ylabel="cost over that of the first guess", title="own cost")
-    axes[0].legend(fontsize=7)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3)
     component = 1 if system.name == "lorenz63" else 0
     colours = cmocean.cm.matter(np.linspace(0.1, 0.9, len(shown)))
     times = truth["time"]
