@@ -22,6 +22,9 @@ HARMONISED = ("ssh", "sla", "mdt", "lwe", "sst")
 LARGEST_VALUE = np.float64(1e30)
 """Larger magnitudes are fill values that were not decoded."""
 
+LONGEST_REPR = 300
+"""Characters of an object that a message shows."""
+
 
 def _mark_exponents(units: str) -> str:
     """Write the CF units ``m s-1`` as ``m s**-1``, but leave the number ``1e3`` alone."""
@@ -103,10 +106,6 @@ def check_regular(degrees: np.ndarray, name: str, reason: str) -> None:
             "merged from two grids are brought to one before: "
             "xarray.merge([ssh, sst.dvarnet.regrid(ssh)], join='exact')."
         )
-
-
-LONGEST_REPR = 300
-"""Characters of an object that a message shows."""
 
 
 def check_dataset(dataset: object, role: str = "") -> None:

@@ -63,13 +63,14 @@ def analyse_by_day(
     place = behind + lead
     found: list[Analysis] = []
     grounds: list[dict[str, xr.DataArray]] = []
-    silent = -lead  # the first days of a record have none before them
+    silent = 0
     for day in tqdm(range(observed.sizes["time"]), disable=not progress, unit="day"):
         last = day - lead
         part = _cut(observed, last - behind, last + ahead, last, model)
         observations, backgrounds = take_anomalies(part, core.background, None, model.variables)
         observations = dataclasses.replace(observations, wanted=place)
-        silent += not any(np.isfinite(values).any() for values in observations.values.values())
+        seen = any(np.isfinite(values).any() for values in observations.values.values())
+        silent += day >= lead and not seen  # the first days of a record have none before them
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", XdvarnetWarning)  # of windows, for each day anew
             analysis = analyse(core, observations, members=members, rng=rng)
@@ -85,11 +86,11 @@ def analyse_by_day(
             )
         )
         grounds.append({name: array[place] for name, array in backgrounds.items()})
-    if silent > 0:
+    if silent:
         warn(
             f"{silent} of {len(found)} days, the first {lead} not counted, have no observation "
-            f"until {lead} day(s) before; there "
-            "the maps are the background and what the model makes of it."
+            f"until {lead} day(s) before; there the maps are the background and what the model "
+            "makes of it."
         )
     return _join(found), {
         name: xr.concat([each[name] for each in grounds], "time") for name in model.variables

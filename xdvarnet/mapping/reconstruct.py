@@ -103,7 +103,8 @@ def reconstruct(
     -----
     XdvarnetWarning
         If the region lies far from the trained latitudes, windows have no observation, a variable
-        has no attribute ``units``, or observations are ten times as large as in the training.
+        has no attribute ``units``, or observations are ten times as large as in the training
+        (looked at in memory, and without a lead).
 
     Examples
     --------
