@@ -133,10 +133,12 @@ class Row:
 
 
 ROWS = {
-    f"{prior}-{step}-{'supervised' if supervised else 'unsupervised'}": Row(prior, step, supervised)
+    f"{prior}-{step}-{'supervised' if supervised else 'unsupervised'}": Row(
+        prior, step, supervised, epochs=epochs, learning_rate=rate
+    )
     for prior in ("rk4", "gibbs")
     for supervised in (False, True)
-    for step in ("cnn", "lstm")
+    for step, epochs, rate in (("cnn", (2, 4), 3e-3), ("lstm", (2, 1), 1e-2))
 } | {
     f"{prior}-network-supervised": Row(
         prior, "network", epochs=(4,), iterations=(3,), learning_rate=2e-3
@@ -324,14 +326,16 @@ def one_step_error(model: SeriesInversion, truth: xr.Dataset) -> float | None:
     return float(np.mean((error * np.array(model.normalizer.std)) ** 2))
 
 
-def run(system: System, name: str, seed: int, folder: Path, data: Data) -> None:
+def run(
+    system: System, name: str, seed: int, folder: Path, data: Data, samples: int | None
+) -> None:
     """Train and score one row with one seed, and write the result."""
     row = row_of(system, name)
     stem = folder / f"{system.name}-{name}-{seed}"
     start = time.perf_counter()
     model = train(system, row, data, seed, stem.with_suffix(".checkpoint"))
     seconds = time.perf_counter() - start
-    found = score(system, data, model)
+    found = score(system, data, model, samples)
     result = {
         "system": system.name,
         "row": name,
@@ -363,6 +367,7 @@ def main() -> None:
     parser.add_argument("system", choices=SYSTEMS)
     parser.add_argument("--rows", nargs="+", default=list(ROWS), choices=[*ROWS, "shipped"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
+    parser.add_argument("--samples", type=int, help="at most so many windows of the test")
     parser.add_argument("--reduced", action="store_true")
     parser.add_argument("--folder", type=Path, default=Path("lorenz_runs"))
     arguments = parser.parse_args()
@@ -376,7 +381,7 @@ def main() -> None:
         data = Data.draw(system, seed)
         for name in arguments.rows:
             if not (folder / f"{system.name}-{name}-{seed}.json").exists():
-                run(system, name, seed, folder, data)
+                run(system, name, seed, folder, data, arguments.samples)
 
 
 if __name__ == "__main__":
