@@ -116,6 +116,12 @@ def test_assimilation_needs_no_model(training):
     assert float((error**2 / found["state_std"] ** 2).median()) < 2
 
 
+def test_analogs_and_background_have_the_same_components(training):
+    background = Climatology.from_series(training.isel(component=[2, 1, 0]))
+    with pytest.raises(InvalidInputError, match=r"sel\(component=\['x', 'y', 'z'\]\)"):
+        EnKF(AnalogForecast().fit(training), noise=NOISE, background=background)
+
+
 def test_what_is_refused(training, states):
     with pytest.raises(UnknownNameError, match="local_linear, local_constant"):
         AnalogForecast(method="cubic")

@@ -173,6 +173,17 @@ def test_a_plain_dataset_will_do():
     assert observed["state"].notnull().values.tolist()[0] == [False, True, False, True]
 
 
+def test_whole_numbers_are_observed_with_noise():
+    whole = xr.Dataset({"state": (("time", "component"), np.ones((800, 2), int))})
+    observed = observe_series(whole, every=1, components=2, noise=0.5, rng=0)["state"]
+    assert observed.dtype == float
+    assert float(observed.std()) == pytest.approx(0.5, rel=0.1)
+    with pytest.raises(InvalidInputError, match="dtype complex128"):
+        observe_series(whole * 1j, every=1, components=2, noise=0.5, rng=0)
+    with pytest.raises(InvalidTypeError, match="name='state'"):
+        observe_series(whole["state"], every=1, components=2, noise=0.5, rng=0)
+
+
 def test_a_string_is_one_label(windows63):
     truth = windows63.isel(sample=[0]).assign_coords(component=["x", "y", "xy"])
     one, same = (

@@ -3,7 +3,8 @@
 import pytest
 import torch
 
-from xdvarnet.solver.losses import ReconstructionLoss
+from xdvarnet.errors import InvalidInputError
+from xdvarnet.solver.losses import ReconstructionLoss, VariationalLoss
 
 SHAPE = (2, 3, 4, 5)  # batch, channels, latitude, longitude
 
@@ -115,3 +116,13 @@ def test_land_alone_costs_nothing():
     value.backward()
     assert value == 0
     assert (state.grad == 0).all()
+
+
+@pytest.mark.parametrize("weight", [-1.0, float("nan"), float("inf")])
+def test_weights_are_finite_and_not_negative(weight):
+    for name in ("field", "gradient", "prior"):
+        with pytest.raises(InvalidInputError, match=f"{name}={weight}"):
+            ReconstructionLoss(**{name: weight})
+    for name in ("observation", "weight"):
+        with pytest.raises(InvalidInputError, match=f"{name}={weight}"):
+            VariationalLoss(None, **{name: weight})

@@ -161,6 +161,16 @@ def test_weak_fourdvar_smooths_chaos_and_knows_its_error(chaos):
     assert 0.6 < np.square(normalised).mean() < 1.6
 
 
+def test_a_std_of_linear_growth_is_not_to_be_believed(chaos):
+    """A forecast of 1.5 units: errors of the last observed time grow until they saturate."""
+    background, _, observations = chaos
+    values = observations.values[:5].copy()
+    values[:, 50:] = np.nan
+    method = StrongFourDVar(Lorenz63(), noise=2**0.5, background=background)
+    with pytest.warns(XdvarnetWarning, match=r"\d of 5 samples exceeds 3 times that of the backg"):
+        method.solve_series(SeriesObservations(values, 0.01))
+
+
 def test_a_growing_window_finds_a_lower_cost(chaos):
     """Costs: half the squared misfits, and those of the start."""
     background, truth, observations = chaos

@@ -8,7 +8,7 @@ from torch import nn
 
 from xdvarnet.dynamics.integration import integrate
 from xdvarnet.dynamics.lorenz import Lorenz63, Lorenz96
-from xdvarnet.errors import InvalidInputError, UnknownNameError
+from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError
 from xdvarnet.solver.observation import Data, MaskedObservation
 from xdvarnet.solver.priors.gibbs import GibbsPrior
 from xdvarnet.solver.priors.ode import OdePrior
@@ -146,6 +146,9 @@ def test_copies_give_the_same():
 def test_bad_input_is_refused():
     with pytest.raises(InvalidInputError, match="dt=0"):
         OdePrior(Lorenz63(), 0)
+    for kind in ("lorenz63", Lorenz63):
+        with pytest.raises(InvalidTypeError, match="is no model that gives the tendency"):
+            OdePrior(kind, 0.1)
     with pytest.raises(UnknownNameError, match="'rk2' is unknown"):
         OdePrior(Lorenz63(), 0.1, method="rk2")
     prior = OdePrior(Lorenz63(), 0.1)

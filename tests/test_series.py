@@ -80,6 +80,7 @@ def test_what_is_refused(observed):
         (observed.drop_vars("time"), InvalidInputError, "no coordinate 'time'"),
         (observed.chunk(sample=2), InvalidInputError, "held by dask"),
         (observed.fillna(np.inf), InvalidInputError, "infinite"),
+        (observed.isel(time=[0, 1, 1, 2]), InvalidInputError, "drop_duplicates"),
         (observed["state"], InvalidTypeError, "Dataset"),
     ]
     for dataset, error, message in cases:

@@ -9,7 +9,12 @@ import xdvarnet
 from xdvarnet.datasets import lorenz63, observe_series
 from xdvarnet.dynamics.lorenz import Lorenz63
 from xdvarnet.dynamics.rescaled import Rescaled
-from xdvarnet.errors import InvalidInputError, InvalidTypeError, XdvarnetWarning
+from xdvarnet.errors import (
+    InvalidInputError,
+    InvalidTypeError,
+    ModelFileError,
+    XdvarnetWarning,
+)
 from xdvarnet.models.series_inversion import SeriesInversion, count_parameters, interpolate
 from xdvarnet.models.series_normalizer import SeriesNormalizer
 from xdvarnet.solver.inversions.amortised import AmortisedFourDVar
@@ -223,6 +228,68 @@ def test_what_is_refused(truth, held):
         model.fit(observe, truth, validation=(observed, observed), epochs=1)
 
 
+REORDERED = {"component": [2, 1, 0]}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda known: known.isel(REORDERED), r"reorder with dataset.sel\(component=\['x'"),
+        (lambda known: known.assign_coords(component=["a", "b", "c"]), "rename them"),
+        (lambda known: known.assign_coords(time=known["time"] + 5), "differ in their times"),
+        (lambda known: known.isel(sample=slice(1, None)), "differ in shape"),
+    ],
+)
+def test_observations_are_of_the_states_of_their_truth(truth, held, change, message):
+    model = make_model(truth)
+    other = change(observe(truth, 0))
+    for arguments in ((other, truth), (lambda known, rng: other, truth)):
+        with pytest.raises(InvalidInputError, match=message):
+            model.fit(*arguments, validation=held, epochs=1)
+    with pytest.raises(InvalidInputError, match=message):
+        model.fit(observe, truth, validation=(change(held[0]), held[1]), epochs=1)
+
+
+def test_samples_with_names_are_paired_by_them(truth, held):
+    named = truth.assign_coords(sample=np.arange(48))
+    observed = observe(named, 0)
+    model = make_model(truth)
+    model.fit(observed, named, validation=held, epochs=1)
+    with pytest.raises(InvalidInputError, match="differ in the coordinate 'sample'"):
+        model.fit(observed.isel(sample=slice(None, None, -1)), named, validation=held, epochs=1)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"loss": "mse"}, "loss is 'mse'; give a loss"),
+        ({"loss": PriorLoss}, "loss is the class PriorLoss"),
+        ({"validation": None}, "validation is a NoneType; give the tuple"),
+        ({"learning_rate": 0.0}, "learning_rate=0.0 is not accepted"),
+    ],
+)
+def test_kinds_of_a_training(truth, held, options, message):
+    given = {"validation": held, "epochs": 1} | options
+    with pytest.raises((InvalidTypeError, InvalidInputError), match=message):
+        make_model(truth).fit(observe, truth, **given)
+
+
+def test_another_training_does_not_go_on_from_a_checkpoint(truth, held, tmp_path):
+    model = make_model(truth)
+    model.solver.prior.requires_grad_(False)
+    given = {"validation": held, "epochs": 1, "checkpoint": tmp_path / "ck"}
+    model.fit(observe, truth, **given)
+    others = {
+        "learning_rate": (truth, {"learning_rate": 0.01}),
+        "loss": (truth, {"loss": VariationalLoss(model.solver.prior)}),
+        "data": (truth + 1, {}),
+        "batch_size": (truth, {"batch_size": 7}),
+    }
+    for name, (known, options) in others.items():
+        with pytest.raises(ModelFileError, match=f"other settings .*{name}"):
+            model.fit(observe, known, **given, **options)
+
+
 @pytest.mark.parametrize(
     "numbers",
     [{"epochs": 0}, {"epochs": (1, 0)}, {"epochs": 1, "batch_size": 0}]
@@ -233,6 +300,19 @@ def test_numbers_of_a_training_are_at_least_one(truth, held, numbers):
         numbers = numbers | {"iterations": (1, 1)}
     with pytest.raises(InvalidInputError, match="at least 1"):
         make_model(truth).fit(observe, truth, validation=held, **numbers)
+
+
+def test_parts_of_a_model_are_of_their_kind(truth):
+    normalizer, network = SeriesNormalizer.from_series(truth), SeriesUNet(3, 1, components=3)
+    for parts, message in (
+        ((network, normalizer), r"solver is .*DirectNetwork\(network\)"),
+        ((make_direct(), None), r"normalizer is None; give SeriesNormalizer.from_series"),
+    ):
+        with pytest.raises(InvalidTypeError, match=message):
+            SeriesInversion(*parts, dt=0.01, steps=STEPS)
+    for numbers in ({"dt": 0}, {"steps": 1}, {"steps": 2.5}):
+        with pytest.raises(InvalidInputError, match=next(iter(numbers))):
+            SeriesInversion(make_direct(), normalizer, **{"dt": 0.01, "steps": STEPS} | numbers)
 
 
 def test_iterations_are_for_a_solver_that_has_some(truth, held):
@@ -298,6 +378,12 @@ def test_time_steps_agree(truth):
     ):
         with pytest.raises(InvalidInputError, match=r"time step 0.05, .* dt=0.01"):
             wrap(solver, truth)
+
+
+def test_time_step_of_a_loss_is_that_of_the_series(truth, held):
+    loss = VariationalLoss(OdePrior(make_dynamics(truth), 0.05))
+    with pytest.raises(InvalidInputError, match=r"time step 0.05, .* dt=0.01"):
+        make_model(truth).fit(observe, truth, validation=held, epochs=1, loss=loss)
 
 
 def test_what_could_not_be_read_is_not_saved(truth, tmp_path):

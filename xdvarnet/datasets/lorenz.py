@@ -257,7 +257,7 @@ def observe_series(
 
 
 def _find_state(truth: xr.Dataset) -> xr.DataArray:
-    check_dataset(truth)
+    check_dataset(truth, variable="state")
     if "state" not in truth:
         raise UnknownNameError(
             f"the dataset has no variable 'state'; it has {list(truth.data_vars)}."
@@ -267,7 +267,10 @@ def _find_state(truth: xr.Dataset) -> xr.DataArray:
         raise InvalidInputError(
             f"state needs the dimensions time and component; it has {truth['state'].dims}."
         )
-    return truth["state"]
+    state = truth["state"]
+    if state.dtype.kind not in "fiu":
+        raise InvalidInputError(f"state has the dtype {state.dtype}; give real numbers.")
+    return state if state.dtype.kind == "f" else state.astype(float)
 
 
 def _choose(

@@ -108,8 +108,8 @@ def check_regular(degrees: np.ndarray, name: str, reason: str) -> None:
         )
 
 
-def check_dataset(dataset: object, role: str = "") -> None:
-    """Require an xarray Dataset, as what the message calls `role`.
+def check_dataset(dataset: object, role: str = "", *, variable: str = "ssh") -> None:
+    """Require an xarray Dataset, as what the message calls `role`, with such a `variable`.
 
     Raises
     ------
@@ -117,9 +117,8 @@ def check_dataset(dataset: object, role: str = "") -> None:
         If `dataset` is something else; of a DataArray the message says how to make it one.
     """
     if not isinstance(dataset, xr.Dataset):
-        hint = (
-            " Name it: array.to_dataset(name='ssh')." if isinstance(dataset, xr.DataArray) else ""
-        )
+        array = isinstance(dataset, xr.DataArray)
+        hint = f" Name it: array.to_dataset(name={variable!r})." if array else ""
         wanted = "an xarray Dataset" + (f" as {role}" if role else "")
         raise InvalidTypeError(f"expected {wanted}, got {type(dataset).__name__}.{hint}")
 

@@ -1,11 +1,12 @@
 """Series of a dynamical model: find their dimensions, check them, give results the same form."""
 
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
 
-from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError
+from xdvarnet.errors import InvalidInputError, UnknownNameError
 from xdvarnet.grids.checks import check_dataset
 
 STATE = "state"
@@ -84,11 +85,7 @@ def find_series(dataset: xr.Dataset) -> Series:
         If ``state`` lacks a dimension, has no sample or infinite values, is held by dask, or its
         times are not as above.
     """
-    if isinstance(dataset, xr.DataArray):
-        raise InvalidTypeError(
-            "expected an xarray Dataset, got DataArray. Name it: array.to_dataset(name='state')."
-        )
-    check_dataset(dataset)
+    check_dataset(dataset, variable=STATE)
     if STATE not in dataset:
         raise UnknownNameError(
             f"this model takes series, and the dataset has no variable 'state'; it has "
@@ -116,6 +113,52 @@ def find_series(dataset: xr.Dataset) -> Series:
     return Series(values, _find_times(like), ordered, like)
 
 
+def check_labels(given: Sequence[Hashable] | None, known: Sequence[Hashable] | None) -> None:
+    """Refuse components of other names, or in another order, than those that are known.
+
+    Raises
+    ------
+    InvalidInputError
+        If both have labels, as many, and these differ.
+    """
+    if given is None or known is None or len(given) != len(known) or list(given) == list(known):
+        return
+    same = set(given) == set(known)
+    advice = f"reorder with dataset.sel(component={list(known)})" if same else "rename them"
+    raise InvalidInputError(
+        f"the components are {list(given)}, and the model was made for {list(known)}; {advice}."
+    )
+
+
+def check_pair(observed: Series, truth: Series) -> None:
+    """Refuse observations that are not of the states of a truth, one by one.
+
+    Raises
+    ------
+    InvalidInputError
+        If they differ in shape, in their times or in a coordinate of their samples.
+    """
+    if observed.values.shape != truth.values.shape:
+        raise InvalidInputError(
+            f"truth and observations differ in shape (sample, time, component): "
+            f"{truth.values.shape} and {observed.values.shape}."
+        )
+    step = truth.dt
+    if np.abs(observed.times - truth.times).max() > 1e-3 * step:
+        raise InvalidInputError(
+            f"truth and observations differ in their times: they begin at {truth.times[0]:g} and "
+            f"{observed.times[0]:g}, with steps of {step:g} and {observed.dt:g}; give both the "
+            "same."
+        )
+    samples = set(truth.ordered.dims[:-2]) & set(observed.ordered.dims[:-2])
+    for dim in samples & set(truth.ordered.indexes) & set(observed.ordered.indexes):
+        if not truth.ordered.indexes[dim].equals(observed.ordered.indexes[dim]):
+            raise InvalidInputError(
+                f"truth and observations differ in the coordinate {dim!r}: states are paired by "
+                "their position; select the same ones, in the same order."
+            )
+
+
 def _find_times(state: xr.DataArray) -> np.ndarray:
     if "time" not in state.coords:
         raise InvalidInputError(
@@ -132,10 +175,15 @@ def _find_times(state: xr.DataArray) -> np.ndarray:
     if times.size < 2:
         raise InvalidInputError(f"a series of {times.size} time is too short; give two at least.")
     steps = np.diff(times)
-    if not np.isfinite(times).all() or (steps <= 0).any():
-        raise InvalidInputError(
-            "times should be finite and increase; sort the series with dataset.sortby('time')."
+    if not np.isfinite(times).all():
+        raise InvalidInputError("times should be finite numbers, and some are not.")
+    if (steps <= 0).any():
+        advice = (
+            "drop those that repeat with dataset.drop_duplicates('time')"
+            if np.unique(times).size < times.size
+            else "sort the series with dataset.sortby('time')"
         )
+        raise InvalidInputError(f"times should increase; {advice}.")
     rounding = np.finfo(given.dtype).eps * np.abs(times).max() if given.dtype.kind == "f" else 0.0
     if np.abs(steps - steps.mean()).max() > EVEN * steps.mean() + 2 * rounding:
         raise InvalidInputError(

@@ -1,13 +1,11 @@
 """From a Dataset of gappy series and a model to whole, labelled trajectories."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError, warn
 from xdvarnet.grids.labels import field_attributes, model_attributes
-from xdvarnet.grids.series import STATE, find_series
+from xdvarnet.grids.series import STATE, check_labels, find_series
 from xdvarnet.models.series import SeriesObservations, SeriesReconstructor
 
 
@@ -37,7 +35,7 @@ def reconstruct_series(
         the order, coordinates and dtype of the input.
     """
     series = find_series(dataset)
-    _check_labels(series.labels, getattr(model, "labels", None))
+    check_labels(series.labels, getattr(model, "labels", None))
     observed = np.isfinite(series.values).any((1, 2))
     if not observed.any():
         raise InvalidInputError(
@@ -47,7 +45,7 @@ def reconstruct_series(
     if not observed.all():
         warn(
             f"{(~observed).sum()} of {observed.size} samples have no observation; what the model "
-            "gives there is its background."
+            "gives there comes from what it knew before, and has no worth as an analysis."
         )
     analysis = model.solve_series(
         SeriesObservations(series.values, series.dt), members=members, rng=rng
@@ -71,15 +69,3 @@ def reconstruct_series(
     if analysis.std is not None:
         fields[STATE].attrs["ancillary_variables"] = f"{STATE}_std"
     return xr.Dataset(fields, attrs=model_attributes(dataset.attrs, "reconstruct with", model))
-
-
-def _check_labels(given: list | None, known: Sequence | None) -> None:
-    if given is None or known is None or given == list(known):
-        return
-    if len(given) != len(known):
-        return  # the model says how many components it has
-    same = set(given) == set(known)
-    advice = f"reorder with dataset.sel(component={list(known)})" if same else "rename them"
-    raise InvalidInputError(
-        f"the components are {given}, and the model was made for {list(known)}; {advice}."
-    )

@@ -101,7 +101,7 @@ class AnalogForecast:
         """
         series = find_series(truth)
         values = series.values
-        self.dt, self.components = series.dt, values.shape[-1]
+        self.dt, self.components, self.labels = series.dt, values.shape[-1], series.labels
         self._check_ring()
         inputs = self._inputs(values[:, :-1])
         increments = self._outputs(values[:, 1:] - values[:, :-1])

@@ -18,6 +18,7 @@ from xdvarnet._random import default_rng
 from xdvarnet.dynamics.integration import Dynamics, check_tendency, rk4_step
 from xdvarnet.errors import InvalidInputError, InvalidTypeError
 from xdvarnet.grids.checks import check_kind, check_positive
+from xdvarnet.grids.series import check_labels
 from xdvarnet.methods.localisation import Localisation
 from xdvarnet.models.climatology import Climatology
 from xdvarnet.models.series import SeriesAnalysis, SeriesObservations
@@ -72,7 +73,7 @@ class EnsembleFilter(ABC):
     Raises
     ------
     InvalidInputError
-        If a number is out of range.
+        If a number is out of range, or analogs and background have other components.
     InvalidTypeError
         If `dynamics`, `background` or `localisation` is of another kind, or a number is none.
     """
@@ -98,6 +99,7 @@ class EnsembleFilter(ABC):
             raise InvalidTypeError(
                 f"localisation={localisation!r} is not accepted; give Localisation(radius) or None."
             )
+        check_labels(background.labels, getattr(dynamics, "labels", None))
         numbers = {"noise": noise, "inflation": inflation, "model_noise": model_noise}
         for name, number in numbers.items():
             check_kind(isinstance(number, Real), name, number, "a number")
@@ -261,8 +263,8 @@ class _Window:
         if not torch.isfinite(after).all():
             raise InvalidInputError(
                 f"the ensemble diverges: at step {time} (time {time * self.dt:g}) a member is no "
-                "longer finite. Give a smaller time step, less inflation or model noise, or more "
-                "members."
+                "longer finite. Check that observations and model have the same units; else give a "
+                "smaller time step, less inflation or model noise, or more members."
             )
         self.states[:, :, time] = after
 

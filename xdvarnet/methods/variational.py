@@ -21,6 +21,9 @@ from xdvarnet.models.series import SeriesAnalysis, SeriesObservations, SeriesRec
 BATCH_BYTES = 2**25
 """Memory of the Jacobians of the samples that are analysed together."""
 
+LARGE = 3.0
+"""Standard deviations of the background beyond which that of an analysis is not believed."""
+
 
 class _FourDVar(ABC):
     """4DVar with either constraint: the cost, its minimum and the error there."""
@@ -48,6 +51,9 @@ class _FourDVar(ABC):
     ) -> SeriesAnalysis:
         """Mean and standard deviation of all samples.
 
+        It warns of samples that did not converge, and of those with a standard deviation above 3
+        times the background's.
+
         Raises
         ------
         InvalidInputError
@@ -74,6 +80,14 @@ class _FourDVar(ABC):
                 f"{(~converged).sum()} of {len(values)} samples did not converge to a minimum; "
                 "their analyses are the best that were found. Give more iterations, or smaller "
                 "stages."
+            )
+        known = torch.from_numpy(self.background.covariance).diagonal().sqrt()
+        large = (std > LARGE * known).any(2).any(1)
+        if large.any():
+            warn(
+                f"the standard deviation of {large.sum()} of {len(values)} samples exceeds "
+                f"{LARGE:g} times that of the background. It takes errors to grow linearly, which "
+                "they do not where observations are so few or so long ago: do not believe it there."
             )
         return SeriesAnalysis(mean.numpy(), std.numpy())
 
@@ -105,7 +119,8 @@ class StrongFourDVar(_FourDVar):
     doi 10.1034/j.1600-0870.1996.00006.x). The steps are those of Levenberg and Marquardt.
 
     The standard deviation is that of the Laplace approximation, from the inverse of the
-    Gauss-Newton Hessian at the minimum: it knows of no other minimum and of no error of the model.
+    Gauss-Newton Hessian at the minimum: it knows of no other minimum and of no error of the model,
+    and takes errors to grow linearly, without end, where nothing is observed any more.
 
     On 200 windows of Lorenz-63 of 200 steps, of which one component is observed every 8 steps with
     a variance of 2, the mean squared error is 0.40. Where errors grow by a factor of millions in a
@@ -347,8 +362,9 @@ class ThreeDVar:
             mean = torch.stack(self._cycle(values, observations.dt), 1)
         if not mean.isfinite().all():
             raise InvalidInputError(
-                f"the forecasts diverge with dt={observations.dt:g} and scale={self.scale:g}; give "
-                "a smaller scale, or series with a smaller time step."
+                f"the forecasts diverge with dt={observations.dt:g} and scale={self.scale:g}; "
+                "check that observations and model have the same units, or give a smaller scale, "
+                "or series with a smaller time step."
             )
         return SeriesAnalysis(mean.numpy())
 

@@ -48,7 +48,8 @@ def score_series(found: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
     except ValueError as problem:
         raise InvalidInputError(
             f"the series and the truth differ in size or coordinates ({problem}); compare the same "
-            "samples, times and components, such as truth.sel(time=found['time'])."
+            "samples, times and components, such as truth.sel(time=found['time']) and "
+            "found.sel(component=truth['component'])."
         ) from problem
     if set(state.dims) != set(known.dims):
         raise InvalidInputError(

@@ -1,6 +1,7 @@
 """Trained solvers of series: 4DVarNet and other learned inversions, from observations to states."""
 
 import copy
+import hashlib
 import html
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,8 +12,10 @@ import xarray as xr
 from torch import nn
 
 from xdvarnet._random import RandomState, default_rng
-from xdvarnet.errors import InvalidInputError, warn
-from xdvarnet.grids.series import find_series
+from xdvarnet.errors import InvalidInputError, InvalidTypeError, warn
+from xdvarnet.grids.checks import check_counts, check_kind, check_positive
+from xdvarnet.grids.series import Series, check_labels, check_pair, find_series
+from xdvarnet.models.fitting import lasting_repr
 from xdvarnet.models.series import SeriesAnalysis, SeriesObservations
 from xdvarnet.models.series_normalizer import SeriesNormalizer
 from xdvarnet.models.weights import save_model
@@ -66,6 +69,8 @@ class SeriesInversion:
     ------
     InvalidInputError
         If a number is out of range, or a dynamical model in the solver has another time step.
+    InvalidTypeError
+        If the solver or the normalizer is of another kind.
 
     Examples
     --------
@@ -94,8 +99,23 @@ class SeriesInversion:
         precision: str = "float32",
         provenance: Mapping[str, str] | None = None,
     ) -> None:
-        if not dt > 0 or steps < 2:
-            raise InvalidInputError(f"dt={dt} and steps={steps}; give a time step and 2 of them.")
+        check_kind(
+            isinstance(solver, nn.Module) and hasattr(solver, "context"),
+            "solver",
+            solver,
+            "one such as VariationalSolver(prior, MaskedObservation(), step), or "
+            "DirectNetwork(network) for a network",
+        )
+        check_kind(
+            isinstance(normalizer, SeriesNormalizer),
+            "normalizer",
+            normalizer,
+            "SeriesNormalizer.from_series(truth)",
+        )
+        check_positive(dt, "dt", "the model's unit of time")
+        check_counts({"steps": steps})
+        if steps < 2:
+            raise InvalidInputError(f"steps={steps}; a window has two times at least.")
         autocast("cpu", precision)
         _check_steps(solver, dt)
         self.solver, self.normalizer = solver, normalizer
@@ -231,16 +251,32 @@ class SeriesInversion:
         Raises
         ------
         InvalidInputError
-            If the data or the numbers are not as above, nothing is observed, there is nothing to
-            train, the loss is the cost of the solver's own prior while that is trained, or the
-            training diverges.
+            If the data or the numbers are not as above, observations are not of the states of
+            their truth (in shape, times, components, samples), nothing is observed, there is
+            nothing to train, the loss is the cost of the solver's own prior while that is trained,
+            or the training diverges.
+        InvalidTypeError
+            If the loss or the validation is of another kind.
+        ModelFileError
+            If the checkpoint is damaged, or of a training with other data or settings. What a
+            callable `observed` draws is not compared.
         """
         if loss is None:
             loss = ReconstructionLoss(gradient=0, prior=0.05 * hasattr(self.solver, "prior"))
+        check_kind(
+            hasattr(loss, "evaluate"), "loss", loss, "a loss, such as VariationalLoss(prior)"
+        )
         _check_trained(self.solver, loss)
+        if isinstance(loss, VariationalLoss) and loss.prior is not None:
+            _check_steps(loss.prior, self.dt)
         stages = _stages(epochs, iterations)
-        if batch_size < 1:
-            raise InvalidInputError(f"batch_size={batch_size}; a batch has at least 1 window.")
+        check_counts({"batch_size": batch_size})
+        check_positive(learning_rate, "learning_rate", "units of the weights")
+        if not isinstance(validation, tuple) or len(validation) != 2:
+            raise InvalidTypeError(
+                f"validation is a {type(validation).__name__}; give the tuple (observed, truth), "
+                "or (observed, None) for a loss without truth."
+            )
         if iterations is not None and not hasattr(self.solver, "iterations"):
             raise InvalidInputError(
                 f"iterations={iterations}, and {type(self.solver).__name__} has no iterations; "
@@ -255,12 +291,8 @@ class SeriesInversion:
                 "or another loss, such as VariationalLoss(prior)."
             )
         known = None if truth is None else self._whole(truth)
-        fixed = None if callable(observed) else self._seen(observed)
-        if known is not None and fixed is not None and known.shape != fixed.shape:
-            raise InvalidInputError(
-                f"truth and observed differ in shape: {known.shape} and {fixed.shape}."
-            )
-        held = self._seen(validation[0])
+        fixed = None if callable(observed) else self._seen(observed, truth)
+        held = self._seen(*validation)
         held_truth = None if validation[1] is None else self._whole(validation[1])
         (seed,) = default_rng(rng).bit_generator.seed_seq.generate_state(1)
         number = len(known if fixed is None else fixed)
@@ -270,7 +302,7 @@ class SeriesInversion:
             generator = np.random.default_rng([int(seed), epoch])
             seen = fixed
             if seen is None:
-                seen = self._seen(observed(truth, generator))
+                seen = self._seen(observed(truth, generator), truth)
             order = generator.permutation(number)
             for first in range(0, number, batch_size):
                 chosen = order[first : first + batch_size]
@@ -291,6 +323,7 @@ class SeriesInversion:
             mean = sum(errors) / len(held)
             return mean**0.5 if supervised else mean
 
+        data = _digest(known, fixed, held, held_truth)
         history: list[Epoch] = []
         for stage, (count, inner) in enumerate(stages):
             if inner is not None:
@@ -307,7 +340,14 @@ class SeriesInversion:
                 device="cpu",
                 precision=self.precision,
                 checkpoint=None if checkpoint is None else Path(f"{checkpoint}.{stage}"),
-                settings={"seed": str(seed), "stage": f"{stage}: {count} of {inner}"},
+                settings={
+                    "seed": str(seed),
+                    "stage": f"{stage}: {count} of {inner}",
+                    "batch_size": str(batch_size),
+                    "learning_rate": str(learning_rate),
+                    "loss": lasting_repr(loss),
+                    "data": data,
+                },
                 progress=progress,
             )
         return history
@@ -330,9 +370,13 @@ class SeriesInversion:
         return self._inputs(self._values(observed))
 
     def _values(self, dataset: xr.Dataset) -> np.ndarray:
+        return self._find(dataset).values
+
+    def _find(self, dataset: xr.Dataset) -> Series:
         series = find_series(dataset)
+        check_labels(series.labels, self.labels)
         self._check(series.values.shape[1:], series.dt)
-        return series.values
+        return series
 
     def _whole(self, truth: xr.Dataset) -> np.ndarray:
         values = self._values(truth)
@@ -340,13 +384,15 @@ class SeriesInversion:
             raise InvalidInputError("the truth has missing values; a training needs whole series.")
         return values
 
-    def _seen(self, observed: xr.Dataset) -> np.ndarray:
-        values = self._values(observed)
-        if np.isnan(values).all():
+    def _seen(self, observed: xr.Dataset, truth: xr.Dataset | None) -> np.ndarray:
+        series = self._find(observed)
+        if np.isnan(series.values).all():
             raise InvalidInputError(
                 "nothing is observed: all values are NaN; a training needs observations."
             )
-        return values
+        if truth is not None:
+            check_pair(series, self._find(truth))
+        return series.values
 
     def _check(self, shape: tuple[int, ...], dt: float) -> None:
         times, components = shape
@@ -400,6 +446,14 @@ def interpolate(values: np.ndarray) -> np.ndarray:
 def count_parameters(solver: nn.Module) -> int:
     """Number of parameters that a training changes."""
     return sum(p.numel() for p in solver.parameters() if p.requires_grad)
+
+
+def _digest(*parts: np.ndarray | None) -> str:
+    """What tells the data of one training from those of another."""
+    digest = hashlib.blake2b(digest_size=8)
+    for part in parts:
+        digest.update(b"none" if part is None else np.ascontiguousarray(part).tobytes())
+    return digest.hexdigest()
 
 
 def _tensor(values: np.ndarray) -> torch.Tensor:

@@ -1,11 +1,13 @@
 """Losses of a training: with the truth, without it, and with the priors of both."""
 
+import math
 from dataclasses import dataclass
 from typing import Protocol
 
 import torch
 from torch import nn
 
+from xdvarnet.errors import InvalidInputError
 from xdvarnet.solver.batch import Batch
 from xdvarnet.solver.observation import Data
 from xdvarnet.solver.priors.projection import as_prior
@@ -37,11 +39,19 @@ class ReconstructionLoss:
     ----------
     field, gradient, prior : float
         Weights of the three terms, for a state of unit variance.
+
+    Raises
+    ------
+    InvalidInputError
+        If a weight is negative or not finite.
     """
 
     field: float = 1.0
     gradient: float = 5.0
     prior: float = 0.02
+
+    def __post_init__(self) -> None:
+        _check_weights(field=self.field, gradient=self.gradient, prior=self.prior)
 
     def evaluate(self, network: nn.Module, batch: Batch) -> torch.Tensor:
         """Mean loss of the analyses of a batch."""
@@ -100,11 +110,19 @@ class VariationalLoss:
         strong-constraint 4DVar for a network that integrates a model.
     observation, weight : float
         Weights of the two terms.
+
+    Raises
+    ------
+    InvalidInputError
+        If a weight is negative or not finite.
     """
 
     prior: nn.Module | None
     observation: float = 0.01
     weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        _check_weights(observation=self.observation, weight=self.weight)
 
     def evaluate(self, network: nn.Module, batch: Batch) -> torch.Tensor:
         """Mean loss of the analyses of a batch; its truth is not used."""
@@ -126,6 +144,12 @@ class PriorLoss:
 def misfit(state: torch.Tensor, data: Data) -> torch.Tensor:
     """Squared misfit to the observations over the number of cells, of each sample; (batch,)."""
     return (data.mask * (state - data.values)).square().flatten(1).mean(1)
+
+
+def _check_weights(**weights: float) -> None:
+    for name, weight in weights.items():
+        if not 0 <= weight < math.inf:
+            raise InvalidInputError(f"{name}={weight}; a weight is a finite number from 0 on.")
 
 
 def _mean(values: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:

@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from xdvarnet.dynamics.integration import find_step
-from xdvarnet.errors import InvalidInputError
+from xdvarnet.errors import InvalidInputError, InvalidTypeError
 from xdvarnet.solver.priors.base import Prior
 
 
@@ -32,6 +32,8 @@ class OdePrior(nn.Module, Prior):
     ------
     InvalidInputError
         If dt is not positive, or a state is no window of at least two times.
+    InvalidTypeError
+        If the dynamics are no model.
     UnknownNameError
         If the method is unknown.
 
@@ -58,6 +60,11 @@ class OdePrior(nn.Module, Prior):
         correction: nn.Module | None = None,
     ) -> None:
         super().__init__()
+        if isinstance(dynamics, type) or not callable(dynamics):
+            raise InvalidTypeError(
+                f"dynamics={dynamics!r} is no model that gives the tendency of a state; give one "
+                "such as Lorenz63()."
+            )
         if not 0 < dt < float("inf"):
             raise InvalidInputError(f"dt={dt}; give a positive step in the model's unit of time.")
         self.step = find_step(method)
