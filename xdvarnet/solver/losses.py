@@ -99,9 +99,13 @@ class VariationalLoss:
         observation |mask (x - y)|^2 / n + weight J_p(x)
 
     with the cost J_p of the prior, n the number of cells of a sample, and weights that a training
-    does not change (Fablet et al. 2021, doi 10.1029/2021MS002572, eq. 11; theirs are 0.01 and 1,
-    the defaults). To learn the prior too by this loss has a trivial solution: freeze its
-    parameters.
+    does not change (Fablet et al. 2021, doi 10.1029/2021MS002572, eq. 11; the defaults have the
+    ratio of theirs, 0.01 and 1). To learn the prior too by this loss has a trivial solution: freeze
+    its parameters.
+
+    The scale of the weights matters, for a training limits the norm of the gradient to 1: where
+    all gradients are far smaller, one state that is far from the attractor of a chaotic model
+    outweighs a thousand others in the memory of Adam.
 
     Attributes
     ----------
@@ -118,8 +122,8 @@ class VariationalLoss:
     """
 
     prior: nn.Module | None
-    observation: float = 0.01
-    weight: float = 1.0
+    observation: float = 1.0
+    weight: float = 100.0
 
     def __post_init__(self) -> None:
         _check_weights(observation=self.observation, weight=self.weight)
