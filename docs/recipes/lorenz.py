@@ -96,7 +96,7 @@ L96 = System(
     dynamics=Lorenz96,
     dt=0.05,
     samples={"training": 2_000, "validation": 128, "test": 2_000},
-    batch_size=8,
+    batch_size=2,  # 8,000 cells each
     layout={"periodic": True},
     gibbs={"kernel": (5, 5), "downscale": (4, 1), "hidden": 16, "periodic": True},
     kernel=(9, 5),
@@ -163,7 +163,9 @@ ROWS = {
 
 SHIPPED = {
     "lorenz63": replace(ROWS["quadratic-network-supervised"], epochs=(16,)),
-    "lorenz96": replace(ROWS["rk4-network-supervised"], epochs=(24,), iterations=(6,)),
+    "lorenz96": replace(
+        ROWS["rk4-network-supervised"], epochs=(24,), iterations=(6,), batch_size=8
+    ),
 }
 """The models of the package: row "shipped"."""
 
@@ -175,8 +177,8 @@ def row_of(system: System, name: str) -> Row:
     row = ROWS[name]
     if system.name == "lorenz96":
         row = replace(row, epochs=tuple(max(1, epochs // 2) for epochs in row.epochs))
-        if row.prior == "rk4" and row.step == "cnn":  # 8,000 cells are enough for a step
-            row = replace(row, batch_size=2, learning_rate=4e-3)
+        if row.prior == "rk4" and row.step == "cnn":
+            row = replace(row, learning_rate=4e-3)
     return row
 
 
