@@ -1,5 +1,7 @@
 """Trained solvers of series: first guess, training, losses, files, and what is refused."""
 
+import warnings
+
 import numpy as np
 import pytest
 import torch
@@ -378,6 +380,16 @@ def test_time_steps_agree(truth):
     ):
         with pytest.raises(InvalidInputError, match=r"time step 0.05, .* dt=0.01"):
             wrap(solver, truth)
+
+
+def test_equations_are_those_of_normalised_states(truth):
+    for prior in (OdePrior(Lorenz63(), 0.01), OdePrior(make_dynamics(truth), 0.01)):
+        solver = VariationalSolver(prior, MaskedObservation(), SeriesLSTMStep(components=3))
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            wrap(solver, truth)
+        told = [str(each.message) for each in caught if "Rescaled(equations" in str(each.message)]
+        assert len(told) == isinstance(prior.dynamics, Lorenz63)
 
 
 def test_time_step_of_a_loss_is_that_of_the_series(truth, held):

@@ -12,6 +12,8 @@ import xarray as xr
 from torch import nn
 
 from xdvarnet._random import RandomState, default_rng
+from xdvarnet.dynamics.lorenz import Lorenz63, Lorenz96
+from xdvarnet.dynamics.rescaled import Rescaled
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, warn
 from xdvarnet.grids.checks import check_counts, check_kind, check_positive
 from xdvarnet.grids.series import Series, check_labels, check_pair, find_series
@@ -72,6 +74,11 @@ class SeriesInversion:
     InvalidTypeError
         If the solver or the normalizer is of another kind.
 
+    Warns
+    -----
+    XdvarnetWarning
+        If the solver has the equations of Lorenz for states that are not normalised.
+
     Examples
     --------
     >>> from xdvarnet import MaskedObservation, VariationalSolver
@@ -118,6 +125,7 @@ class SeriesInversion:
             raise InvalidInputError(f"steps={steps}; a window has two times at least.")
         autocast("cpu", precision)
         _check_steps(solver, dt)
+        _check_units(solver, normalizer)
         self.solver, self.normalizer = solver, normalizer
         self.dt, self.steps, self.precision = dt, steps, precision
         self.provenance = dict(provenance or {})
@@ -484,6 +492,19 @@ def _check_steps(solver: nn.Module, dt: float) -> None:
             raise InvalidInputError(
                 f"{name} has the time step {module.dt:g}, and the model dt={dt:g}; give both the "
                 "same."
+            )
+
+
+def _check_units(solver: nn.Module, normalizer: SeriesNormalizer) -> None:
+    """Warn of equations in the units of the state, where the solver works on normalised ones."""
+    scaled = np.any(np.array(normalizer.mean) != 0) or np.any(np.array(normalizer.std) != 1)
+    for module in solver.modules():
+        own = getattr(module, "dynamics", None)
+        if scaled and not isinstance(module, Rescaled) and isinstance(own, Lorenz63 | Lorenz96):
+            warn(
+                f"{type(module).__name__} has {type(own).__name__} in the units of the state, and "
+                "the solver works on normalised states; give it "
+                "Rescaled(equations, normalizer.mean, normalizer.std)."
             )
 
 
