@@ -178,7 +178,7 @@ def row_of(system: System, name: str) -> Row:
     if system.name == "lorenz96":
         row = replace(row, epochs=tuple(max(1, epochs // 2) for epochs in row.epochs))
         if row.prior == "rk4" and row.step == "cnn":
-            row = replace(row, learning_rate=4e-3)
+            row = replace(row, learning_rate=2e-3)
     return row
 
 
