@@ -103,9 +103,9 @@ class VariationalLoss:
     ratio of theirs, 0.01 and 1). To learn the prior too by this loss has a trivial solution: freeze
     its parameters.
 
-    The scale of the weights matters, for a training limits the norm of the gradient to 1: where
-    all gradients are far smaller, one state that is far from the attractor of a chaotic model
-    outweighs a thousand others in the memory of Adam.
+    With the defaults the loss is of order one, where the limit of a training on the norm of the
+    gradient, 1, acts; with 0.01 and 1 all gradients are far below it, and one state far from the
+    attractor of a chaotic model has a gradient that is a thousand times the others'.
 
     Attributes
     ----------
