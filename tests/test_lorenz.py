@@ -107,5 +107,10 @@ def test_wrong_components_are_refused():
         Lorenz63()(torch.zeros(2, 4))
     with pytest.raises(InvalidInputError, match=r"Lorenz96 has 40 components"):
         Lorenz96()(torch.zeros(1))
+    for number in (float("nan"), "28"):
+        with pytest.raises(InvalidInputError, match="rho=.* give a finite number"):
+            Lorenz63(rho=number)
+        with pytest.raises(InvalidInputError, match="forcing=.* give a finite number"):
+            Lorenz96(forcing=number)
     with pytest.raises(InvalidInputError, match="components=3; .* at least 4"):
         Lorenz96(3)

@@ -235,6 +235,7 @@ def test_what_is_refused(chaos):
             make()
     for make, message in [
         (lambda: WeakFourDVar(Lorenz63, **options, model_noise=1), "no model"),
+        (lambda: WeakFourDVar(Lorenz63(), **options, model_noise=1, stages=1), "stages is 1"),
         (lambda: ThreeDVar("lorenz", **options), "no model"),
         (lambda: StrongFourDVar(Lorenz63(), noise=1, background=3), "background is a int"),
         (

@@ -4,6 +4,9 @@ A model is called with a state (..., component) and returns its tendency, in the
 unit of model time. Parameters are kept in float64 and do not change the dtype of a state.
 """
 
+import math
+from numbers import Real
+
 import torch
 from torch import nn
 
@@ -29,6 +32,11 @@ class Lorenz63(nn.Module):
     coefficients : torch.nn.Parameter
         The three numbers as they are now.
 
+    Raises
+    ------
+    InvalidInputError
+        If a number is none, or not finite.
+
     Examples
     --------
     >>> import torch
@@ -48,6 +56,7 @@ class Lorenz63(nn.Module):
         learned: bool = False,
     ) -> None:
         super().__init__()
+        _check_numbers(sigma=sigma, rho=rho, beta=beta)
         numbers = torch.tensor([sigma, rho, beta], dtype=torch.float64)
         self.coefficients = nn.Parameter(numbers, requires_grad=learned)
         self.learned = learned
@@ -99,7 +108,7 @@ class Lorenz96(nn.Module):
     Raises
     ------
     InvalidInputError
-        If there are fewer than 4 components.
+        If there are fewer than 4 components, or the forcing is no finite number.
 
     Examples
     --------
@@ -117,6 +126,7 @@ class Lorenz96(nn.Module):
             raise InvalidInputError(
                 f"components={components}; the differences of Lorenz-96 need at least 4."
             )
+        _check_numbers(forcing=forcing)
         number = torch.tensor(forcing, dtype=torch.float64)
         self.coefficient = nn.Parameter(number, requires_grad=learned)
         self.components, self.learned = components, learned
@@ -132,6 +142,12 @@ class Lorenz96(nn.Module):
         ring = torch.cat([state[..., -2:], state, state[..., :1]], -1)
         after, before, farther = ring[..., 3:], ring[..., 1:-2], ring[..., :-3]
         return (after - farther) * before - state + self.coefficient
+
+
+def _check_numbers(**numbers: float) -> None:
+    for name, number in numbers.items():
+        if not isinstance(number, Real) or not math.isfinite(number):
+            raise InvalidInputError(f"{name}={number!r} is not accepted; give a finite number.")
 
 
 def check_components(model: nn.Module, state: torch.Tensor) -> None:

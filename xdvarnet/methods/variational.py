@@ -223,8 +223,8 @@ class WeakFourDVar(_FourDVar):
     Raises
     ------
     InvalidTypeError
-        If the dynamics are no model, the background is no climatology, or the first guess is no
-        model of series.
+        If the dynamics are no model, the background is no climatology, the first guess is no
+        model of series, or the stages are no sequence.
     InvalidInputError
         If a number is not positive, or the stages are none or do not end with 1.
 
@@ -259,6 +259,7 @@ class WeakFourDVar(_FourDVar):
             check_kind(right, "first_guess", first_guess, "a model such as load_model('lorenz96')")
         self.first_guess = first_guess
         self.model_noise = check_positive(model_noise, "model_noise", "the units of the state")
+        check_kind(isinstance(stages, Sequence), "stages", stages, "factors such as (100, 10, 1)")
         self.stages = tuple(check_positive(factor, "stages", "model_noise") for factor in stages)
         if not self.stages or self.stages[-1] != 1:
             raise InvalidInputError(
