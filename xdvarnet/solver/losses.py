@@ -103,9 +103,10 @@ class VariationalLoss:
     ratio of theirs, 0.01 and 1). To learn the prior too by this loss has a trivial solution: freeze
     its parameters.
 
-    With the defaults the loss is of order one, where the limit of a training on the norm of the
-    gradient, 1, acts; with 0.01 and 1 all gradients are far below it, and one state far from the
-    attractor of a chaotic model has a gradient that is a thousand times the others'.
+    A training limits the norm of the gradient to 1. With the defaults that acts at nearly every
+    step, and all steps count alike, whereas norms without a limit fall by orders of magnitude along
+    a training: with 0.01 and 1, the training on Lorenz-63 of the results ends at three times the
+    error.
 
     Attributes
     ----------

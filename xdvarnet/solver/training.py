@@ -24,10 +24,6 @@ AVERAGING = 0.995
 """Weight of the past in the running average of the weights, at each step but the first ones."""
 
 
-SPIKE = 5.0
-"""Largest norm of a gradient over the usual one."""
-
-
 @dataclass(frozen=True)
 class Epoch:
     """Record of one epoch: mean training loss and validation error.
@@ -96,9 +92,7 @@ def train(
     device, precision : str
         Where and how convolutions run.
     clip : float
-        Largest norm of the gradient of the parameters. It is at most 5 times the usual one, too:
-        in a chaotic system a single state far from the attractor may have a gradient a thousand
-        times as large, which Adam would remember for a thousand steps.
+        Largest norm of the gradient of the parameters.
     patience : int, optional
         Stop after so many epochs without a lower validation error; by default never.
     error_before : float
@@ -156,8 +150,7 @@ def train(
                 with autocast(device, precision):
                     value = loss.evaluate(solver, batch.to(device))
                 value.backward()
-                limit = min(clip, SPIKE * _usual_norm(optimiser))
-                torch.nn.utils.clip_grad_norm_(solver.parameters(), limit)
+                torch.nn.utils.clip_grad_norm_(solver.parameters(), clip)
                 optimiser.step()
                 schedule.step()
                 average.update_parameters(solver)
@@ -232,16 +225,6 @@ def _optimiser(
         return min(1, (step + 1) / steps_per_epoch) * (0.505 + 0.495 * cosine)
 
     return optimiser, torch.optim.lr_scheduler.LambdaLR(optimiser, factor)
-
-
-def _usual_norm(optimiser: torch.optim.Adam) -> float:
-    """Root mean square norm of the gradients of some thousand steps, which Adam remembers."""
-    square = 0.0
-    for group in optimiser.param_groups:
-        for known in (optimiser.state[p] for p in group["params"] if p in optimiser.state):
-            weight = 1 - group["betas"][1] ** known["step"].item()
-            square += known["exp_avg_sq"].sum().item() / weight
-    return square**0.5 or math.inf
 
 
 def _resume(
