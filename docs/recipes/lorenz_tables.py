@@ -17,6 +17,7 @@ import pandas as pd
 import torch
 import xarray as xr
 from lorenz import ALL, L63, L96, ROWS, Data, System
+from matplotlib.ticker import MaxNLocator
 
 import xdvarnet
 from xdvarnet.models.series_inversion import SeriesInversion
@@ -140,7 +141,8 @@ def draw_pathways(folder: Path, system: System, data: Data) -> None:
     part = {"sample": slice(200 if system is L63 else 32)}
     truth, observed = data.truth["test"].isel(part), data.observed["test"].isel(part)
     figure, axes = plt.subplots(1, 3, figsize=(15, 5), layout="constrained")
-    for row in [*ROWS, "shipped"]:
+    colours = plt.get_cmap("tab20").colors
+    for row, colour in zip([*ROWS, "shipped"], [*colours[: len(ROWS)], "k"], strict=True):
         model = load(folder, system, row)
         if model is None or not hasattr(model.solver, "iterates"):
             continue
@@ -148,7 +150,9 @@ def draw_pathways(folder: Path, system: System, data: Data) -> None:
         errors = ((states - truth["state"].values) ** 2).mean((1, 2, 3))
         for ax, values in zip(axes, (errors, costs / costs[0]), strict=False):
             label = title(row).replace("4DVarNet, ", "")
-            ax.semilogy(values, marker=".", label=label, color="k" if row == "shipped" else None)
+            style = "--" if row.endswith("unsupervised") else "-"
+            ax.semilogy(values, style, marker=".", label=label, color=colour)
+            ax.xaxis.set_major_locator(MaxNLocator(integer=True))
         if row == "shipped":
             shown = states
     axes[0].set(xlabel="iteration", ylabel="mean squared error, R", title="error")
