@@ -18,6 +18,9 @@ CORE = ("time", "component")
 EVEN = 1e-6
 """Relative departure of a time step from the mean one that is accepted."""
 
+SAME_TIME = 1e-3
+"""Departure of a time of observation from that of the state that is accepted, in time steps."""
+
 
 @dataclass(frozen=True)
 class Series:
@@ -144,7 +147,7 @@ def check_pair(observed: Series, truth: Series) -> None:
             f"{truth.values.shape} and {observed.values.shape}."
         )
     step = truth.dt
-    if np.abs(observed.times - truth.times).max() > 1e-3 * step:
+    if np.abs(observed.times - truth.times).max() > SAME_TIME * step:
         raise InvalidInputError(
             f"truth and observations differ in their times: they begin at {truth.times[0]:g} and "
             f"{observed.times[0]:g}, with steps of {step:g} and {observed.dt:g}; give both the "

@@ -298,10 +298,12 @@ class SeriesInversion:
                 f"{loss!r} compares with the truth; give truth and validation=(observed, truth), "
                 "or another loss, such as VariationalLoss(prior)."
             )
-        known = None if truth is None else self._whole(truth)
-        fixed = None if callable(observed) else self._seen(observed, truth)
-        held = self._seen(*validation)
-        held_truth = None if validation[1] is None else self._whole(validation[1])
+        whole, held_whole = (
+            None if given is None else self._whole(given) for given in (truth, validation[1])
+        )
+        known, held_truth = (None if each is None else each.values for each in (whole, held_whole))
+        fixed = None if callable(observed) else self._seen(observed, whole)
+        held = self._seen(validation[0], held_whole)
         (seed,) = default_rng(rng).bit_generator.seed_seq.generate_state(1)
         number = len(known if fixed is None else fixed)
         steps = -(-number // batch_size)
@@ -310,7 +312,7 @@ class SeriesInversion:
             generator = np.random.default_rng([int(seed), epoch])
             seen = fixed
             if seen is None:
-                seen = self._seen(observed(truth, generator), truth)
+                seen = self._seen(observed(truth, generator), whole)
             order = generator.permutation(number)
             for first in range(0, number, batch_size):
                 chosen = order[first : first + batch_size]
@@ -375,10 +377,7 @@ class SeriesInversion:
 
         First guess, data and context are normalised; for costs and iterates of the solver itself.
         """
-        return self._inputs(self._values(observed))
-
-    def _values(self, dataset: xr.Dataset) -> np.ndarray:
-        return self._find(dataset).values
+        return self._inputs(self._find(observed).values)
 
     def _find(self, dataset: xr.Dataset) -> Series:
         series = find_series(dataset)
@@ -386,20 +385,20 @@ class SeriesInversion:
         self._check(series.values.shape[1:], series.dt)
         return series
 
-    def _whole(self, truth: xr.Dataset) -> np.ndarray:
-        values = self._values(truth)
-        if not np.isfinite(values).all():
+    def _whole(self, truth: xr.Dataset) -> Series:
+        series = self._find(truth)
+        if not np.isfinite(series.values).all():
             raise InvalidInputError("the truth has missing values; a training needs whole series.")
-        return values
+        return series
 
-    def _seen(self, observed: xr.Dataset, truth: xr.Dataset | None) -> np.ndarray:
+    def _seen(self, observed: xr.Dataset, truth: Series | None) -> np.ndarray:
         series = self._find(observed)
         if np.isnan(series.values).all():
             raise InvalidInputError(
                 "nothing is observed: all values are NaN; a training needs observations."
             )
         if truth is not None:
-            check_pair(series, self._find(truth))
+            check_pair(series, truth)
         return series.values
 
     def _check(self, shape: tuple[int, ...], dt: float) -> None:
