@@ -127,6 +127,8 @@ def test_what_is_refused(training, states):
         AnalogForecast(method="cubic")
     with pytest.raises(InvalidInputError, match="k=1"):
         AnalogForecast(1)
+    with pytest.raises(InvalidInputError, match="k='local_constant'; give a number"):
+        AnalogForecast("local_constant")
     with pytest.raises(InvalidInputError, match="neighbourhood=0"):
         AnalogForecast(neighbourhood=0)
     with pytest.raises(InvalidInputError, match="call fit"):

@@ -84,7 +84,7 @@ def test_numbers_out_of_range_are_refused():
             SeriesUNet(1, 1, **{name: 0})
     with pytest.raises(InvalidInputError, match=r"downscale=\(2, 0\)"):
         SeriesUNet(1, 1, downscale=(2, 0))
-    for kernel in ((4, 1), (3, 2), (3, -1), (5,)):
+    for kernel in ((4, 1), (3, 2), (3, -1), (5,), 5, (5.0, 1)):
         with pytest.raises(InvalidInputError, match="give two odd numbers"):
             SeriesUNet(1, 1, kernel=kernel)
     with pytest.raises(InvalidInputError, match=r"for 3 components, .*\(2, 1, 8, 5\)"):

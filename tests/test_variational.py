@@ -9,12 +9,14 @@ import pytest
 import torch
 from torch import nn
 
+from xdvarnet.dynamics.lorenz import Lorenz63
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.models.description import build, describe
 from xdvarnet.solver.inversions.direct_map import DirectInversion
 from xdvarnet.solver.multiscale import UNet, UNetStep
 from xdvarnet.solver.observation import Data, MaskedObservation
 from xdvarnet.solver.priors.bilinear import BilinearAutoencoder
+from xdvarnet.solver.priors.ode import OdePrior
 from xdvarnet.solver.priors.unet import UNetPrior
 from xdvarnet.solver.steps import CNNStep, ConvLSTMStep, GradientStep
 from xdvarnet.solver.training import autocast
@@ -538,6 +540,13 @@ def test_an_unknown_graph_is_refused():
 def test_iterations_are_at_least_one(iterations):
     with pytest.raises(InvalidInputError, match=f"iterations={iterations}; .* at least 1"):
         make_solver(iterations=iterations)
+
+
+def test_only_observation_terms_are_taken_as_such():
+    prior, step = BilinearAutoencoder(4), ConvLSTMStep(4)
+    for other in (prior, OdePrior(Lorenz63(), 0.01)):
+        with pytest.raises(InvalidInputError, match=f"{type(other).__name__} is no observation"):
+            VariationalSolver(prior, [MaskedObservation(), other], step)
 
 
 def test_state_of_other_channels_is_refused():

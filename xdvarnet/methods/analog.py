@@ -71,8 +71,8 @@ class AnalogForecast:
     ) -> None:
         if method not in METHODS:
             raise UnknownNameError(f"method={method!r} is unknown; known are {', '.join(METHODS)}.")
-        if k < 2:
-            raise InvalidInputError(f"k={k}; a forecast needs at least 2 analogs.")
+        if not isinstance(k, int) or k < 2:
+            raise InvalidInputError(f"k={k!r}; give a number of analogs, at least 2.")
         if neighbourhood is not None and neighbourhood < 1:
             raise InvalidInputError(
                 f"neighbourhood={neighbourhood}; give at least 1 component on either side, or None."

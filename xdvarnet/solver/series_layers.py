@@ -37,6 +37,23 @@ def to_series(fields: torch.Tensor, components: int | None) -> torch.Tensor:
     return fields[..., 0].unflatten(1, (components, -1)).movedim(1, -1)
 
 
+def check_kernel(kernel: Sequence[int]) -> tuple[int, int]:
+    """Return the size of a kernel over times and components.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is not two odd numbers.
+    """
+    sizes = tuple(kernel) if isinstance(kernel, Sequence) else ()
+    odd = all(isinstance(size, int) and size > 0 and size % 2 for size in sizes)
+    if len(sizes) != 2 or not odd:
+        raise InvalidInputError(
+            f"kernel={kernel!r}; give two odd numbers, of times and of components, such as (5, 1)."
+        )
+    return sizes
+
+
 class SeriesConvolution(nn.Conv2d):
     """Convolution over time and components that keeps their numbers.
 
@@ -62,9 +79,7 @@ class SeriesConvolution(nn.Conv2d):
     def __init__(
         self, channels: int, features: int, kernel: Sequence[int], *, periodic: bool = False
     ) -> None:
-        if len(kernel) != 2 or any(size < 1 or size % 2 == 0 for size in kernel):
-            raise InvalidInputError(f"kernel={tuple(kernel)}; give two odd numbers.")
-        super().__init__(channels, features, tuple(kernel))
+        super().__init__(channels, features, check_kernel(kernel))
         self.periodic = periodic
 
     def forward(self, fields: torch.Tensor) -> torch.Tensor:
@@ -178,7 +193,7 @@ class SeriesUNet(nn.Module):
             )
         self.channels, self.features, self.hidden = channels, features, hidden
         self.depth, self.patch = depth, patch
-        self.downscale, self.kernel = tuple(downscale), tuple(kernel)
+        self.downscale, self.kernel = tuple(downscale), check_kernel(kernel)
         self.components, self.periodic = components, periodic
         fields = components or 1
         sizes = [hidden * min(level + 1, 3) for level in range(len(downscale) + 1)]

@@ -14,6 +14,7 @@ from torch import nn
 from xdvarnet.solver.series_layers import (
     SeriesConvolution,
     check_channels,
+    check_kernel,
     to_fields,
     to_series,
 )
@@ -51,7 +52,7 @@ class SeriesCNNStep(nn.Module):
         bound: float = 1.0,
     ) -> None:
         super().__init__()
-        self.hidden, self.kernel, self.bound = hidden, tuple(kernel), bound
+        self.hidden, self.kernel, self.bound = hidden, check_kernel(kernel), bound
         self.components, self.periodic = components, periodic
         fields = components or 1
         self.layers = nn.Sequential(
@@ -104,7 +105,7 @@ class SeriesLSTMStep(nn.Module):
         bound: float = 1.0,
     ) -> None:
         super().__init__()
-        self.hidden, self.kernel, self.bound = hidden, tuple(kernel), bound
+        self.hidden, self.kernel, self.bound = hidden, check_kernel(kernel), bound
         self.components, self.periodic = components, periodic
         fields = components or 1
         self.gates = SeriesConvolution(fields + hidden, 4 * hidden, kernel, periodic=periodic)

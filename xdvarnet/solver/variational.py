@@ -9,6 +9,7 @@ from torch import nn
 
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.solver.observation import Data
+from xdvarnet.solver.priors.base import Prior
 from xdvarnet.solver.priors.projection import as_prior
 from xdvarnet.solver.steps import join
 
@@ -62,7 +63,8 @@ class VariationalSolver(nn.Module):
     Raises
     ------
     InvalidInputError
-        If there is no iteration, or the graph is none of these.
+        If there is no iteration, the graph is none of these, or something else is given as an
+        observation term.
 
     Notes
     -----
@@ -104,6 +106,12 @@ class VariationalSolver(nn.Module):
         if graph not in GRAPHS:
             raise InvalidInputError(f"graph={graph!r} is none of {', '.join(map(repr, GRAPHS))}.")
         terms = [observations] if isinstance(observations, nn.Module) else list(observations)
+        for term in terms:
+            if isinstance(term, Prior) or not hasattr(term, "gradient"):
+                raise InvalidInputError(
+                    f"a {type(term).__name__} is no observation term, such as MaskedObservation(); "
+                    "the order is VariationalSolver(prior, observations, step)."
+                )
         self.prior = prior
         self.observations = nn.ModuleList(terms)
         self.step = step

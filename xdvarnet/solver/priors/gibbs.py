@@ -5,7 +5,7 @@ from torch import nn
 from torch.nn import functional
 
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.solver.series_layers import Wrap
+from xdvarnet.solver.series_layers import Wrap, check_kernel
 
 
 class GibbsPrior(nn.Module):
@@ -67,7 +67,7 @@ class GibbsPrior(nn.Module):
         periodic: bool = False,
     ) -> None:
         super().__init__()
-        kernel, downscale = tuple(kernel), tuple(downscale)
+        kernel, downscale = check_kernel(kernel), tuple(downscale)
         _check_sizes(channels, kernel, downscale, components, periodic)
         self.channels, self.hidden, self.components = channels, hidden, components
         self.kernel, self.downscale, self.periodic = kernel, downscale, periodic
@@ -138,7 +138,7 @@ def _check_sizes(
     components: int | None,
     periodic: bool,
 ) -> None:
-    if any(size < 1 or size % 2 == 0 for size in kernel) or max(kernel) == 1:
+    if max(kernel) == 1:
         raise InvalidInputError(
             f"kernel={kernel}; give two odd numbers, one at least 3: the centre is left out."
         )
