@@ -163,11 +163,17 @@ ROWS = {
 
 SHIPPED = {
     "lorenz63": replace(ROWS["quadratic-network-supervised"], epochs=(16,)),
-    "lorenz96": replace(
-        ROWS["rk4-network-supervised"], epochs=(24,), iterations=(6,), batch_size=8
-    ),
+    "lorenz96": replace(ROWS["rk4-network-supervised"], epochs=(24,), iterations=(6,)),
 }
 """The models of the package: row "shipped"."""
+
+
+FOR_96 = {
+    "rk4-cnn-supervised": {"learning_rate": 2e-3},
+    "rk4-cnn-unsupervised": {"learning_rate": 2e-3},
+    "rk4-network-unsupervised": {"epochs": (6,), "iterations": (6,)},
+}
+"""What rows of Lorenz-96 have besides."""
 
 
 def row_of(system: System, name: str) -> Row:
@@ -177,8 +183,7 @@ def row_of(system: System, name: str) -> Row:
     row = ROWS[name]
     if system.name == "lorenz96":
         row = replace(row, epochs=tuple(max(1, epochs // 2) for epochs in row.epochs))
-        if row.prior == "rk4" and row.step == "cnn":
-            row = replace(row, learning_rate=2e-3)
+        row = replace(row, **FOR_96.get(name, {}))
     return row
 
 
