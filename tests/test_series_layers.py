@@ -87,6 +87,7 @@ def test_numbers_out_of_range_are_refused():
     for kernel in ((4, 1), (3, 2), (3, -1), (5,), 5, (5.0, 1)):
         with pytest.raises(InvalidInputError, match="give two odd numbers"):
             SeriesUNet(1, 1, kernel=kernel)
+    assert SeriesUNet(1, 1, kernel=list(np.array([5, 3]))).kernel == (5, 3)
     with pytest.raises(InvalidInputError, match=r"for 3 components, .*\(2, 1, 8, 5\)"):
         to_fields(draw(2, 1, 8, 5), 3)
 

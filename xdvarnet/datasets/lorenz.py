@@ -44,6 +44,9 @@ def lorenz63(
     with adaptive steps of RK45 to an error of 1e-8 a step. The defaults are the experiment of
     Fablet et al. 2021 (doi 10.1029/2021MS002572).
 
+    Chaos makes rounding errors grow: one `rng` with another number of windows, of threads, or on
+    another machine may give other windows of the same statistics.
+
     Parameters
     ----------
     part : str

@@ -1,5 +1,6 @@
 """Forecasts by analogs: what followed the most similar states of a catalogue."""
 
+from numbers import Integral
 from typing import Self
 
 import numpy as np
@@ -71,7 +72,7 @@ class AnalogForecast:
     ) -> None:
         if method not in METHODS:
             raise UnknownNameError(f"method={method!r} is unknown; known are {', '.join(METHODS)}.")
-        if not isinstance(k, int) or k < 2:
+        if not isinstance(k, Integral) or k < 2:
             raise InvalidInputError(f"k={k!r}; give a number of analogs, at least 2.")
         if neighbourhood is not None and neighbourhood < 1:
             raise InvalidInputError(

@@ -1,6 +1,7 @@
 """Convolutions over series: components as channels, or as points of a line or a ring."""
 
 from collections.abc import Sequence
+from numbers import Integral
 from typing import Any
 
 import torch
@@ -46,7 +47,7 @@ def check_kernel(kernel: Sequence[int]) -> tuple[int, int]:
         If it is not two odd numbers.
     """
     sizes = tuple(kernel) if isinstance(kernel, Sequence) else ()
-    odd = all(isinstance(size, int) and size > 0 and size % 2 for size in sizes)
+    odd = all(isinstance(size, Integral) and size > 0 and size % 2 for size in sizes)
     if len(sizes) != 2 or not odd:
         raise InvalidInputError(
             f"kernel={kernel!r}; give two odd numbers, of times and of components, such as (5, 1)."
