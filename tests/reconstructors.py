@@ -6,31 +6,34 @@ import numpy as np
 import xarray as xr
 from scipy.ndimage import gaussian_filter
 
-from xdvarnet.models.base import Analysis, Observations
-from xdvarnet.patches.cover import Window
+from xdvarnet.grids.coords import Grid
+from xdvarnet.mapping.background import Background, NoBackground
+from xdvarnet.mapping.cover import Window
+from xdvarnet.mapping.protocol import Analysis, Observations, Reconstructor
+from xdvarnet.mapping.windows import Windowed
+from xdvarnet.networks.training_grid import TrainingGrid
 
 WINDOW = Window(5, 8, 9, stride=(2, 4, 5), halo=(1, 1, 2))
 
 
-class NoBackground:
-    """Remove nothing."""
-
-    def estimate(self, observed: xr.DataArray) -> xr.DataArray:
-        return xr.zeros_like(observed)
-
-
-class Identity:
+class _Identity(Reconstructor):
     """Return the observations, and zero where there are none."""
 
-    def __init__(self, window: Window | None = WINDOW, **attributes: object) -> None:
-        self.variables = {"ssh": "m"}
+    def __init__(
+        self,
+        window: Window | None,
+        variables: dict[str, str] | None = None,
+        background: Background | None = None,
+        first_guess: Reconstructor | None = None,
+        gives_std: bool = False,
+        training_grid: TrainingGrid | None = None,
+    ) -> None:
         self.window = window
-        self.background = NoBackground()
-        self.first_guess = None
-        self.training_grid = None
-        self.gives_std = False
+        self.variables = {"ssh": "m"} if variables is None else variables
+        self.background = NoBackground() if background is None else background
+        self.first_guess, self.gives_std = first_guess, gives_std
+        self.training_grid = training_grid
         self.seen: list[Observations] = []
-        vars(self).update(attributes)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}()"
@@ -38,27 +41,21 @@ class Identity:
     def __getstate__(self) -> dict:
         return {**vars(self), "seen": []}
 
-    def solve(
-        self,
-        observations: Observations,
-        *,
-        members: int | None = None,
-        rng: np.random.Generator | None = None,
-    ) -> Analysis:
+    def see(self, observations: Observations, members=None, rng=None) -> Analysis:
         self.seen.append(observations)
         return Analysis({name: np.nan_to_num(observations.values[name]) for name in self.variables})
 
+    def solve(self, observations: Observations, *, members=None, rng=None) -> Analysis:
+        return self.see(observations, members, rng)
 
-class Smoother(Identity):
+    def solve_window(self, window: Observations) -> Analysis:
+        return self.see(window)
+
+
+class _Smoother(_Identity):
     """Smooth over the window, on top of the first guess; the spread grows with latitude."""
 
-    def solve(
-        self,
-        observations: Observations,
-        *,
-        members: int | None = None,
-        rng: np.random.Generator | None = None,
-    ) -> Analysis:
+    def see(self, observations: Observations, members=None, rng=None) -> Analysis:
         self.seen.append(observations)
         mean, std, drawn = {}, {}, {}
         for name in self.variables:
@@ -76,6 +73,39 @@ class Smoother(Identity):
                 noise = rng.standard_normal((members, *values.shape), dtype=np.float32)
                 drawn[name] = mean[name] + np.float32(0.01) * noise
         return Analysis(mean, std if self.gives_std else {}, drawn)
+
+
+class _InWindows(Windowed):
+    def check(self, grid: Grid) -> None:
+        super().check(grid)
+        if self.training_grid is not None:
+            self.training_grid.check(grid)
+
+
+class WindowedIdentity(_Identity, _InWindows):
+    solve = Windowed.solve
+
+
+class WindowedSmoother(_Smoother, _InWindows):
+    solve = Windowed.solve
+
+
+class WholeIdentity(_Identity):
+    pass
+
+
+class WholeSmoother(_Smoother):
+    pass
+
+
+def Identity(window: Window | None = WINDOW, **options) -> _Identity:  # noqa: N802
+    """Return what gives the observations back, by windows or at once."""
+    return (WholeIdentity if window is None else WindowedIdentity)(window, **options)
+
+
+def Smoother(window: Window | None = WINDOW, **options) -> _Smoother:  # noqa: N802
+    """Return what smooths, by windows or at once."""
+    return (WholeSmoother if window is None else WindowedSmoother)(window, **options)
 
 
 def gappy(

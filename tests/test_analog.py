@@ -11,8 +11,8 @@ from xdvarnet.dynamics.integration import rk4_step
 from xdvarnet.dynamics.lorenz import Lorenz63, Lorenz96
 from xdvarnet.errors import InvalidInputError, UnknownNameError
 from xdvarnet.methods.analog import AnalogForecast
+from xdvarnet.methods.climatology import Climatology
 from xdvarnet.methods.ensemble_kalman import EnKF, EnsembleKalmanSmoother
-from xdvarnet.models.climatology import Climatology
 
 NOISE = 2**0.5
 

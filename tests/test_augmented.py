@@ -9,8 +9,8 @@ from xdvarnet.datasets import lorenz63, observe_series
 from xdvarnet.dynamics.augmented import Augmented
 from xdvarnet.dynamics.lorenz import Lorenz63, Lorenz96
 from xdvarnet.errors import InvalidInputError, InvalidTypeError
+from xdvarnet.methods.climatology import Climatology
 from xdvarnet.methods.variational import StrongFourDVar
-from xdvarnet.models.climatology import Climatology
 
 
 def test_each_state_has_the_tendency_of_its_own_parameters():

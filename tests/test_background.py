@@ -10,7 +10,7 @@ from scipy.ndimage import gaussian_filter
 
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError
 from xdvarnet.grids.internal import DIMS, to_internal
-from xdvarnet.models.background import MeanMapBackground, ObservedBackground, running_basin_mean
+from xdvarnet.mapping.background import MeanMapBackground, ObservedBackground, running_basin_mean
 
 pytestmark = pytest.mark.filterwarnings("error")
 

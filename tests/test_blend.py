@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.patches.blend import blend
-from xdvarnet.patches.cover import Cover, Position, Window, cover
+from xdvarnet.mapping.blend import blend
+from xdvarnet.mapping.cover import Cover, Position, Window, cover
 
 CASES = [
     ((30, 17, 23), Window(10, 8, 9)),

@@ -58,7 +58,7 @@ def test_spread_skill_over_all_cells_and_over_observed_cells(twins):
 
 
 def test_what_is_learned_is_what_the_world_has(calibrated):
-    error = calibrated.ensemble.errors["ssh"]
+    error = calibrated.errors["ssh"]
     assert error.noise == pytest.approx(NOISE, rel=0.03)
     assert error.signal_std == pytest.approx(STD, rel=0.05)
     assert error.signal_length == pytest.approx(80, rel=0.1)
@@ -82,8 +82,8 @@ def test_a_formal_error_that_is_wrong_is_corrected(calibrated):
     )
     known = world(days=60, seed=2)
     options = {"observe": system(), "draws": 1, "rng": 0}
-    wrong = xdvarnet.calibrate(half, known, **options).ensemble.errors["ssh"]
-    right = xdvarnet.calibrate(kriging(neighbours=40), known, **options).ensemble.errors["ssh"]
+    wrong = xdvarnet.calibrate(half, known, **options).errors["ssh"]
+    right = xdvarnet.calibrate(kriging(neighbours=40), known, **options).errors["ssh"]
     assert wrong.slope == pytest.approx(4 * right.slope, rel=1e-2)
     assert wrong.length == pytest.approx(right.length, rel=1e-2)
 
@@ -96,10 +96,10 @@ def small(model=None, **changes):
 def test_the_model_is_left_as_it_is_and_seeds_repeat():
     model = kriging(neighbours=12)
     first, second = small(model), small(model)
-    assert model.ensemble is None
-    assert first.ensemble == second.ensemble
-    assert first.ensemble != small(model, rng=1).ensemble
-    assert small(model, method="neural").ensemble.method == "neural"
+    assert first.model is model
+    assert first.errors == second.errors
+    assert first.errors != small(model, rng=1).errors
+    assert small(model, method="neural").method == "neural"
 
 
 def test_only_the_period_counts():
@@ -111,7 +111,7 @@ def test_only_the_period_counts():
     changed["ssh"][8:] += 0.02 * np.random.default_rng(0).standard_normal((4, 13, 17))
     options = {"observe": system(), "draws": 1, "rng": 0}
     errors = [
-        xdvarnet.calibrate(model, maps, period=each, **options).ensemble.errors["ssh"].slope
+        xdvarnet.calibrate(model, maps, period=each, **options).errors["ssh"].slope
         for maps in (known, changed)
         for each in (period, None)
     ]
@@ -123,7 +123,7 @@ def test_another_models_spread():
     spread = kriging(neighbours=12)
     model = Identity(window=None)
     calibrated = small(model, spread=spread)
-    assert calibrated.ensemble.spread is spread
+    assert calibrated.spread is spread
     maps = system().observe(world(days=5, seed=5), rng=0).dvarnet.reconstruct(calibrated)
     assert float(maps["ssh_std"].min()) > 0
 
@@ -143,7 +143,11 @@ def test_another_models_spread():
         ({"period": slice("1999", "2000")}, InvalidInputError, "no day of the validation data"),
         ({"period": "2010-01-02"}, InvalidTypeError, "period is '2010-01-02'; give a slice"),
         ({"noise": 0.02}, InvalidInputError, "give the noise to the observing system"),
-        ({"model": xdvarnet.with_lead(kriging(), 2)}, InvalidInputError, "has the lead 2"),
+        (
+            {"model": xdvarnet.Lead(kriging(), 2), "method": "exact"},
+            InvalidInputError,
+            "take method='hybrid'",
+        ),
     ],
 )
 def test_arguments_that_are_refused(changes, error, message):
@@ -155,7 +159,7 @@ def test_arguments_that_are_refused(changes, error, message):
 def test_any_observer_will_do():
     """The same altimeters for one variable, as a system of several variables."""
     alone, combined = system(), CombinedSystem({"ssh": system()})
-    first, second = (small(observe=observe).ensemble.errors["ssh"] for observe in (alone, combined))
+    first, second = (small(observe=observe).errors["ssh"] for observe in (alone, combined))
     assert second.slope == pytest.approx(first.slope, rel=0.2)
     assert second.noise == pytest.approx(first.noise, rel=0.2)
 
@@ -178,15 +182,16 @@ def test_gaps_are_refused():
         xdvarnet.calibrate(kriging(), gappy(), observe=system())
 
 
-def test_a_4dvarnet_is_calibrated_in_place_and_notes_it():
-    model = toy_model()
+def test_a_calibration_notes_what_it_was_made_from():
     truth = toy_truth(seed=3)
-    period = slice("2020-02-03", "2020-02-12")
-    model.calibrate(truth, observe=toy_system(), period=period, draws=2, rng=0)
-    other = xdvarnet.calibrate(
-        toy_model(), truth, observe=toy_system(), period=period, draws=2, rng=0
+    model = xdvarnet.calibrate(
+        toy_model(),
+        truth,
+        observe=toy_system(),
+        period=slice("2020-02-03", "2020-02-12"),
+        draws=2,
+        rng=0,
     )
-    assert model.ensemble == other.ensemble
     assert model.provenance["calibration data"] == "toy sea, 2020-02-01 to 2020-02-14"
     assert model.provenance["calibration"].startswith("2 draws of ObservingSystem")
     assert model.provenance["calibration"].endswith("2020-02-03 to 2020-02-12")

@@ -6,14 +6,14 @@ import xarray as xr
 
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.coords import unit_vectors
-from xdvarnet.grids.regridding.cells import (
+from xdvarnet.grids.regrid.cells import (
     around_the_globe,
     axis_bounds,
     built_corners,
     corners,
     joined_index,
 )
-from xdvarnet.grids.regridding.horizontal import (
+from xdvarnet.grids.regrid.horizontal import (
     HorizontalGrid,
     find_horizontal,
     from_vectors,

@@ -5,9 +5,9 @@ import pytest
 import torch
 from toys import toy_interpolation, toy_model
 
-from xdvarnet.models.base import Analysis, Observations
-from xdvarnet.models.channels import count_context, to_channels, to_inputs
-from xdvarnet.models.normalize import Normalizer
+from xdvarnet.mapping.protocol import Analysis, Observations
+from xdvarnet.networks.channels import count_context, to_channels, to_inputs
+from xdvarnet.networks.normalizer import Normalizer
 
 DAYS, ROWS, COLUMNS = 5, 6, 7
 VARIABLES = {"ssh": "m", "sst": "degC"}

@@ -6,7 +6,7 @@ import xarray as xr
 from scipy.stats import chi2, kstest
 
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.models.climatology import Climatology
+from xdvarnet.methods.climatology import Climatology
 
 COVARIANCE = np.array([[4.0, 1.5, 0], [1.5, 1, -0.2], [0, -0.2, 0.3]])
 

@@ -5,8 +5,8 @@ import pytest
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.grids.products.conversion import build, decode
-from xdvarnet.grids.products.roles import find_roles
+from xdvarnet.grids.harmonise.conversion import build, decode
+from xdvarnet.grids.harmonise.roles import find_roles
 
 
 def dataset(**attributes: dict) -> xr.Dataset:

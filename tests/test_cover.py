@@ -6,7 +6,7 @@ import xarray as xr
 
 from xdvarnet.errors import InvalidInputError, XdvarnetError
 from xdvarnet.grids.internal import DIMS
-from xdvarnet.patches.cover import Window, cover
+from xdvarnet.mapping.cover import Window, cover
 
 CASES = [
     ((30, 17, 23), Window(10, 8, 9)),

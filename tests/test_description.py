@@ -13,7 +13,7 @@ import xdvarnet.solver
 from xdvarnet.dynamics.augmented import Augmented
 from xdvarnet.dynamics.lorenz import Lorenz63
 from xdvarnet.errors import InvalidTypeError
-from xdvarnet.models.description import build, describe
+from xdvarnet.mapping.description import build, describe
 from xdvarnet.solver.minimisation import Minimisation
 from xdvarnet.solver.observation import MaskedObservation
 from xdvarnet.solver.priors.ode import OdePrior

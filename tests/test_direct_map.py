@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.models.description import build, describe
+from xdvarnet.mapping.description import build, describe
 from xdvarnet.solver.batch import Batch
 from xdvarnet.solver.inversions.direct_map import DirectInversion
 from xdvarnet.solver.losses import ReconstructionLoss

@@ -6,10 +6,10 @@ from reconstructors import WINDOW, Identity, Smoother, gappy
 
 from xdvarnet.errors import InvalidInputError, XdvarnetWarning
 from xdvarnet.grids.internal import DIMS, to_internal
+from xdvarnet.mapping.cover import Window
+from xdvarnet.mapping.progress import show_progress
+from xdvarnet.mapping.protocol import Analysis, Observations, analyse
 from xdvarnet.methods.optimal_interpolation import OptimalInterpolation
-from xdvarnet.models.base import Analysis, Observations
-from xdvarnet.models.domain import analyse, analyse_days, days_needed
-from xdvarnet.patches.cover import Window
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -110,30 +110,20 @@ def test_some_days_are_analysed_as_if_all_were(guess):
         given = Observations(**{**vars(given), "first_guess": analyse(first, given)})
         model.first_guess = first
     whole = analyse(model, given)
+    own = model.window.time - 1
     for wanted in (slice(0, 1), slice(4, 9), slice(15, 16), slice(0, 16)):
-        days = days_needed(model, given.shape, wanted)
-        assert days.start <= wanted.start < wanted.stop <= days.stop
-        guess = given.first_guess and Analysis(
-            *({"ssh": getattr(given.first_guess, k)["ssh"][days]} for k in ("mean", "std"))
-        )
-        part = Observations(
-            {"ssh": given.values["ssh"][days]},
-            given.days[days],
-            given.latitude,
-            given.longitude,
-            given.sea,
-            guess,
-        )
-        some = analyse_days(model, part, wanted, 16)
+        days = slice(max(wanted.start - own, 0), min(wanted.stop + own, 16))
+        inside = slice(wanted.start - days.start, wanted.stop - days.start)
+        some = analyse(model, given.take(days, wanted=inside)).take(inside)
         np.testing.assert_array_equal(some.mean["ssh"], whole.mean["ssh"][wanted])
         np.testing.assert_array_equal(some.std["ssh"], whole.std["ssh"][wanted])
 
 
-def test_days_needed_are_few():
-    model = Identity()
-    assert days_needed(model, (100, 14, 19), slice(50, 51)).stop <= 56
-    assert days_needed(model, (100, 14, 19), slice(50, 51)).start >= 45
-    assert days_needed(Identity(None), (100, 14, 19), slice(50, 51)) == slice(0, 100)
+def test_the_halo_is_that_of_a_window_and_of_the_first_guess():
+    assert Identity().halo == 4
+    assert Identity(None).halo is None
+    assert Smoother(first_guess=Smoother()).halo == 8
+    assert Smoother(first_guess=Smoother(None)).halo is None
 
 
 def test_the_first_guess_is_analysed_once_and_handed_over():
@@ -154,17 +144,13 @@ def test_the_first_guess_is_analysed_once_and_handed_over():
     assert (window.first_guess.std["ssh"][[0, 4]] == largest).all()
 
 
-@pytest.mark.parametrize("window", [WINDOW, None])
-def test_members_come_first(window):
+def test_members_come_first():
     given = observations()
-    model = Smoother(window, gives_std=True)
+    model = Smoother(None, gives_std=True)
     analysis = analyse(model, given, members=3, rng=np.random.default_rng(0))
     assert analysis.members["ssh"].shape == (3, *given.shape)
-    same = analyse(model, given, members=3, rng=np.random.default_rng(0))
-    np.testing.assert_array_equal(analysis.members["ssh"], same.members["ssh"])
-    spread = (analysis.members["ssh"] - analysis.mean["ssh"]).std()
-    assert 0 < spread < 0.0101
-    assert not np.array_equal(analysis.members["ssh"][0], analysis.members["ssh"][1])
+    with pytest.raises(InvalidInputError, match="has no ensemble"):
+        analyse(Smoother(gives_std=True), given, members=3)
 
 
 @pytest.mark.parametrize("window", [WINDOW, None])
@@ -197,23 +183,32 @@ def test_the_observations_are_left_as_they_are():
 )
 def test_a_model_that_returns_other_fields(window, analysis, message):
     model = Identity(window)
-    model.solve = lambda observations, **options: analysis
+    model.see = lambda *_: analysis
     with pytest.raises(InvalidInputError, match=message):
+        analyse(model, observations())
+
+
+@pytest.mark.parametrize("window", [WINDOW, None])
+def test_values_that_are_not_finite_are_an_error_and_no_map(window):
+    model = Identity(window)
+    nothing = np.float32(np.nan)
+    model.see = lambda given, *_: Analysis({"ssh": np.full(given.shape, nothing)})
+    with pytest.raises(InvalidInputError, match=r"not finite for \d+ of \d+ cells at sea"):
         analyse(model, observations())
 
 
 def test_a_model_without_the_members_or_the_spread_it_promises():
     with pytest.raises(
-        InvalidInputError, match=r"returned members of \{\}; it must be .*\(3, 5, 8"
+        InvalidInputError, match=r"returned members of \{\}; it must be .*\(3, 11, 14"
     ):
-        analyse(Identity(), observations(), members=3)
+        analyse(Identity(None), observations(), members=3)
     with pytest.raises(InvalidInputError, match=r"returned std of \{\}"):
         analyse(Identity(gives_std=True), observations())
 
 
 def test_fields_of_double_precision_become_single():
     model = Identity(None)
-    model.solve = lambda observations, **options: Analysis({"ssh": np.zeros(observations.shape)})
+    model.see = lambda given, *_: Analysis({"ssh": np.zeros(given.shape)})
     assert analyse(model, observations()).mean["ssh"].dtype == np.float32
 
 
@@ -226,7 +221,8 @@ def test_a_region_smaller_than_the_window(sizes):
 
 
 def test_progress_is_shown_if_asked_for(capsys):
-    analyse(Identity(), observations(), progress=True)
+    with show_progress(True):
+        analyse(Identity(), observations())
     assert "window" in capsys.readouterr().err
     analyse(Identity(), observations())
     assert capsys.readouterr().err == ""

@@ -6,7 +6,7 @@ from toys import toy_model, toy_system, toy_truth
 
 import xdvarnet
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.models.draws import Augmentation, draw, random_windows, vary
+from xdvarnet.training.draws import Augmentation, draw, random_windows, vary
 
 WINDOW = xdvarnet.Window(5, 12, 16)
 
@@ -16,7 +16,15 @@ def one_draw():
     truth = toy_truth()
     background = xdvarnet.MeanMapBackground(truth.mean("time"))
     rng = np.random.default_rng(2)
-    return draw(truth, toy_system(), toy_model(), rng, background=background)
+    model = toy_model()
+    return draw(
+        truth,
+        toy_system(),
+        model,
+        rng,
+        background=background,
+        first_guess=model.first_guess,
+    )
 
 
 def test_observations_and_truth_share_one_background(one_draw):

@@ -10,10 +10,10 @@ from xdvarnet.datasets import lorenz96, observe_series
 from xdvarnet.dynamics.integration import integrate, rk4_step
 from xdvarnet.dynamics.lorenz import Lorenz63, Lorenz96
 from xdvarnet.errors import InvalidInputError, InvalidTypeError
+from xdvarnet.mapping.states import SeriesObservations
+from xdvarnet.methods.climatology import Climatology
 from xdvarnet.methods.ensemble_kalman import ETKF, EnKF, EnsembleKalmanSmoother
 from xdvarnet.methods.localisation import Localisation, gaspari_cohn
-from xdvarnet.models.climatology import Climatology
-from xdvarnet.models.series import SeriesObservations
 
 DT, NOISE, TIMES = 0.1, 0.7, 9
 

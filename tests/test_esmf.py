@@ -9,9 +9,9 @@ import xarray as xr
 from scipy import sparse
 
 from xdvarnet.errors import InvalidInputError, MissingDependencyError
-from xdvarnet.grids.regrid import regrid, regrid_weights
-from xdvarnet.grids.regridding.esmf import esmf_matrix
-from xdvarnet.grids.regridding.horizontal import find_horizontal
+from xdvarnet.grids.regrid.esmf import esmf_matrix
+from xdvarnet.grids.regrid.fields import regrid, regrid_weights
+from xdvarnet.grids.regrid.horizontal import find_horizontal
 
 
 def fine() -> xr.Dataset:

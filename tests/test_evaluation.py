@@ -3,20 +3,20 @@
 import numpy as np
 import pytest
 import xarray as xr
-from reconstructors import Identity, NoBackground, Smoother
+from reconstructors import NoBackground, Smoother, WholeIdentity
 from toys import toy_interpolation, toy_tracks, toy_truth
 
 import xdvarnet
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError
 from xdvarnet.evaluation import evaluate, leaderboard, predict_withheld
-from xdvarnet.models.base import Analysis
+from xdvarnet.mapping.protocol import Analysis
 from xdvarnet.tracks.crossovers import crossover_noise
 
 TRUTH = toy_truth(days=6)
 TRACKS = toy_tracks(TRUTH, noise=0.01)
 
 
-class Oracle(Identity):
+class Oracle(WholeIdentity):
     """Return maps that it knows, whatever was observed."""
 
     def __init__(self, maps: xr.Dataset) -> None:
@@ -149,7 +149,7 @@ def test_evaluate_is_both_steps_with_the_noise_of_crossovers():
     ("change", "error", "message"),
     [
         ({"models": {}}, InvalidTypeError, "no mapping of names"),
-        ({"models": {"oi": Smoother}}, InvalidTypeError, "a model such as"),
+        ({"models": {"oi": WholeIdentity}}, InvalidTypeError, "a model such as"),
         ({"models": {"oi": 3}}, InvalidTypeError, "model 'oi' is 3"),
         ({"withhold": "four"}, UnknownNameError, "no mission 'four'.*'one'"),
         ({"variable": "sla"}, UnknownNameError, "'sla' is missing"),

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.models.description import build, describe
+from xdvarnet.mapping.description import build, describe
 from xdvarnet.solver.features import FeatureObservation
 from xdvarnet.solver.observation import Data, MaskedObservation
 from xdvarnet.solver.priors.bilinear import BilinearAutoencoder

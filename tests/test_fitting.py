@@ -6,14 +6,14 @@ from toys import toy_model, toy_system, toy_truth
 
 import xdvarnet
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError
-from xdvarnet.models.draws import Augmentation
-from xdvarnet.models.fitting import (
+from xdvarnet.training.data import (
     DrawPool,
     ObservedTruth,
     check_maps,
     check_truths,
     observed_validation,
 )
+from xdvarnet.training.draws import Augmentation
 
 
 def training_draws(pool=2, simulate=None, truths=None):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from xdvarnet.grids.products.flags import find_sea, keep_good
+from xdvarnet.grids.harmonise.flags import find_sea, keep_good
 
 BITS = [1, 2, 4, 8, 16]
 OSTIA = "water land optional_lake_surface sea_ice optional_river_surface"

@@ -87,11 +87,7 @@ def test_the_guide_to_ensembles_runs(repository, monkeypatch):
         exec(block.replace("members=50", "members=5"), names)
     ratio = names["spread_skill_ratio"](names["members"], names["sea"])
     assert 0.8 < float(ratio) < 1.2
-    assert (
-        0.5
-        < names["real"].ensemble.errors["ssh"].slope / names["oi"].ensemble.errors["ssh"].slope
-        < 2
-    )
+    assert 0.5 < names["real"].errors["ssh"].slope / names["oi"].errors["ssh"].slope < 2
     assert dict(names["spread_of_currents"].sizes).keys() == {"time", "lat", "lon"}
     assert np.isfinite(names["kriged"]["ssh_std"]).any()
 

@@ -7,7 +7,7 @@ import xarray as xr
 
 from xdvarnet.errors import InvalidInputError, InvalidTypeError
 from xdvarnet.grids.coords import find_grid
-from xdvarnet.grids.harmonise import harmonise
+from xdvarnet.grids.harmonise.product import harmonise
 from xdvarnet.grids.points import find_points
 
 GEOID = {"standard_name": "sea_surface_height_above_geoid", "units": "m"}

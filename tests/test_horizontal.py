@@ -7,7 +7,7 @@ import xarray as xr
 
 from xdvarnet.errors import InvalidInputError, InvalidTypeError
 from xdvarnet.grids.coords import unit_vectors
-from xdvarnet.grids.regridding.horizontal import (
+from xdvarnet.grids.regrid.horizontal import (
     bounds_names,
     find_horizontal,
     from_vectors,

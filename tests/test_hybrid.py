@@ -5,11 +5,11 @@ import pytest
 
 from xdvarnet.dynamics.lorenz import Lorenz96
 from xdvarnet.errors import InvalidInputError, InvalidTypeError
+from xdvarnet.mapping.states import SeriesObservations
+from xdvarnet.methods.climatology import Climatology
 from xdvarnet.methods.ensemble_kalman import EnKF, EnsembleKalmanSmoother
 from xdvarnet.methods.hybrid import HybridEnVar
 from xdvarnet.methods.localisation import Localisation
-from xdvarnet.models.climatology import Climatology
-from xdvarnet.models.series import SeriesObservations
 
 NUMBER = 12
 BACKGROUND = Climatology(

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from xdvarnet.grids.coords import unit_vectors
-from xdvarnet.grids.regridding.horizontal import HorizontalGrid, from_vectors
-from xdvarnet.grids.regridding.interpolation import linear, nearest
+from xdvarnet.grids.regrid.horizontal import HorizontalGrid, from_vectors
+from xdvarnet.grids.regrid.interpolation import linear, nearest
 
 RNG = np.random.default_rng(5)
 

@@ -10,7 +10,7 @@ from torch import nn
 from xdvarnet.dynamics.lorenz import Lorenz63
 from xdvarnet.dynamics.rescaled import Rescaled
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.models.description import build, describe
+from xdvarnet.mapping.description import build, describe
 from xdvarnet.solver.inversions.amortised import AmortisedFourDVar
 from xdvarnet.solver.inversions.direct import DirectNetwork
 from xdvarnet.solver.inversions.fixed_point import FixedPoint

@@ -14,23 +14,25 @@ PACKAGE = Path(__file__).resolve().parents[1] / "xdvarnet"
 # Lowest first. A module imports from its own part and from lower layers, never from a neighbour.
 LAYERS = [
     {"errors"},
-    {"_random"},
+    {"_random", "_files"},
     {"grids"},
     {"tracks"},
-    {"observing", "patches", "metrics", "diagnostics", "dynamics", "spde"},
+    {"observing", "metrics", "diagnostics", "dynamics", "spde"},
     {"solver"},
-    {"models"},
+    {"mapping"},
     {"methods"},
+    {"training"},
+    {"networks"},
+    {"calibration"},
     {"zoo"},
-    {"mapping", "export"},
-    {"evaluation", "datasets", "plot"},
+    {"export", "evaluation", "datasets", "plot"},
     {"accessor", "cli"},
     {"__init__", "__main__"},
 ]
 LEVEL = {part: level for level, parts in enumerate(LAYERS) for part in parts}
 
 TENSOR_PARTS = {"dynamics", "spde", "solver"}
-LABEL_PARTS = {"grids", "tracks", "observing", "patches", "metrics", "diagnostics", "export"}
+LABEL_PARTS = {"grids", "tracks", "observing", "metrics", "diagnostics", "export"}
 LABEL_LIBRARIES = {"xarray", "cf_xarray", "xbatcher", "dask", "pandas"}
 PLOT_LIBRARIES = {"matplotlib", "cartopy", "cmocean"}
 
@@ -116,21 +118,27 @@ def test_imports_respect_the_layers():
     assert not found, "\n" + "\n".join(found)
 
 
-EXISTING = dotted_modules(["errors.py", "grids/__init__.py", "grids/coords.py", "models/base.py"])
+EXISTING = dotted_modules(
+    ["errors.py", "grids/__init__.py", "grids/coords.py", "mapping/protocol.py"]
+)
 
 
 @pytest.mark.parametrize(
     ("path", "source", "complaint"),
     [
-        ("grids/coords.py", "from xdvarnet.models.base import X", "no lower layer"),
-        ("grids/coords.py", "def f():\n    from xdvarnet.models.base import X", "no lower layer"),
-        ("metrics/scores.py", "from xdvarnet.patches.blend import blend", "no lower layer"),
+        ("grids/coords.py", "from xdvarnet.mapping.protocol import X", "no lower layer"),
+        (
+            "grids/coords.py",
+            "def f():\n    from xdvarnet.mapping.protocol import X",
+            "no lower layer",
+        ),
+        ("metrics/scores.py", "from xdvarnet.mapping.blend import blend", "no lower layer"),
         ("plot/maps.py", "import xdvarnet", "no lower layer"),
         ("solver/losses.py", "from xdvarnet.grids.coords import X", "tensors only"),
-        ("models/base.py", "from xdvarnet.grids import coords", "<module>"),
-        ("models/base.py", "import xdvarnet.errors", "<module>"),
-        ("models/base.py", "from .normalize import X", "relative"),
-        ("models/base.py", "from xdvarnet.helpers.things import X", "no lower layer"),
+        ("mapping/protocol.py", "from xdvarnet.grids import coords", "<module>"),
+        ("mapping/protocol.py", "import xdvarnet.errors", "<module>"),
+        ("mapping/protocol.py", "from .normalize import X", "relative"),
+        ("mapping/protocol.py", "from xdvarnet.helpers.things import X", "no lower layer"),
         ("spde/operator.py", "import xarray as xr", "xarray"),
         ("grids/coords.py", "def f():\n    import torch.nn as nn", "torch"),
         ("plot/maps.py", "import cartopy.crs as ccrs", "cartopy"),
@@ -149,11 +157,11 @@ def test_a_breach_is_found(path, source, complaint):
     ("path", "source"),
     [
         ("grids/coords.py", "from xdvarnet.errors import X\nimport xarray as xr"),
-        ("mapping/lazy.py", "from xdvarnet.models.base import X\nimport torch"),
+        ("mapping/lazy.py", "from xdvarnet.mapping.protocol import X\nimport torch"),
         ("solver/losses.py", "import torch\nfrom xdvarnet.errors import X"),
         ("plot/maps.py", "def f():\n    import cartopy.crs as ccrs"),
         ("accessor.py", "if TYPE_CHECKING:\n    from cartopy.mpl.geoaxes import GeoAxes"),
-        ("__init__.py", "from xdvarnet import grids\nfrom xdvarnet.models.base import X"),
+        ("__init__.py", "from xdvarnet import grids\nfrom xdvarnet.mapping.protocol import X"),
     ],
 )
 def test_a_good_import_passes(path, source):

@@ -2,13 +2,11 @@
 
 import numpy as np
 import pytest
-import torch
 import xarray as xr
 from toys import DAYS, toy_interpolation, toy_model, toy_system, toy_truth
 
 import xdvarnet
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, XdvarnetWarning
-from xdvarnet.models.leads import without_lead
 
 LEADS = 2
 
@@ -37,7 +35,7 @@ MODELS = {"interpolation": toy_interpolation, "4DVarNet": model_for_leads}
 @pytest.mark.parametrize("lead", [0, 2])
 @pytest.mark.parametrize("kind", MODELS)
 def test_what_is_observed_later_changes_nothing(observations, kind, lead):
-    model = xdvarnet.with_lead(MODELS[kind](), lead)
+    model = xdvarnet.Lead(MODELS[kind](), lead)
     maps = observations.dvarnet.reconstruct(model)
     changed = observations.copy(deep=True)
     changed["ssh"][9:] = 3 * changed["ssh"][9:] + 0.2
@@ -55,7 +53,7 @@ def test_a_forecast_is_the_map_of_a_record_that_ends_before(observations):
     record = observations.isel(time=slice(begin, last + LEADS + 1)).copy(deep=True)
     record["ssh"][last + 1 - begin :] = np.nan
     expected = record.dvarnet.reconstruct(model)["ssh"].sel(time=observations["time"][last + lead])
-    forecast = observations.dvarnet.reconstruct(xdvarnet.with_lead(model, lead))
+    forecast = observations.dvarnet.reconstruct(xdvarnet.Lead(model, lead))
     np.testing.assert_allclose(forecast["ssh"][last + lead], expected, atol=1e-6)
 
 
@@ -73,7 +71,7 @@ def test_a_dense_forecast_is_that_of_a_record_that_ends_before(observations):
     record = small.copy(deep=True)
     record["ssh"][4:] = np.nan
     assert record["ssh"].count() < 200
-    forecast = small.dvarnet.reconstruct(xdvarnet.with_lead(dense, 2))
+    forecast = small.dvarnet.reconstruct(xdvarnet.Lead(dense, 2))
     np.testing.assert_allclose(
         forecast["ssh"][5], record.dvarnet.reconstruct(dense)["ssh"][5], atol=1e-5
     )
@@ -83,49 +81,47 @@ def test_days_after_the_record_are_forecast(observations):
     longer = observations.reindex(
         time=observations["time"].values[0] + np.arange(16) * np.timedelta64(1, "D")
     )
-    maps = longer.dvarnet.reconstruct(model_for_leads().with_options(lead=LEADS))
+    maps = longer.dvarnet.reconstruct(xdvarnet.Lead(model_for_leads(), LEADS))
     assert np.isfinite(maps["ssh"]).all("time").equals(observations["sea"])
 
 
 def test_members_of_a_lead_belong_to_their_days(observations, monkeypatch):
-    monkeypatch.setattr("xdvarnet.mapping.leads.PAST", 4)  # a long past takes long
+    monkeypatch.setattr("xdvarnet.mapping.protocol.PAST", 4)  # a long past takes long
     field = xdvarnet.SPDEField(
         correlation_length="120 km", correlation_time="4 days", noise=0.01, std=0.05
     )
     small = observations.isel(time=slice(1, 4), lat=slice(0, 9), lon=slice(4, 15))
-    maps = small.dvarnet.reconstruct(
-        xdvarnet.with_lead(field, 1), members=3, return_members=True, rng=0
-    )
+    maps = small.dvarnet.reconstruct(xdvarnet.Lead(field, 1), members=3, return_members=True, rng=0)
     assert maps["ssh_members"].shape == (3, 3, 9, 11)
     assert maps["ssh_members"].std("member").mean() > 0
 
 
 def test_models_are_left_as_they_are(observations):
     model = model_for_leads()
-    forecast = xdvarnet.with_lead(model, 1)
-    assert model.lead is None
-    assert "lead 1" in repr(forecast)
+    forecast = xdvarnet.Lead(model, 1)
+    assert forecast.model is model
+    assert repr(forecast) == f"Lead({model!r}, 1)"
     xr.testing.assert_identical(
-        observations.dvarnet.reconstruct(without_lead(forecast))["ssh"],
+        observations.dvarnet.reconstruct(forecast.model)["ssh"],
         observations.dvarnet.reconstruct(model)["ssh"],
     )
 
 
 def test_a_lead_is_saved(tmp_path):
-    model = model_for_leads().with_options(lead=1)
-    model.save(tmp_path / "model.safetensors")
+    model = xdvarnet.Lead(model_for_leads(), 1)
+    xdvarnet.save_model(model, tmp_path / "model.safetensors")
     loaded = xdvarnet.load_model(tmp_path / "model.safetensors")
-    assert (loaded.leads, loaded.lead) == (LEADS, 1)
+    assert (loaded.model.leads, loaded.days) == (LEADS, 1)
 
 
 def test_tasks_that_a_model_does_not_know_are_refused(observations):
     with pytest.raises(InvalidInputError, match="trained for one task, mapping within a record"):
-        toy_model().with_options(lead=0)
-    with pytest.raises(InvalidInputError, match="lead=3 is beyond the trained window.*up to 2 day"):
-        xdvarnet.with_lead(model_for_leads(), 3)
+        xdvarnet.Lead(toy_model(), 0)
+    with pytest.raises(InvalidInputError, match="lead 3 is beyond the trained window.*up to 2 day"):
+        xdvarnet.Lead(model_for_leads(), 3)
     for wrong in (-1, 1.5, True):
         with pytest.raises(InvalidInputError, match="give whole days, 0 for near-real-time"):
-            xdvarnet.with_lead(toy_interpolation(), wrong)
+            xdvarnet.Lead(toy_interpolation(), wrong)
     with pytest.raises(InvalidInputError, match="has seen the hidden days"):
         xdvarnet.DVarNet(
             toy_model().solver,
@@ -141,32 +137,36 @@ def test_tasks_that_a_model_does_not_know_are_refused(observations):
             window=toy_model().window,
             leads=DAYS,
         )
-    with pytest.raises(InvalidTypeError, match="model is 'oi'"):
-        xdvarnet.with_lead("oi", 0)
-    with pytest.raises(InvalidInputError, match="load them with dataset.load"):
-        observations.chunk().dvarnet.reconstruct(xdvarnet.with_lead(toy_interpolation(), 1))
+    with pytest.raises(InvalidTypeError, match="'oi' is a string; use load_model"):
+        xdvarnet.Lead("oi", 0)
+    with pytest.raises(InvalidInputError, match="has a lead already; give Lead its model"):
+        xdvarnet.Lead(xdvarnet.Lead(toy_interpolation(), 1), 2)
+
+
+@pytest.mark.parametrize("kind", MODELS)
+def test_lazy_forecasts_are_the_same(observations, kind):
+    """Each chunk reads its own days and those before it."""
+    model = xdvarnet.Lead(MODELS[kind](), 1)
+    lazy = observations.chunk(time=4).dvarnet.reconstruct(model)
+    assert lazy.chunks
+    xr.testing.assert_identical(lazy.compute(), observations.dvarnet.reconstruct(model))
 
 
 def test_training_hides_the_last_days():
-    torch.manual_seed(0)
-    model = model_for_leads()
-    model.fit(
+    trained = model_for_leads().fit(
         toy_truth(),
         observe=toy_system(),
         validation=toy_truth(seed=1),
-        epochs=1,
-        steps_per_epoch=2,
-        batch_size=2,
-        pool=1,
+        schedule=xdvarnet.Schedule(epochs=1, steps_per_epoch=2, batch_size=2, pool=1),
         rng=0,
     )
-    assert model.with_options(lead=LEADS).lead == LEADS
+    assert xdvarnet.Lead(trained, LEADS).days == LEADS
 
 
 @pytest.mark.parametrize("lead", [0, 2])
 def test_only_gaps_after_the_first_days_are_warned_of(observations, recwarn, lead):
     """The first days of any record have none before them."""
-    model = xdvarnet.with_lead(toy_interpolation(), lead)
+    model = xdvarnet.Lead(toy_interpolation(), lead)
     observations.dvarnet.reconstruct(model)
     assert not recwarn.list
     late = observations.copy(deep=True)

@@ -5,49 +5,40 @@ import dataclasses
 import pytest
 from toys import toy_model, toy_system, toy_truth
 
-from xdvarnet.errors import InvalidInputError
-from xdvarnet.models.draws import Augmentation
-from xdvarnet.models.fitting import ObservedTruth, observed_validation
-from xdvarnet.models.learning import Schedule, learn
+from xdvarnet.errors import InvalidInputError, InvalidTypeError
 from xdvarnet.solver.losses import ReconstructionLoss
+from xdvarnet.training.data import ObservedTruth, observed_validation
+from xdvarnet.training.draws import Augmentation
+from xdvarnet.training.schedule import Schedule, draw_seeds, learn
 
-SCHEDULE = Schedule(
-    epochs=2,
-    steps_per_epoch=3,
-    batch_size=2,
-    learning_rate=1e-3,
-    loss=ReconstructionLoss(),
-    augmentation=Augmentation(),
-    pool=2,
-    patience=None,
-    checkpoint=None,
-    rng=5,
-    progress=False,
-)
+SCHEDULE = Schedule(epochs=2, steps_per_epoch=3, batch_size=2, augmentation=Augmentation(), pool=2)
 
 
 @pytest.mark.parametrize(
-    ("change", "message"),
+    ("change", "error", "message"),
     [
-        ({"epochs": 0}, "epochs=0"),
-        ({"pool": 1.5}, "pool=1.5"),
-        ({"learning_rate": 0.0}, "learning_rate=0.0"),
-        ({"checkpoint": "file.pt", "rng": None}, "without a seed"),
+        ({"epochs": 0}, InvalidInputError, "epochs=0"),
+        ({"pool": 1.5}, InvalidInputError, "pool=1.5"),
+        ({"patience": 0}, InvalidInputError, "patience=0"),
+        ({"learning_rate": 0.0}, InvalidInputError, "learning_rate=0.0"),
+        ({"loss": "mse"}, InvalidTypeError, "loss"),
+        ({"augmentation": True}, InvalidTypeError, "augmentation"),
     ],
 )
-def test_what_cannot_be_is_refused(change, message):
-    with pytest.raises(InvalidInputError, match=message):
+def test_what_cannot_be_is_refused(change, error, message):
+    with pytest.raises(error, match=message):
         dataclasses.replace(SCHEDULE, **change)
 
 
 def test_one_seed_gives_the_same_two():
-    assert SCHEDULE.seeds() == SCHEDULE.seeds() != dataclasses.replace(SCHEDULE, rng=6).seeds()
+    assert draw_seeds(5, None) == draw_seeds(5, "file.pt") != draw_seeds(6, None)
+    with pytest.raises(InvalidInputError, match="without a seed"):
+        draw_seeds(None, "file.pt")
 
 
-def test_what_a_run_shows_or_when_it_stops_may_differ():
-    """A checkpoint goes on with a bar, more patience or in another place; not with other draws."""
-    same = dataclasses.replace(SCHEDULE, progress=True, patience=3, checkpoint="elsewhere.pt")
-    assert same.describe() == SCHEDULE.describe()
+def test_when_a_run_stops_may_differ():
+    """A checkpoint goes on with more patience; not with other draws."""
+    assert dataclasses.replace(SCHEDULE, patience=3).describe() == SCHEDULE.describe()
     for change in ({"epochs": 3}, {"pool": 5}, {"loss": ReconstructionLoss(gradient=0.0)}):
         assert dataclasses.replace(SCHEDULE, **change).describe() != SCHEDULE.describe()
 
@@ -60,6 +51,16 @@ def test_as_many_windows_are_drawn_as_asked_for(monkeypatch):
     monkeypatch.setattr(
         model, "batch", lambda windows: sizes.append(len(windows)) or batch(windows)
     )
-    history = learn(model, draws, scored, SCHEDULE, seeds=(1, 2), settings={})
+    history = learn(
+        model,
+        draws,
+        scored,
+        SCHEDULE,
+        seeds=(1, 2),
+        settings={},
+        checkpoint=None,
+        progress=False,
+    )
     assert sizes == [2] * 6
-    assert len(history) == 2
+    assert history["epoch"].values.tolist() == [1, 2]
+    assert history["validation_rmse"].attrs["units"] == "m"

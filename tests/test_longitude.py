@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from xdvarnet.grids.products.longitude import wrap_longitude
+from xdvarnet.grids.harmonise.longitude import wrap_longitude
 
 
 def axis(*longitude: float, dtype: str = "float64") -> xr.Dataset:

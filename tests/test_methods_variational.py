@@ -11,9 +11,9 @@ from scipy.linalg import expm
 from xdvarnet.datasets import lorenz63, observe_series
 from xdvarnet.dynamics.lorenz import Lorenz63
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, XdvarnetWarning
+from xdvarnet.mapping.states import SeriesObservations
+from xdvarnet.methods.climatology import Climatology
 from xdvarnet.methods.variational import StrongFourDVar, ThreeDVar, WeakFourDVar
-from xdvarnet.models.climatology import Climatology
-from xdvarnet.models.series import SeriesObservations
 
 NOISE, STEPS, DT = 0.7, 12, 0.1
 RATES = np.array([[-0.1, 2.0, 0.0], [-2.0, 0.0, 0.5], [0.0, 0.3, 0.2]])

@@ -10,12 +10,12 @@ from reconstructors import WINDOW, Identity, NoBackground, Smoother, gappy
 from toys import toy_model, toy_system, toy_truth
 
 import xdvarnet
+from xdvarnet.calibration import calibrated as ensembles
+from xdvarnet.calibration.calibrated import Calibrated
+from xdvarnet.calibration.errors import ErrorProcess
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError
-from xdvarnet.models import ensembles
-from xdvarnet.models.description import build, describe
-from xdvarnet.models.ensembles import Ensemble
-from xdvarnet.models.residual import ErrorProcess
-from xdvarnet.patches.cover import cover
+from xdvarnet.mapping.cover import cover
+from xdvarnet.mapping.description import build, describe
 from xdvarnet.zoo.registry import CLASSES
 
 PROCESS = ErrorProcess(
@@ -33,8 +33,7 @@ PROCESS = ErrorProcess(
 
 def with_ensemble(model, method="hybrid", spread=None, **changes):
     process = dataclasses.replace(PROCESS, **changes)
-    model.ensemble = Ensemble({"ssh": process}, spread, method)
-    return model
+    return Calibrated(model, {"ssh": process}, spread=spread, method=method)
 
 
 @pytest.fixture(scope="module")
@@ -198,9 +197,9 @@ def test_the_factor_scales_the_members_and_their_std(observed):
 def test_several_variables_have_their_own_errors():
     observed = gappy()
     observed["sst"] = 10 * observed["ssh"].assign_attrs(units="degC", standard_name="t")
-    model = Smoother(gives_std=True, variables={"ssh": "m", "sst": "degC"})
+    smoother = Smoother(gives_std=True, variables={"ssh": "m", "sst": "degC"})
     other = dataclasses.replace(PROCESS, offset=0.25, slope=0.0)
-    model.ensemble = Ensemble({"ssh": PROCESS, "sst": other})
+    model = Calibrated(smoother, {"ssh": PROCESS, "sst": other})
     maps = observed.dvarnet.reconstruct(model, members=40, return_members=True, rng=0)
     sea = observed["sea"].values
     np.testing.assert_allclose(maps["sst_std"].values[:, sea], 0.5)
@@ -209,12 +208,29 @@ def test_several_variables_have_their_own_errors():
     scaled = ((maps["ssh_members"] - maps["ssh"]) / maps["ssh_std"]).values[..., sea]
     assert abs((spread * scaled).mean()) < 0.05
     with pytest.raises(InvalidInputError, match="kriging of one variable, and there are"):
-        dataclasses.replace(model.ensemble, method="exact")
+        model.with_options(method="exact")
 
 
 def test_bad_methods_are_refused():
     with pytest.raises(UnknownNameError, match="hybrid"):
-        Ensemble({"ssh": PROCESS}, method="bootstrap")
+        Calibrated(kriging(), {"ssh": PROCESS}, method="bootstrap")
+
+
+def test_wrappers_of_other_things_are_refused():
+    with pytest.raises(InvalidTypeError, match="is a string; use load_model"):
+        Calibrated("med-ssh", {"ssh": PROCESS})
+    with pytest.raises(InvalidInputError, match="is calibrated already; give model.model"):
+        Calibrated(with_ensemble(kriging()), {"ssh": PROCESS})
+    with pytest.raises(InvalidInputError, match=r"errors are of \['sst'\], and the model has"):
+        Calibrated(kriging(), {"sst": PROCESS})
+    with pytest.raises(InvalidInputError, match="has no standard deviation of ssh"):
+        Calibrated(Identity(), {"ssh": PROCESS})
+    with pytest.raises(InvalidInputError, match=r"take method='hybrid'"):
+        Calibrated(xdvarnet.Lead(kriging(), 1), {"ssh": PROCESS}, method="neural")
+    with pytest.raises(InvalidInputError, match="was calibrated without this lead"):
+        xdvarnet.Lead(with_ensemble(kriging()), 1)
+    with pytest.raises(InvalidInputError, match="has no option device='cuda'"):
+        with_ensemble(kriging()).with_options(device="cuda")
 
 
 def test_irregular_days_have_a_std_and_no_members(observed):
@@ -227,11 +243,11 @@ def test_irregular_days_have_a_std_and_no_members(observed):
 
 def test_an_ensemble_is_described_and_built():
     arrays = {}
-    ensemble = Ensemble({"ssh": PROCESS}, kriging(background=None, std=None), "neural")
-    description = describe(ensemble, arrays)
-    again = build(description, arrays, CLASSES)
-    assert again.errors == ensemble.errors
-    assert repr(again) == repr(ensemble)
+    spread = kriging(background=None, std=None)
+    model = with_ensemble(kriging(background=None), "neural", spread)
+    again = build(describe(model, arrays), arrays, CLASSES)
+    assert again.errors == model.errors
+    assert (repr(again), repr(again.spread)) == (repr(model), repr(model.spread))
 
 
 # the 4DVarNet
@@ -239,9 +255,9 @@ def test_an_ensemble_is_described_and_built():
 
 def test_a_model_file_keeps_the_ensemble(tmp_path):
     model = with_ensemble(toy_model())
-    model.save(tmp_path / "model.safetensors")
+    xdvarnet.save_model(model, tmp_path / "model.safetensors")
     other = xdvarnet.load_model(tmp_path / "model.safetensors")
-    assert other.ensemble == model.ensemble
+    assert (other.errors, other.method) == (model.errors, model.method)
     observations = toy_system().observe(toy_truth(), rng=1)
     both = [
         observations.dvarnet.reconstruct(each, members=2, return_members=True, rng=0)
@@ -250,55 +266,31 @@ def test_a_model_file_keeps_the_ensemble(tmp_path):
     xr.testing.assert_identical(*both)
 
 
-def test_options_of_a_model_choose_the_method():
+def test_options_choose_the_method_and_those_of_the_model():
     model = with_ensemble(toy_model())
-    neural = model.with_options(ensemble="neural")
-    assert (model.ensemble.method, neural.ensemble.method) == ("hybrid", "neural")
-    assert neural.ensemble.errors == model.ensemble.errors
-    assert toy_model().with_options(ensemble=neural.ensemble).ensemble is neural.ensemble
-    assert model.with_options(precision="bfloat16").ensemble is model.ensemble
+    neural = model.with_options(method="neural")
+    assert (model.method, neural.method) == ("hybrid", "neural")
+    assert neural.errors == model.errors
+    half = model.with_options(precision="bfloat16")
+    assert (half.model.precision, model.model.precision) == ("bfloat16", "float32")
+    assert half.errors == model.errors
     with pytest.raises(UnknownNameError, match="hybrid"):
-        model.with_options(ensemble="bootstrap")
-    with pytest.raises(InvalidInputError, match=r"ensemble='neural' needs a calibration"):
-        toy_model().with_options(ensemble="neural")
-    with pytest.raises(InvalidTypeError, match="ensemble"):
-        model.with_options(ensemble=3)
+        model.with_options(method="bootstrap")
 
 
-def test_what_the_ensemble_of_a_first_guess_adds_is_no_input_of_the_network():
-    guess = Identity(background=NoBackground(), window=None)
-    model = toy_model(first_guess=False)
-    model = xdvarnet.DVarNet(
-        xdvarnet.VariationalSolver(
-            model.solver.prior,
-            xdvarnet.MaskedObservation(),
-            xdvarnet.CNNStep(5, hidden=4, context=xdvarnet.DVarNet.context_channels(5, guess)),
-            iterations=2,
-        ),
-        variables={"ssh": "m"},
-        window=model.window,
-        first_guess=guess,
-        normalizer=model.normalizer,
+def test_a_forecast_has_errors_of_its_own(observed):
+    """Calibrated for a lead: the errors grow with it, and members are drawn."""
+    known = world(days=16, seed=4)
+    options = {"observe": system(), "draws": 1, "rng": 0}
+    slow, fast = (
+        xdvarnet.calibrate(xdvarnet.Lead(kriging(neighbours=10), lead), known, **options)
+        for lead in (0, 2)
     )
-    observations = toy_system().observe(toy_truth(), rng=1)
-    before = observations.dvarnet.reconstruct(model)
-    with_ensemble(guess, spread=kriging(neighbours=10))
-    xr.testing.assert_identical(observations.dvarnet.reconstruct(model), before)
-
-
-def test_a_training_forgets_the_ensemble():
-    model = with_ensemble(toy_model())
-    model.fit(
-        toy_truth(days=7),
-        observe=toy_system(),
-        validation=toy_truth(days=9, seed=1),
-        validation_period=slice("2020-02-08", "2020-02-09"),
-        epochs=1,
-        steps_per_epoch=1,
-        batch_size=1,
-        rng=0,
-    )
-    assert model.ensemble is None
+    maps = [observed.dvarnet.reconstruct(each, members=2, rng=0) for each in (slow, fast)]
+    assert float(maps[1]["ssh_std"].mean()) > 1.1 * float(maps[0]["ssh_std"].mean())
+    assert maps[1].attrs["xdvarnet_lead"] == 2
+    assert maps[1].attrs["xdvarnet_ensemble"] == "hybrid, 2 members"
+    assert "Lead" in repr(fast)
 
 
 def test_models_without_an_ensemble_say_which_method_gives_one(observed):
@@ -308,9 +300,11 @@ def test_models_without_an_ensemble_say_which_method_gives_one(observed):
 
 
 def test_the_shipped_model_has_an_ensemble():
-    ensemble = xdvarnet.load_model("med-ssh").ensemble
-    assert ensemble.method == "hybrid"
-    error = ensemble.errors["ssh"]
+    model = xdvarnet.load_model("med-ssh")
+    assert model.method == "hybrid"
+    assert "calibration" in model.provenance
+    assert "calibration" not in model.model.provenance
+    error = model.errors["ssh"]
     assert 30 < error.length < 50
     assert 4 < error.time < 8
     assert 1.5 < error.slope < 2.5

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.models.normalize import Normalizer
+from xdvarnet.networks.normalizer import Normalizer
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ import pytest
 import xdvarnet.methods.optimal_interpolation as module
 from xdvarnet.errors import InvalidInputError, InvalidTypeError
 from xdvarnet.grids.smoothing import local_mean
+from xdvarnet.mapping.background import ObservedBackground
+from xdvarnet.mapping.protocol import Observations, Reconstructor
 from xdvarnet.methods.optimal_interpolation import OptimalInterpolation
-from xdvarnet.models.background import ObservedBackground
-from xdvarnet.models.base import Observations, Reconstructor
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -342,7 +342,7 @@ def test_the_representation_has_the_units():
 @pytest.mark.parametrize("day", [0, 3, 6])
 def test_a_wanted_day_is_analysed_as_with_all_others(day):
     observations, model = make(), interpolation(neighbours=8, time_window=14)
-    alone = model.solve(dataclasses.replace(observations, wanted=day))
+    alone = model.solve(dataclasses.replace(observations, wanted=slice(day, day + 1)))
     whole = model.solve(observations)
     for found, expected in ((alone.mean, whole.mean), (alone.std, whole.std)):
         np.testing.assert_array_equal(found["ssh"][day], expected["ssh"][day])

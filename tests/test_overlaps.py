@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from xdvarnet.grids.regridding.cells import axis_bounds, corners
-from xdvarnet.grids.regridding.horizontal import HorizontalGrid
-from xdvarnet.grids.regridding.overlaps import overlaps
-from xdvarnet.grids.regridding.polygons import boxes, polygons
+from xdvarnet.grids.regrid.cells import axis_bounds, corners
+from xdvarnet.grids.regrid.horizontal import HorizontalGrid
+from xdvarnet.grids.regrid.overlaps import overlaps
+from xdvarnet.grids.regrid.polygons import boxes, polygons
 
 shapely = pytest.importorskip("shapely")
 

@@ -6,7 +6,7 @@ import pytest
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.models.parameter_fields import (
+from xdvarnet.methods.gaussian_field.parameters import (
     axis_on_grid,
     describe_parameter,
     on_grid,

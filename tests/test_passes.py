@@ -10,8 +10,9 @@ from toys import toy_model, toy_tracks, toy_truth
 
 import xdvarnet
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, ModelFileError, UnknownNameError
-from xdvarnet.models.passes import RemovedPasses, split_passes
 from xdvarnet.tracks.segments import segments
+from xdvarnet.training.data import Validation
+from xdvarnet.training.passes import RemovedPasses, split_passes
 
 TRUTH = toy_truth(days=8)
 TRACKS = toy_tracks(TRUTH, noise=0.005)
@@ -72,17 +73,26 @@ def test_a_draw_depends_on_its_generator_alone():
 
 
 def tune(model, **options):
-    given = {"epochs": 2, "steps_per_epoch": 4, "batch_size": 2, "rng": 0} | options
-    return model.fine_tune(TRACKS, TRUTH, **given)
+    given = {
+        "epochs": 2,
+        "steps_per_epoch": 4,
+        "batch_size": 2,
+        "learning_rate": 1e-4,
+        "loss": xdvarnet.ReconstructionLoss(gradient=0.0, prior=0.0),
+    }
+    given |= {name: options.pop(name) for name in given.keys() & options.keys()}
+    schedule = xdvarnet.Schedule(**given)
+    return model.fine_tune(TRACKS, TRUTH, schedule=schedule, **({"rng": 0} | options))
 
 
 def test_it_learns_from_tracks_alone():
     """A step that knows nothing finds out how to improve on its first guess, zero."""
     model = toy_model(first_guess=False)
     torch.nn.init.zeros_(model.solver.step.decode.weight)
-    history = tune(model, epochs=5, steps_per_epoch=12, batch_size=4, learning_rate=3e-3)
-    after, before = model.provenance["RMSE along the passes set aside"].split(", ")
-    assert float(after) == pytest.approx(min(epoch.validation_rmse for epoch in history), rel=1e-4)
+    tuned = tune(model, epochs=5, steps_per_epoch=12, batch_size=4, learning_rate=3e-3)
+    after, before = tuned.provenance["RMSE along the passes set aside"].split(", ")
+    best = float(tuned.history["validation_rmse"].min())
+    assert float(after) == pytest.approx(best, rel=1e-4)
     assert float(after) < 0.95 * float(before.removesuffix(" before"))
 
 
@@ -91,43 +101,41 @@ def test_weights_that_did_not_improve_are_not_kept():
     model = toy_model()
     torch.nn.init.zeros_(model.solver.step.decode.weight)
     before = copy.deepcopy(model.solver.state_dict())
-    (epoch,) = tune(model, epochs=1, steps_per_epoch=1, learning_rate=0.3)
-    assert epoch.validation_rmse > float(
-        model.provenance["RMSE along the passes set aside"].split(",")[0]
+    tuned = tune(model, epochs=1, steps_per_epoch=1, learning_rate=0.3)
+    assert float(tuned.history["validation_rmse"][0]) > float(
+        tuned.provenance["RMSE along the passes set aside"].split(",")[0]
     )
     with pytest.raises(InvalidInputError, match="diverged"):
         tune(model, epochs=1, steps_per_epoch=2, learning_rate=1e30)
-    for name, weights in model.solver.state_dict().items():
-        torch.testing.assert_close(weights, before[name], rtol=0, atol=0)
+    for each in (model, tuned):
+        for name, weights in each.solver.state_dict().items():
+            torch.testing.assert_close(weights, before[name], rtol=0, atol=0)
 
 
-def test_two_trainings_with_one_seed_are_equal_and_resumable(tmp_path):
-    one, other = toy_model(), toy_model()
-    history = tune(one, epochs=3)
+def test_two_trainings_with_one_seed_are_equal_and_resumable(tmp_path, monkeypatch):
+    one = tune(toy_model(), epochs=3)
     path = tmp_path / "training.pt"
-    with pytest.raises(KeyboardInterrupt):
-        _interrupted(other, path)
-    other = toy_model()
-    assert tune(other, epochs=3, checkpoint=path) == history
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(Validation, "rmse", _interrupted(path))
+        tune(toy_model(), epochs=3, checkpoint=path)
+    other = tune(toy_model(), epochs=3, checkpoint=path)
+    xr.testing.assert_identical(other.history, one.history)
     for ours, theirs in zip(one.solver.parameters(), other.solver.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, rtol=0, atol=0)
     with pytest.raises(ModelFileError, match="removed: 0.25 in the checkpoint, 0.5 asked for"):
         tune(toy_model(), epochs=3, checkpoint=path, removed=0.5)
 
 
-def _interrupted(model, path) -> None:
-    """Stop when the second epoch is validated."""
-    calls = []
-    solve = model.solve
+def _interrupted(path):
+    """What stops a training when its second epoch is validated."""
+    validate = Validation.rmse
 
-    def stopping(*arguments, **options):
-        calls.append(path.exists())
+    def stopping(self):
         if path.exists():
             raise KeyboardInterrupt
-        return solve(*arguments, **options)
+        return validate(self)
 
-    model.solve = stopping
-    tune(model, epochs=3, checkpoint=path)
+    return stopping
 
 
 @pytest.mark.parametrize(

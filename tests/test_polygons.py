@@ -8,9 +8,9 @@ import xarray as xr
 
 from xdvarnet.errors import MissingDependencyError
 from xdvarnet.grids.coords import unit_vectors
-from xdvarnet.grids.regridding.cells import axis_bounds, corners
-from xdvarnet.grids.regridding.horizontal import HorizontalGrid, find_horizontal
-from xdvarnet.grids.regridding.polygons import boxes, polygons
+from xdvarnet.grids.regrid.cells import axis_bounds, corners
+from xdvarnet.grids.regrid.horizontal import HorizontalGrid, find_horizontal
+from xdvarnet.grids.regrid.polygons import boxes, polygons
 
 shapely = pytest.importorskip("shapely")
 

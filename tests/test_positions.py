@@ -7,7 +7,7 @@ import xarray as xr
 
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.coords import Axes
-from xdvarnet.grids.products.positions import (
+from xdvarnet.grids.harmonise.positions import (
     are_points,
     bounds_of,
     find_positions,

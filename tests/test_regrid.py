@@ -6,8 +6,8 @@ import pytest
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError
-from xdvarnet.grids.regrid import regrid, regrid_weights
-from xdvarnet.grids.regridding.weights import METHODS
+from xdvarnet.grids.regrid.fields import regrid, regrid_weights
+from xdvarnet.grids.regrid.weights import METHODS
 
 CONSERVATIVE = ("conservative", "conservative_normed")
 

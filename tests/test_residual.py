@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from xdvarnet.errors import InvalidInputError
-from xdvarnet.models.residual import (
+from xdvarnet.calibration.errors import (
     ErrorProcess,
     crossover_time,
     efolding,
@@ -15,6 +14,7 @@ from xdvarnet.models.residual import (
     root_mean_square,
     track_length,
 )
+from xdvarnet.errors import InvalidInputError
 
 KILOMETRES = 111.195  # in a degree
 

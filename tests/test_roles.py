@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.grids.products.roles import ROLES, drop_depth, find_roles
+from xdvarnet.grids.harmonise.roles import ROLES, drop_depth, find_roles
 
 
 def dataset(coords: dict | None = None, **attributes: dict) -> xr.Dataset:

@@ -7,8 +7,8 @@ import xarray as xr
 import xdvarnet
 from xdvarnet.datasets import lorenz63, observe_series
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError
-from xdvarnet.models.climatology import Climatology
-from xdvarnet.models.series import SeriesAnalysis
+from xdvarnet.mapping.states import SeriesAnalysis
+from xdvarnet.methods.climatology import Climatology
 
 
 class Filled:

@@ -6,8 +6,8 @@ import xarray as xr
 
 import xdvarnet  # noqa: F401 (the accessor)
 from xdvarnet.errors import InvalidInputError
+from xdvarnet.mapping.states import SeriesObservations
 from xdvarnet.methods.series_interpolation import SeriesOptimalInterpolation
-from xdvarnet.models.series import SeriesObservations
 
 DT, NOISE = 0.1, 0.6
 

@@ -5,7 +5,7 @@ import pytest
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.models.series_normalizer import SeriesNormalizer
+from xdvarnet.networks.series_normalizer import SeriesNormalizer
 
 
 @pytest.fixture

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from reconstructors import Identity
+from reconstructors import WholeIdentity
 from scipy import integrate
 
+from xdvarnet.calibration.errors import ErrorProcess
+from xdvarnet.calibration.simulation import Simulation, UnitField
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.models.base import Analysis, Observations
-from xdvarnet.models.residual import ErrorProcess
-from xdvarnet.models.simulation import Simulation, UnitField
+from xdvarnet.mapping.protocol import Analysis, Observations
 from xdvarnet.spde.scales import TIME
 
 PROCESS = ErrorProcess(
@@ -94,7 +94,7 @@ def test_days_that_are_not_one_apart_are_refused():
 
 
 def test_a_model_that_returns_the_observations_errs_by_their_noise():
-    simulation = Simulation(Identity(window=None), {"ssh": PROCESS}, observations())
+    simulation = Simulation(WholeIdentity(window=None), {"ssh": PROCESS}, observations())
     errors = np.stack([simulation.error(observations(), each)["ssh"] for each in generators(60)])
     assert errors.std() == pytest.approx(0.05, rel=0.05)
 
@@ -102,7 +102,7 @@ def test_a_model_that_returns_the_observations_errs_by_their_noise():
 def test_a_model_that_returns_zero_errs_by_the_signal():
     given = []
 
-    class Zero(Identity):
+    class Zero(WholeIdentity):
         def solve(self, observations, **options):
             given.append(observations)
             return Analysis({"ssh": np.zeros(observations.shape, np.float32)})
@@ -117,10 +117,3 @@ def test_a_model_that_returns_zero_errs_by_the_signal():
     np.testing.assert_array_equal(np.isfinite(seen), np.isfinite(masked.values["ssh"]))
     noise = np.nanstd(seen - errors[-1])
     assert noise == pytest.approx(0.05, rel=0.15)
-
-
-def test_the_ensemble_of_the_model_is_not_used():
-    model = Identity(window=None, ensemble="none that works")
-    simulation = Simulation(model, {"ssh": PROCESS}, observations())
-    assert simulation.error(observations(), generators(1)[0])["ssh"].shape == (4, 6, 9)
-    assert model.ensemble == "none that works"

@@ -8,8 +8,8 @@ from xdvarnet.errors import InvalidInputError
 from xdvarnet.solver.observation import Data, MaskedObservation
 from xdvarnet.solver.priors.spde import PARAMETERS, RANGE, SPDEPrior
 from xdvarnet.solver.steps import ConvLSTMStep, GradientStep
-from xdvarnet.solver.training import autocast
 from xdvarnet.solver.variational import VariationalSolver
+from xdvarnet.training.loop import autocast
 
 DAYS, SIZE, SPACING = 3, (5, 7), (12.0, 20.0)
 CELLS = DAYS * SIZE[0] * SIZE[1]

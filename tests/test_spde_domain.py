@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from xdvarnet.models.spde_domain import Domain, extend, extended_mesh, torch_generator
+from xdvarnet.methods.gaussian_field.domain import Domain, extend, extended_mesh, torch_generator
 from xdvarnet.spde.chain import matern_chain
 from xdvarnet.spde.field import Prior
 
@@ -98,7 +98,7 @@ def test_samples_do_not_depend_on_how_many_are_drawn_at_once(monkeypatch):
     whole, rng = domain(), np.random.default_rng
     at_once = whole.sample(5, rng(0))
     assert at_once.shape == (5, 2, 4, 5) and at_once.dtype == np.float32
-    monkeypatch.setattr("xdvarnet.models.spde_domain.CHUNK", 2 * whole.prior.unknowns)
+    monkeypatch.setattr("xdvarnet.methods.gaussian_field.domain.CHUNK", 2 * whole.prior.unknowns)
     np.testing.assert_allclose(whole.sample(5, rng(0)), at_once, rtol=1e-6)
 
 

@@ -9,7 +9,7 @@ import xarray as xr
 
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.internal import to_internal
-from xdvarnet.models.spde_observations import (
+from xdvarnet.methods.gaussian_field.observations import (
     empty_map,
     error_std,
     gridded_cells,

@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.models.description import build, describe
+from xdvarnet.mapping.description import build, describe
 from xdvarnet.solver.multiscale import UNetStep
 from xdvarnet.solver.steps import CNNStep, ConvLSTMStep, GradientStep, ObservationAge
 

@@ -16,8 +16,8 @@ from xdvarnet.solver.losses import ReconstructionLoss
 from xdvarnet.solver.observation import Data, MaskedObservation
 from xdvarnet.solver.priors.bilinear import BilinearAutoencoder
 from xdvarnet.solver.steps import ConvLSTMStep
-from xdvarnet.solver.training import Epoch, train
 from xdvarnet.solver.variational import VariationalSolver
+from xdvarnet.training.loop import Epoch, train
 
 CHANNELS, SIZE, STEPS, LEARNING_RATE = 3, (7, 10), 4, 0.03
 Weights = dict[str, torch.Tensor]
@@ -143,7 +143,7 @@ def test_validated_weights_are_a_running_average(monkeypatch):
         average = {k: past * average[k] + (1 - past) * present[k] for k in present}
     for name, weights in average.items():
         torch.testing.assert_close(seen[1][name], weights)
-    monkeypatch.setattr("xdvarnet.solver.training.AVERAGING", 0.0)
+    monkeypatch.setattr("xdvarnet.training.loop.AVERAGING", 0.0)
     other = fit(make_solver(), validate=lambda: 1.0, epochs=2)
     assert [epoch.loss for epoch in other] == [epoch.loss for epoch in history]
 

@@ -8,8 +8,8 @@ from toys import DAYS, toy_interpolation, toy_system, toy_truth
 
 import xdvarnet
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError
-from xdvarnet.models.draws import check_flips
 from xdvarnet.solver.observation import Data
+from xdvarnet.training.draws import check_flips
 
 VARIABLES = {"ssh": "m", "v": "m s-1", "sst": "K"}
 
@@ -92,27 +92,27 @@ def test_a_term_is_handed_its_own_channels(observations):
 def test_the_truth_of_all_variables_teaches(monkeypatch):
     """Nothing of the unobserved variable is seen in a training either."""
     model, seen = build(), []
-    solver = model.solver.forward
+    forward = xdvarnet.VariationalSolver.forward
     monkeypatch.setattr(
-        model.solver,
+        xdvarnet.VariationalSolver,
         "forward",
-        lambda state, data, context: seen.append(data[0]) or solver(state, data, context),
+        lambda self, state, data, context: (
+            seen.append(data[0]) or forward(self, state, data, context)
+        ),
     )
     before = model.solver.step.decode.weight[DAYS : 2 * DAYS].clone()
-    model.fit(
+    trained = model.fit(
         truth(),
         observe=toy_system(),
         validation=truth(seed=1),
-        epochs=1,
-        steps_per_epoch=2,
-        batch_size=2,
-        pool=1,
+        schedule=xdvarnet.Schedule(epochs=1, steps_per_epoch=2, batch_size=2, pool=1),
         rng=0,
     )
     assert isinstance(seen[0], Data)
     assert not any(data.mask[:, DAYS : 2 * DAYS].any() for data in seen)
     assert any(data.mask[:, 2 * DAYS :].any() for data in seen)
-    assert not torch.equal(before, model.solver.step.decode.weight[DAYS : 2 * DAYS])
+    assert not torch.equal(before, trained.solver.step.decode.weight[DAYS : 2 * DAYS])
+    assert torch.equal(before, model.solver.step.decode.weight[DAYS : 2 * DAYS])
 
 
 def test_currents_are_not_flipped():
@@ -124,7 +124,7 @@ def test_currents_are_not_flipped():
             truth(),
             observe=toy_system(),
             validation=truth(seed=1),
-            augmentation=xdvarnet.Augmentation(),
+            schedule=xdvarnet.Schedule(augmentation=xdvarnet.Augmentation()),
         )
 
 
@@ -141,7 +141,7 @@ def test_a_first_guess_of_one_variable(observations):
 
 def test_it_is_saved(tmp_path, observations):
     model = build()
-    model.save(tmp_path / "model.safetensors")
+    xdvarnet.save_model(model, tmp_path / "model.safetensors")
     loaded = xdvarnet.load_model(tmp_path / "model.safetensors")
     assert tuple(loaded.observed) == ("ssh", "sst")
     xr.testing.assert_allclose(

@@ -11,7 +11,7 @@ from torch import nn
 
 from xdvarnet.dynamics.lorenz import Lorenz63
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.models.description import build, describe
+from xdvarnet.mapping.description import build, describe
 from xdvarnet.solver.inversions.direct_map import DirectInversion
 from xdvarnet.solver.multiscale import UNet, UNetStep
 from xdvarnet.solver.observation import Data, MaskedObservation
@@ -19,8 +19,8 @@ from xdvarnet.solver.priors.bilinear import BilinearAutoencoder
 from xdvarnet.solver.priors.ode import OdePrior
 from xdvarnet.solver.priors.unet import UNetPrior
 from xdvarnet.solver.steps import CNNStep, ConvLSTMStep, GradientStep
-from xdvarnet.solver.training import autocast
 from xdvarnet.solver.variational import VariationalSolver
+from xdvarnet.training.loop import autocast
 
 BATCH, CHANNELS, CONTEXT, SIZE = 3, 4, 2, (7, 10)
 SAME = {"rtol": 0, "atol": 1e-6}

@@ -6,8 +6,8 @@ import xarray as xr
 from scipy import sparse
 
 from xdvarnet.errors import InvalidInputError, InvalidTypeError
-from xdvarnet.grids.regridding.horizontal import HorizontalGrid
-from xdvarnet.grids.regridding.weights import METHODS, read_weights, weighted, weights_dataset
+from xdvarnet.grids.regrid.horizontal import HorizontalGrid
+from xdvarnet.grids.regrid.weights import METHODS, read_weights, weighted, weights_dataset
 
 SHAPES = ((3, 4), (2, 5))
 

@@ -7,9 +7,9 @@ from gaussian_world import kriging, world
 from reconstructors import Identity, NoBackground
 
 import xdvarnet
+from xdvarnet.calibration.calibrated import Calibrated
+from xdvarnet.calibration.errors import grid_scales
 from xdvarnet.errors import InvalidInputError, InvalidTypeError
-from xdvarnet.models.ensembles import Ensemble
-from xdvarnet.models.residual import grid_scales
 from xdvarnet.tracks.crossovers import crossover_noise
 
 NOISE = 0.04
@@ -75,7 +75,7 @@ def test_the_std_is_the_error_of_maps_of_other_tracks(calibrated):
 
 def test_scales_are_those_of_the_maps(calibrated, truth):
     """Noise shortens no length, though it is in all differences along the tracks."""
-    error = calibrated.ensemble.errors["ssh"]
+    error = calibrated.errors["ssh"]
     length, _ = grid_scales(
         truth["ssh"].values[None], truth["sea"].values, truth["lat"].values, truth["lon"].values
     )
@@ -91,25 +91,24 @@ def test_scales_are_those_of_the_maps(calibrated, truth):
 def test_correlation_times_of_an_earlier_calibration_are_kept(calibrated, truth, measured):
     week = measured.sel(time=slice("2010-01-01", "2010-01-07"))
     again = xdvarnet.calibrate(calibrated, week, grid=truth, noise=NOISE, rng=0)
-    before, after = (each.ensemble.errors["ssh"] for each in (calibrated, again))
+    before, after = (each.errors["ssh"] for each in (calibrated, again))
     assert (after.time, after.signal_time) == (before.time, before.signal_time)
     assert after.offset != before.offset
 
 
 def test_the_spread_of_an_earlier_calibration_is_kept(calibrated, truth, measured):
     week = measured.sel(time=slice("2010-01-01", "2010-01-07"))
-    errors, spread = calibrated.ensemble.errors, model()
-    mean = Identity(window=None, background=NoBackground())
-    mean.ensemble = Ensemble(errors, spread)
+    errors, spread = calibrated.errors, model()
+    mean = Calibrated(Identity(window=None, background=NoBackground()), errors, spread=spread)
     options = {"grid": truth, "noise": NOISE, "rng": 0}
-    again = xdvarnet.calibrate(mean, week, **options).ensemble
+    again = xdvarnet.calibrate(mean, week, **options)
     assert again.spread is spread
-    assert again == xdvarnet.calibrate(mean, week, spread=spread, **options).ensemble
+    assert again.errors == xdvarnet.calibrate(mean, week, spread=spread, **options).errors
 
 
 def test_the_noise_is_that_of_the_crossovers_if_none_is_given(truth, measured):
     week = measured.sel(time=slice("2010-01-01", "2010-01-10"))
-    learned = xdvarnet.calibrate(model(), week, grid=truth, rng=0).ensemble.errors["ssh"].noise
+    learned = xdvarnet.calibrate(model(), week, grid=truth, rng=0).errors["ssh"].noise
     expected = crossover_noise(week, "ssh")
     assert learned == pytest.approx(expected)
 
@@ -118,7 +117,7 @@ def test_centimetres_are_metres(truth, measured):
     week = measured.sel(time=slice("2010-01-01", "2010-01-08"))
     other = week.assign(ssh=(100 * week["ssh"]).assign_attrs(units="cm"))
     first, second = (
-        xdvarnet.calibrate(model(), each, grid=truth, noise=NOISE, rng=0).ensemble.errors["ssh"]
+        xdvarnet.calibrate(model(), each, grid=truth, noise=NOISE, rng=0).errors["ssh"]
         for each in (week, other)
     )
     for name, value in vars(first).items():

@@ -9,8 +9,8 @@ import xarray as xr
 from xdvarnet._random import RandomState
 from xdvarnet.diagnostics import geostrophic
 from xdvarnet.export import to_duacs
-from xdvarnet.grids.harmonise import harmonise
-from xdvarnet.grids.regrid import regrid
+from xdvarnet.grids.harmonise.product import harmonise
+from xdvarnet.grids.regrid.fields import regrid
 from xdvarnet.metrics.table import score
 from xdvarnet.observing.noise import Noise
 from xdvarnet.observing.observer import Observer
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from cartopy.mpl.geoaxes import GeoAxes
     from matplotlib.colors import Colormap
 
-    from xdvarnet.models.base import Reconstructor
+    from xdvarnet.mapping.protocol import Reconstructor
 
 
 @xr.register_dataset_accessor("dvarnet")
@@ -167,7 +167,7 @@ class DVarNetAccessor:
         engine : {"native", "xesmf"}
             What computes the weights.
         weights : xarray.Dataset, optional
-            Of `xdvarnet.grids.regrid.regrid_weights`, for the same grids and method.
+            Of `xdvarnet.grids.regrid.fields.regrid_weights`, for the same grids and method.
 
         Returns
         -------

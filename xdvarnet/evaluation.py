@@ -9,8 +9,8 @@ from xdvarnet._random import RandomState, default_rng
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError
 from xdvarnet.grids.checks import check_counts, check_positive, check_variable
 from xdvarnet.grids.points import find_points
+from xdvarnet.mapping.protocol import Reconstructor
 from xdvarnet.mapping.reconstruct import reconstruct
-from xdvarnet.models.base import Reconstructor
 from xdvarnet.tracks.bin import bin_tracks, daily_stamps
 from xdvarnet.tracks.crossovers import crossover_noise
 from xdvarnet.tracks.sample import sample_tracks

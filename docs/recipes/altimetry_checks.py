@@ -23,7 +23,7 @@ import xarray as xr
 from comparison import markdown
 
 import xdvarnet
-from xdvarnet.grids.regrid import regrid_weights
+from xdvarnet.grids.regrid.fields import regrid_weights
 from xdvarnet.metrics.spectra import effective_resolution, power_spectrum_along_track
 
 RESULTS = Path(__file__).parents[1] / "results"

@@ -76,7 +76,7 @@ logger = logging.getLogger(__name__)
 class Maps:
     """Means and formal errors of all methods for one draw of the observations, kept in a file."""
 
-    def __init__(self, model: xdvarnet.DVarNet, draw: int, folder: Path) -> None:
+    def __init__(self, model: xdvarnet.Calibrated, draw: int, folder: Path) -> None:
         learning = draw in LEARNED_FROM
         end, scored = ("06-09", "06-01") if learning else ("06-30", "06-10")
         self.draw = draw
@@ -88,9 +88,9 @@ class Maps:
             self._make(model).to_netcdf(path)
         self.made = xr.load_dataset(path)
 
-    def _make(self, model: xdvarnet.DVarNet) -> xr.Dataset:
+    def _make(self, model: xdvarnet.Calibrated) -> xr.Dataset:
         interpolated = self.obs.dvarnet.reconstruct(
-            model.first_guess.with_options(background=model.background)
+            model.model.first_guess.with_options(background=model.background)
         )
         earlier = known.sel(time=slice("2005-04-01", "2005-05-31"))
         before = known.sel(time=slice(None, self.truth["time"][0] - np.timedelta64(1, "D")))
@@ -150,13 +150,13 @@ def pixels(mean: xr.DataArray, std: xr.DataArray | float, draw: int) -> xr.DataA
     return mean + std * xr.DataArray(values, dims=("member", *mean.dims))
 
 
-def members_of(model: xdvarnet.DVarNet, maps: Maps, members: int) -> xr.DataArray:
+def members_of(model: xdvarnet.Calibrated, maps: Maps, members: int) -> xr.DataArray:
     """Draw members of the model's own ensemble."""
     made = maps.obs.dvarnet.reconstruct(model, members=members, return_members=True, rng=maps.draw)
     return made["ssh_members"].sel(time=maps.truth["time"])
 
 
-def methods(model: xdvarnet.DVarNet, folder: Path) -> dict[str, Callable[[Maps], xr.DataArray]]:
+def methods(model: xdvarnet.Calibrated, folder: Path) -> dict[str, Callable[[Maps], xr.DataArray]]:
     """Return what draws the members of each method."""
 
     @cache
@@ -174,9 +174,7 @@ def methods(model: xdvarnet.DVarNet, folder: Path) -> dict[str, Callable[[Maps],
         PIXELS: pixelwise(
             "network", lambda maps: learned().network.std(maps.observed, maps.made["formal"])
         ),
-        NEURAL: lambda maps: members_of(
-            model.with_options(ensemble="neural"), maps, NEURAL_MEMBERS
-        ),
+        NEURAL: lambda maps: members_of(model.with_options(method="neural"), maps, NEURAL_MEMBERS),
         HYBRID: lambda maps: members_of(model, maps, MEMBERS),
     }
 
@@ -236,7 +234,7 @@ def spectra(members: xr.DataArray, truth: xr.DataArray) -> xr.Dataset:
     return summed.rename(spread="spread_power", error="error_power").assign_coords(band=[*BANDS])
 
 
-def scored(model: xdvarnet.DVarNet, folder: Path) -> xr.Dataset:
+def scored(model: xdvarnet.Calibrated, folder: Path) -> xr.Dataset:
     """Score all methods on all draws, or read what was scored before."""
     drawn_by = methods(model, folder)
     results = []

@@ -23,6 +23,7 @@ from matplotlib.figure import Figure
 from real_tracks import NOISE, background, grid, interpolation
 
 import xdvarnet
+from xdvarnet.mapping.protocol import Reconstructor
 from xdvarnet.metrics.calibration import (
     add_observation_noise,
     binned_spread_skill,
@@ -33,12 +34,11 @@ from xdvarnet.metrics.calibration import (
     spread_skill_ratio,
 )
 from xdvarnet.metrics.proper_scores import energy_score, fair_crps, gaussian_crps
-from xdvarnet.models.base import Reconstructor
-from xdvarnet.models.passes import PASS_GAP
 from xdvarnet.plot.ensembles import plot_ranks, plot_spread_skill
 from xdvarnet.tracks.bin import bin_tracks, daily_stamps
 from xdvarnet.tracks.sample import sample_tracks
 from xdvarnet.tracks.segments import segments
+from xdvarnet.training.passes import PASS_GAP
 
 RESULTS = Path(__file__).parents[1] / "results"
 MEMBERS, RANKED = 100, 19
@@ -104,23 +104,23 @@ def calibrated(model: Reconstructor) -> Callable[[xr.Dataset, xr.Dataset], xr.Da
 
     def draw(seen: xr.Dataset, hidden: xr.Dataset) -> xr.Dataset:
         known = xdvarnet.calibrate(model, seen, grid=grid, noise=NOISE, rng=0)
-        logger.info("%s", known.ensemble)
+        logger.info("%s", known.errors)
         return at_points(known, seen, hidden, members=MEMBERS, return_members=True, rng=0)
 
     return draw
 
 
 def methods(
-    model: xdvarnet.DVarNet, mission: int
+    model: xdvarnet.Calibrated, mission: int
 ) -> dict[str, Callable[[xr.Dataset, xr.Dataset], xr.Dataset]]:
     """Return what maps the other missions, with members, at the points of this one."""
     trials = pd.read_csv(RESULTS / "real_tracks_oi.csv")
     best = trials[trials["withheld"] == mission].sort_values("rmse_cm").iloc[0]
     oi = interpolation(*best[["correlation_length", "correlation_time", "noise"]])
     trivial = xdvarnet.MeanMapOffset(grid[["ssh"]])
-    guided = model.with_options(background=background, first_guess=oi)
-    timed = xdvarnet.OptimalInterpolation.with_options(oi, background=background)
-    timed.ensemble = model.ensemble  # its correlation time is kept
+    guided = model.model.with_options(background=background, first_guess=oi)
+    # an earlier calibration, whose correlation time is kept
+    timed, guided = (xdvarnet.Calibrated(each, model.errors) for each in (oi, guided))
     return {
         FORMAL: independent(oi, lambda seen: 1.0),
         SCALED: independent(oi, lambda seen: factor(oi, seen)),
@@ -130,7 +130,7 @@ def methods(
     }
 
 
-def predict(model: xdvarnet.DVarNet, tracks: xr.Dataset, folder: Path) -> xr.Dataset:
+def predict(model: xdvarnet.Calibrated, tracks: xr.Dataset, folder: Path) -> xr.Dataset:
     """Return the members of all methods at the points of each mission, when it is withheld."""
     passes = segments(tracks, gap=PASS_GAP)
     tracks = tracks.assign_coords(pass_number=("time", passes.values))

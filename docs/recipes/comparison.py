@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 
 import xdvarnet
-from xdvarnet.models.background import Background
+from xdvarnet.mapping.background import Background
+from xdvarnet.mapping.protocol import Reconstructor
 
 # the best of docs/recipes/tune_med_oi.py with one standard deviation for the whole basin
 ONE_STD = {"correlation_length": "68 km", "correlation_time": "13 days", "noise": 0.0135}
@@ -12,11 +13,16 @@ ONE_STD = {"correlation_length": "68 km", "correlation_time": "13 days", "noise"
 NETWORK, ONE, LOCAL = "4DVarNet `med-ssh`", "OI tuned, one std", "OI tuned, local std (first guess)"
 
 
-def tuned_methods(model: xdvarnet.DVarNet, background: Background) -> dict:
+def network_of(model: Reconstructor) -> xdvarnet.DVarNet:
+    """Return the network of a model that is calibrated or not."""
+    return model.model if isinstance(model, xdvarnet.Calibrated) else model
+
+
+def tuned_methods(model: Reconstructor, background: Background) -> dict:
     """Return both tuned optimal interpolations and the network, all with the same background."""
     return {
         ONE: xdvarnet.OptimalInterpolation("ssh", **ONE_STD, background=background),
-        LOCAL: model.first_guess.with_options(background=background),
+        LOCAL: network_of(model).first_guess.with_options(background=background),
         NETWORK: model.with_options(background=background),
     }
 

@@ -23,6 +23,7 @@ from comparison import LOCAL, NETWORK, change, markdown, tuned_methods
 from matplotlib.figure import Figure
 
 import xdvarnet
+from xdvarnet.mapping.protocol import Reconstructor
 from xdvarnet.metrics.scores import gradient_rmse, mu, rmse, sigma
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -50,7 +51,7 @@ def observe(draw: int, begin: str) -> xr.Dataset:
     return days.dvarnet.observe(MISSIONS, noise=0.02, rng=draw).sel(time=slice(begin, None))
 
 
-def measure(model: xdvarnet.DVarNet) -> str:
+def measure(model: Reconstructor) -> str:
     """Return a sentence on the cost of a reconstruction and the machine."""
     obs = observe(0, "2005-06-10")
     start = time.perf_counter()
@@ -66,7 +67,7 @@ def measure(model: xdvarnet.DVarNet) -> str:
     )
 
 
-def all_methods(model: xdvarnet.DVarNet) -> dict:
+def all_methods(model: Reconstructor) -> dict:
     """Return the methods by their names in the tables."""
     return {
         "mean map + offset": xdvarnet.MeanMapOffset(

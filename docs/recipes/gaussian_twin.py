@@ -36,12 +36,12 @@ from xdvarnet.solver.observation import Data, MaskedObservation
 from xdvarnet.solver.priors.bilinear import BilinearAutoencoder
 from xdvarnet.solver.priors.spde import SPDEPrior
 from xdvarnet.solver.steps import ConvLSTMStep
-from xdvarnet.solver.training import train
 from xdvarnet.solver.variational import VariationalSolver
 from xdvarnet.spde.chain import Chain, matern_chain
 from xdvarnet.spde.cosine import CosineCovariance
 from xdvarnet.spde.field import Prior
 from xdvarnet.spde.mesh import Mesh
+from xdvarnet.training.loop import train
 
 SHAPE, DAYS, SPACING, NOISE = (100, 100), 5, 25.0, 0.1  # cells, days, km, units of the field
 TRACKS, SLOPE = 8, 0.35  # a day; columns a row

@@ -27,8 +27,9 @@ from xdvarnet.datasets import lorenz63, lorenz96, observe_series
 from xdvarnet.dynamics.lorenz import Lorenz63, Lorenz96
 from xdvarnet.dynamics.quadratic import QuadraticDynamics
 from xdvarnet.dynamics.rescaled import Rescaled
-from xdvarnet.models.series_inversion import SeriesInversion, count_parameters
-from xdvarnet.models.series_normalizer import SeriesNormalizer
+from xdvarnet.networks.series_inversion import SeriesInversion, count_parameters
+from xdvarnet.networks.series_normalizer import SeriesNormalizer
+from xdvarnet.solver.batch import Batch
 from xdvarnet.solver.inversions.amortised import AmortisedFourDVar
 from xdvarnet.solver.inversions.direct import DirectNetwork
 from xdvarnet.solver.inversions.fixed_point import FixedPoint
@@ -242,13 +243,28 @@ def build(system: System, row: Row, data: Data) -> nn.Module:
     return solver
 
 
+@dataclass(frozen=True)
+class AmortisedLoss:
+    """The variational cost with the model of the network, whose parameters may be learned."""
+
+    dt: float
+    weight: float
+
+    def evaluate(self, network: AmortisedFourDVar, batch: Batch) -> torch.Tensor:
+        loss = VariationalLoss(OdePrior(network.dynamics, self.dt), 1.0, self.weight)
+        return loss.evaluate(network, batch)
+
+
 def train(system: System, row: Row, data: Data, seed: int, checkpoint: Path) -> SeriesInversion:
     """Return the trained model of a row."""
     torch.manual_seed(seed)
-    solver = build(system, row, data)
     steps = data.truth["training"].sizes["time"]
     model = SeriesInversion(
-        solver, data.normalizer, dt=system.dt, steps=steps, precision="bfloat16"
+        build(system, row, data),
+        data.normalizer,
+        dt=system.dt,
+        steps=steps,
+        precision="bfloat16",
     )
     options = {
         "validation": (data.observed["validation"], data.truth["validation"]),
@@ -257,7 +273,7 @@ def train(system: System, row: Row, data: Data, seed: int, checkpoint: Path) -> 
     }
     known = data.truth["training"]
     if row.pretrain:
-        model.fit(
+        model = model.fit(
             system.observe,
             known,
             epochs=row.pretrain,
@@ -266,16 +282,12 @@ def train(system: System, row: Row, data: Data, seed: int, checkpoint: Path) -> 
             **options,
         )
     losses = [None]
-    if not row.supervised:
-        if row.step == "amortised":  # its parameters may be learned
-            prior = OdePrior(solver.dynamics, system.dt)
-        else:
-            prior = solver.prior.requires_grad_(False)
-        losses = [VariationalLoss(prior)]
-        if row.step == "amortised":  # the jumps between segments count more and more
-            losses = [VariationalLoss(prior, 1.0, weight) for weight in (0.3, 3.0, 30.0)]
+    if row.step == "amortised":  # the jumps between segments count more and more
+        losses = [AmortisedLoss(system.dt, weight) for weight in (0.3, 3.0, 30.0)]
+    elif not row.supervised:
+        losses = [VariationalLoss(model.solver.prior.requires_grad_(False))]
     for number, loss in enumerate(losses):
-        model.fit(
+        model = model.fit(
             system.observe,
             known,
             epochs=row.epochs,
@@ -367,7 +379,7 @@ def run(
             "citation": "Fablet et al. 2021, doi 10.1029/2021MS002572",
         }
     )
-    model.save(f"{stem}.safetensors")
+    xdvarnet.save_model(model, f"{stem}.safetensors")
     stem.with_suffix(".json").write_text(json.dumps(result, indent=1))
     print(f"{stem.name}: R {result['R']:.3f} ({seconds:.0f} s of training)", flush=True)
 

@@ -23,9 +23,9 @@ import xdvarnet
 from xdvarnet.datasets import observe_series
 from xdvarnet.dynamics.augmented import Augmented
 from xdvarnet.dynamics.lorenz import Lorenz63
+from xdvarnet.methods.climatology import Climatology
 from xdvarnet.methods.ensemble_kalman import EnKF, EnsembleKalmanSmoother
 from xdvarnet.methods.variational import StrongFourDVar
-from xdvarnet.models.climatology import Climatology
 
 RESULTS = Path("docs/results")
 WRONG = 26.0

@@ -23,15 +23,15 @@ from lorenz import NOISE, REDUCED, SYSTEMS, Data, System, score
 import xdvarnet
 from xdvarnet.dynamics.quadratic import QuadraticDynamics
 from xdvarnet.dynamics.rescaled import Rescaled
+from xdvarnet.mapping.states import SeriesAnalysis, SeriesObservations
 from xdvarnet.methods.analog import AnalogForecast
+from xdvarnet.methods.climatology import Climatology
 from xdvarnet.methods.ensemble_kalman import ETKF, EnKF, EnsembleKalmanSmoother
 from xdvarnet.methods.hybrid import HybridEnVar
 from xdvarnet.methods.localisation import Localisation
 from xdvarnet.methods.series_interpolation import SeriesOptimalInterpolation
 from xdvarnet.methods.variational import StrongFourDVar, ThreeDVar, WeakFourDVar
-from xdvarnet.models.climatology import Climatology
-from xdvarnet.models.series import SeriesAnalysis, SeriesObservations
-from xdvarnet.models.series_inversion import SeriesInversion, interpolate
+from xdvarnet.networks.series_inversion import SeriesInversion, interpolate
 from xdvarnet.solver.minimisation import Minimisation
 from xdvarnet.solver.observation import MaskedObservation
 from xdvarnet.solver.priors.ode import OdePrior

@@ -20,7 +20,7 @@ from lorenz import ALL, L63, L96, ROWS, Data, System
 from matplotlib.ticker import MaxNLocator
 
 import xdvarnet
-from xdvarnet.models.series_inversion import SeriesInversion
+from xdvarnet.networks.series_inversion import SeriesInversion
 
 RESULTS = Path("docs/results")
 NAMES = {"rk4": "RK4", "gibbs": "GENN", "quadratic": "learned quadratic model"}

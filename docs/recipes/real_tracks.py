@@ -4,29 +4,31 @@ Usage: python docs/recipes/real_tracks.py TRACKS.nc FOLDER [MODEL]
 
 The file has a point in each row: time, longitude, latitude, adt (m) and mission (an integer). Each
 mission is withheld in turn. From the other three alone, an optimal interpolation is tuned, by
-withholding a quarter of their passes in turn, and a copy of the model is fine-tuned. All methods
-get the same background, made from the observations, with its default length. What was predicted is
-kept in FOLDER, so that a run that was stopped goes on; tables go to
+withholding a quarter of their passes in turn, and the model is fine-tuned. All methods get the
+same background, made from the observations, with its default length. What was predicted is kept in
+FOLDER, so that a run that was stopped goes on; tables go to
 docs/results/real_tracks_tables.md, the trials of the optimal interpolation to
 docs/results/real_tracks_oi.csv.
 """
 
-import copy
 import logging
 import sys
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-from comparison import NETWORK, ONE_STD, markdown
+from comparison import NETWORK, ONE_STD, markdown, network_of
 
 import xdvarnet
 from xdvarnet.evaluation import leaderboard, predict_withheld
-from xdvarnet.models.passes import PASS_GAP
+from xdvarnet.mapping.protocol import Analysis, Observations, Reconstructor
+from xdvarnet.networks.dvarnet import FINE_TUNING
 from xdvarnet.tracks.crossovers import crossovers
 from xdvarnet.tracks.segments import segments
+from xdvarnet.training.passes import PASS_GAP
 
 RESULTS = Path(__file__).parents[1] / "results"
 
@@ -35,7 +37,7 @@ TIMES = ["10 days", "15 days", "20 days", "30 days"]
 NOISES = [0.0135, 0.018, 0.025, 0.035]  # m, of the mean of one cell and day
 START, TRIALS = (1, 2, 1), 12
 
-FINE_TUNING = [
+SCHEDULES = [
     {"learning_rate": 3e-5, "epochs": 6},
     {"learning_rate": 1e-4, "epochs": 6},
     {"learning_rate": 3e-4, "epochs": 3},
@@ -52,6 +54,22 @@ CROSSOVER_GAP = 10  # s: the product has a point every two to three seconds
 
 grid = xdvarnet.datasets.mediterranean()
 background = xdvarnet.ObservedBackground()
+
+
+class BackgroundOnly(Reconstructor):
+    """The background of the observations, and no anomalies."""
+
+    variables = {"ssh": "m"}
+    background = background
+
+    def solve(
+        self,
+        observations: Observations,
+        *,
+        members: int | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> Analysis:
+        return Analysis({"ssh": np.zeros(observations.shape, np.float32)})
 
 
 def interpolation(length: str, time: str, noise: float) -> xdvarnet.OptimalInterpolation:
@@ -90,15 +108,15 @@ def tune(tracks: xr.Dataset) -> pd.DataFrame:
 
 
 def fine_tune(model: xdvarnet.DVarNet, tracks: xr.Dataset) -> xdvarnet.DVarNet:
-    """Return the best copy of the model that was trained further on the tracks.
+    """Return the model, trained further on the tracks.
 
-    The best is the one with the lowest error along the passes set aside, which all trials share.
+    The best schedule is the one with the lowest error along the passes set aside, which all trials
+    share.
     """
     trials = []
-    for setting in FINE_TUNING:
-        tuned = copy.deepcopy(model)
-        history = tuned.fine_tune(tracks, grid, rng=0, **setting)
-        trials.append((min(epoch.validation_rmse for epoch in history), tuned))
+    for setting in SCHEDULES:
+        tuned = model.fine_tune(tracks, grid, schedule=replace(FINE_TUNING, **setting), rng=0)
+        trials.append((float(tuned.history["validation_rmse"].min()), tuned))
         logging.info("%s: %s", setting, tuned.provenance["RMSE along the passes set aside"])
     _, best = min(trials, key=lambda trial: trial[0])
     return best.with_options(precision="float32")
@@ -121,11 +139,9 @@ def predict(model: xdvarnet.DVarNet, tracks: xr.Dataset, mission: int, folder: P
     best = interpolation(*trials.iloc[0][["correlation_length", "correlation_time", "noise"]])
     own = model.with_options(background=background)
     guided = own.with_options(first_guess=best)
-    nothing = xdvarnet.MeanMapOffset(grid[["ssh"]])
-    nothing.background = background
     models = {
         TUNED: best,
-        "background only": nothing,
+        "background only": BackgroundOnly(),
         "mean map of 2005 + offset": xdvarnet.MeanMapOffset(grid[["ssh"]]),
         "OI tuned in 2005": interpolation(*ONE_STD.values()),
         NETWORK: own,
@@ -174,7 +190,7 @@ def main() -> None:
     path, folder, *name = sys.argv[1:]
     folder = Path(folder)
     folder.mkdir(exist_ok=True)
-    model = xdvarnet.load_model(*name or ["med-ssh"])
+    model = network_of(xdvarnet.load_model(*name or ["med-ssh"]))
     with xr.open_dataset(path) as file:
         tracks = file.load().dvarnet.harmonise()
     missions = np.unique(tracks["mission"]).tolist()

@@ -70,23 +70,25 @@ def main() -> None:
     if arguments.without_first_guess:
         stages = {"without": (simulate, 10, 1e-3, 0)}
     for stage, (simulation, epochs, learning_rate, seed) in stages.items():
-        model.fit(
+        model = model.fit(
             known,
             observe=xdvarnet.ObservingSystem(MISSIONS, noise=NOISE),
             validation=truth.sel(time=slice("2005-05-10", "2005-06-09")),
             validation_period=slice("2005-06-01", "2005-06-09"),
             simulate=simulation,
-            epochs=epochs,
-            steps_per_epoch=80,
-            learning_rate=learning_rate,
-            loss=xdvarnet.ReconstructionLoss(field=1.0, gradient=2.0, prior=0.02),
-            patience=10,
+            schedule=xdvarnet.Schedule(
+                epochs=epochs,
+                steps_per_epoch=80,
+                learning_rate=learning_rate,
+                loss=xdvarnet.ReconstructionLoss(field=1.0, gradient=2.0, prior=0.02),
+                patience=10,
+            ),
             checkpoint=arguments.checkpoints / f"med-ssh-{stage}.pt",
             rng=seed,
         )
     model.provenance["recipe"] = "docs/recipes/train_med_ssh.py, stages " + " and ".join(stages)
     model.provenance["citation"] = "Fablet et al. 2021, doi 10.1029/2021MS002572"
-    model.with_options(precision="float32").save(arguments.file)
+    xdvarnet.save_model(model.with_options(precision="float32"), arguments.file)
 
 
 if __name__ == "__main__":

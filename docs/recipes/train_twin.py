@@ -12,6 +12,8 @@ from pathlib import Path
 
 from twin import EXPERIMENTS, SEEDS, train
 
+import xdvarnet
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -37,7 +39,7 @@ def main() -> None:
     model.provenance["validation data"] = f"{sea} {seeds['validation']}"
     model.provenance["recipe"] = "docs/recipes/train_twin.py"
     model.provenance["citation"] = "Fablet et al. 2021, doi 10.1029/2021MS002572"
-    model.with_options(precision="float32").save(arguments.file)
+    xdvarnet.save_model(model.with_options(precision="float32"), arguments.file)
 
 
 if __name__ == "__main__":

@@ -10,12 +10,11 @@ ocean. A row that has its result in the folder is not run again.
 """
 
 import argparse
-import copy
 import itertools
 import json
 import time
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -183,24 +182,22 @@ def train(
         "observe": SYSTEMS[experiment.system],
         "validation": validation,
         "validation_period": slice(*validation["time"].values[[7, 17]].astype(str)),
-        "batch_size": BATCH,
-        "learning_rate": 2e-3 if row.startswith("direct") else 1e-3,
-        "loss": xdvarnet.ReconstructionLoss(
-            field=1.0, gradient=2.0, prior=0.02 if row == "reference" else 0.0
-        ),
-        "augmentation": AUGMENTATION,
         "rng": 0,
     }
-    steps = max(2, round(seconds / (epochs * seconds_a_step(model, known[0], settings))))
-    model.fit(
-        known,
+    schedule = xdvarnet.Schedule(
         epochs=epochs,
-        steps_per_epoch=steps,
-        checkpoint=checkpoint,
-        **settings,
+        batch_size=BATCH,
+        learning_rate=2e-3 if row.startswith("direct") else 1e-3,
+        loss=xdvarnet.ReconstructionLoss(
+            field=1.0, gradient=2.0, prior=0.02 if row == "reference" else 0.0
+        ),
+        augmentation=AUGMENTATION,
     )
+    one_step = seconds_a_step(model, known[0], schedule, settings)
+    schedule = replace(schedule, steps_per_epoch=max(2, round(seconds / (epochs * one_step))))
+    trained = model.fit(known, schedule=schedule, checkpoint=checkpoint, **settings)
     checkpoint.unlink()
-    return model
+    return trained
 
 
 def mirror(truth: xr.Dataset) -> xr.Dataset:
@@ -208,13 +205,15 @@ def mirror(truth: xr.Dataset) -> xr.Dataset:
     return truth.assign(ssh=-truth["ssh"].isel(lat=slice(None, None, -1)).drop_vars("lat"))
 
 
-def seconds_a_step(model: xdvarnet.DVarNet, truth: xr.Dataset, settings: dict) -> float:
+def seconds_a_step(
+    model: xdvarnet.DVarNet, truth: xr.Dataset, schedule: xdvarnet.Schedule, settings: dict
+) -> float:
     """Processor time of one step of a training: what ten more steps take."""
     taken = []
     for steps in (2, 2, 12):  # the first one also compiles
-        other = copy.deepcopy(model)
+        short = replace(schedule, epochs=1, steps_per_epoch=steps)
         start = time.process_time()
-        other.fit(truth, epochs=1, steps_per_epoch=steps, **settings)
+        model.fit(truth, schedule=short, **settings)
         taken.append(time.process_time() - start)
     return max((taken[2] - taken[1]) / 10, 0.02)
 
@@ -312,7 +311,7 @@ def score_leads(row: str, model: object, experiment: Experiment) -> dict:
     observed = observe(experiment, truth, SEEDS["test"][0])
     weeks: dict[str, list[float]] = {}
     for lead in LEADS_SCORED:
-        maps = xdvarnet.reconstruct(observed, xdvarnet.with_lead(model, lead))
+        maps = xdvarnet.reconstruct(observed, xdvarnet.Lead(model, lead))
         if lead == 0:
             now = maps["ssh"]
         for name, found in ((row, maps["ssh"]), (f"{row}, held", now.shift(time=lead))):
@@ -379,7 +378,9 @@ def run(name: str, row: str, seconds: float, folder: Path) -> None:
         except xdvarnet.XdvarnetError as error:  # the training diverged
             path.write_text(json.dumps(result | {"diverged": str(error)}, indent=1))
             return
-        model.with_options(precision="float32").save(path.with_suffix(".safetensors"))
+        xdvarnet.save_model(
+            model.with_options(precision="float32"), path.with_suffix(".safetensors")
+        )
         result |= {
             "training_seconds": time.process_time() - start,
             "validation": score(row, model, experiment, "validation"),

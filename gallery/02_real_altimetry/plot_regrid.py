@@ -19,7 +19,7 @@ import numpy as np
 import xarray as xr
 
 import xdvarnet
-from xdvarnet.grids.regrid import regrid_weights
+from xdvarnet.grids.regrid.fields import regrid_weights
 
 known = xdvarnet.datasets.mediterranean().sel(time="2005-06-15")
 along, across = np.meshgrid(np.arange(-9, 9, 0.11), np.arange(-6, 6, 0.09))

@@ -10,9 +10,9 @@ the error of the mean is where the members are close together and where they are
 # %%
 # Two standard deviations for the same sea
 # ----------------------------------------
-# Optimal interpolation has a formal error. The network of ``med-ssh`` starts from that
-# interpolation, and its calibration has learned from known maps of other days how large its errors
-# are where the formal error is so large, and over what distance they are alike.
+# Optimal interpolation has a formal error. The network of ``med-ssh``, which is at ``model.model``,
+# starts from that interpolation, and its calibration has learned from known maps of other days how
+# large its errors are where the formal error is so large, and over what distance they are alike.
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -33,7 +33,7 @@ known = xdvarnet.datasets.mediterranean().sel(lat=slice(30, 45), lon=slice(10, 3
 days = known.sel(time=slice("2005-05-31", "2005-06-30"))
 obs = days.dvarnet.observe(["jason1", "envisat", "gfo", "topex_interleaved"], noise=0.02, rng=0)
 model = xdvarnet.load_model("med-ssh")
-oi = model.first_guess.with_options(background=model.background)
+oi = model.model.first_guess.with_options(background=model.background)
 truth = days["ssh"].sel(time=slice("2005-06-10", "2005-06-20", 2))
 
 maps = obs.dvarnet.reconstruct(model, members=19, return_members=True, rng=0)

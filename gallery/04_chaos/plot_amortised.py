@@ -23,10 +23,10 @@ import torch
 from xdvarnet.datasets import lorenz63, observe_series
 from xdvarnet.dynamics.lorenz import Lorenz63
 from xdvarnet.dynamics.rescaled import Rescaled
+from xdvarnet.methods.climatology import Climatology
 from xdvarnet.methods.variational import StrongFourDVar
-from xdvarnet.models.climatology import Climatology
-from xdvarnet.models.series_inversion import SeriesInversion
-from xdvarnet.models.series_normalizer import SeriesNormalizer
+from xdvarnet.networks.series_inversion import SeriesInversion
+from xdvarnet.networks.series_normalizer import SeriesNormalizer
 from xdvarnet.solver.inversions.amortised import AmortisedFourDVar
 from xdvarnet.solver.inversions.direct import DirectNetwork
 from xdvarnet.solver.losses import VariationalLoss
@@ -47,7 +47,7 @@ model = SeriesInversion(
     AmortisedFourDVar(network, equations, 0.01, segment=24), normalizer, dt=0.01, steps=200
 )
 start = time.perf_counter()
-model.fit(
+model = model.fit(
     past,
     validation=(held, None),
     epochs=10,
@@ -56,7 +56,7 @@ model.fit(
     batch_size=32,
     rng=0,
 )
-trained = time.perf_counter() - start
+training = time.perf_counter() - start
 
 # %%
 # Accuracy and time
@@ -73,7 +73,7 @@ for name, method in methods.items():
     found[name] = obs.dvarnet.reconstruct(method)
     seconds[name] = (time.perf_counter() - start) / truth.sizes["sample"]
 errors = {name: ((each - truth)["state"] ** 2).mean("component") for name, each in found.items()}
-print(f"training: {trained:.0f} s")
+print(f"training: {training:.0f} s")
 for name in methods:
     print(f"{name}: R = {float(errors[name].mean()):.2f}, {1e3 * seconds[name]:.1f} ms a window")
 

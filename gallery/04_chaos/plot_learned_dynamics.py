@@ -22,9 +22,9 @@ from xdvarnet.dynamics.integration import rk4_step
 from xdvarnet.dynamics.lorenz import Lorenz63
 from xdvarnet.dynamics.quadratic import QuadraticDynamics
 from xdvarnet.methods.analog import AnalogForecast
+from xdvarnet.methods.climatology import Climatology
 from xdvarnet.methods.ensemble_kalman import EnKF, EnsembleKalmanSmoother
 from xdvarnet.methods.variational import WeakFourDVar
-from xdvarnet.models.climatology import Climatology
 
 training = lorenz63("training", samples=100)
 states = torch.from_numpy(training["state"].values)

@@ -18,9 +18,9 @@ import matplotlib.pyplot as plt
 import xdvarnet
 from xdvarnet.datasets import lorenz63, observe_series
 from xdvarnet.dynamics.lorenz import Lorenz63
+from xdvarnet.methods.climatology import Climatology
 from xdvarnet.methods.series_interpolation import SeriesOptimalInterpolation
 from xdvarnet.methods.variational import WeakFourDVar
-from xdvarnet.models.climatology import Climatology
 
 noise = 2**0.5
 truth = lorenz63("test", samples=50)

@@ -20,9 +20,9 @@ import numpy as np
 import xdvarnet
 from xdvarnet.datasets import lorenz96, observe_series
 from xdvarnet.dynamics.lorenz import Lorenz96
+from xdvarnet.methods.climatology import Climatology
 from xdvarnet.methods.ensemble_kalman import ETKF, EnsembleKalmanSmoother
 from xdvarnet.methods.localisation import Localisation
-from xdvarnet.models.climatology import Climatology
 
 noise = 2**0.5
 truth = lorenz96("test", samples=10, rng=1)

@@ -23,8 +23,8 @@ import xarray as xr
 import xdvarnet
 from xdvarnet import MaskedObservation, VariationalSolver
 from xdvarnet.datasets import lorenz63, observe_series
-from xdvarnet.models.series_inversion import SeriesInversion
-from xdvarnet.models.series_normalizer import SeriesNormalizer
+from xdvarnet.networks.series_inversion import SeriesInversion
+from xdvarnet.networks.series_normalizer import SeriesNormalizer
 from xdvarnet.solver.losses import PriorLoss
 from xdvarnet.solver.priors.gibbs import GibbsPrior
 from xdvarnet.solver.series_layers import SeriesUNet
@@ -54,21 +54,23 @@ model = SeriesInversion(solver, SeriesNormalizer.from_series(training), dt=0.01,
 # %%
 # The prior first, then everything with more and more iterations
 # --------------------------------------------------------------
-# To learn the prior alone needs no observations. Then few iterations are cheap, and more of them go
-# on from what those have learned.
+# ``fit`` returns a trained model, and leaves the one that it was called on as it is. To learn the
+# prior alone needs no observations. Then few iterations are cheap, and more of them go on from what
+# those have learned. ``history`` has the errors of each epoch.
 data = {"validation": (obs, truth), "batch_size": 32, "learning_rate": 2e-3, "rng": 0}
-alone = model.fit(observe, training, epochs=2, loss=PriorLoss(), **data)
+with_prior = model.fit(observe, training, epochs=2, loss=PriorLoss(), **data)
 stages = {1: 4, 2: 4, 3: 4}  # epochs of so many iterations
-history = model.fit(
+trained = with_prior.fit(
     observe, training, epochs=list(stages.values()), iterations=list(stages), **data
 )
 
 figure, ax = plt.subplots(figsize=(8, 4), layout="constrained")
-epoch = 0
+errors = trained.history["validation_rmse"]
+first = 0
 for iterations, epochs in stages.items():
-    errors = [record.validation_rmse for record in history[epoch : epoch + epochs]]
-    ax.plot(range(epoch + 1, epoch + epochs + 1), errors, "o-", label=f"K = {iterations}")
-    epoch += epochs
+    stage = errors.isel(epoch=slice(first, first + epochs))
+    ax.plot(stage["epoch"], stage, "o-", label=f"K = {iterations}")
+    first += epochs
 ax.set(
     xlabel="epoch", ylabel="validation error\n(standard deviations of the state)", ylim=(0, None)
 )
@@ -81,7 +83,7 @@ plt.show()
 # It holds the weights and how the model is built; ``load_model`` needs nothing else. Other windows
 # of 200 times or more can be given to it, of the same time step and components.
 with tempfile.TemporaryDirectory() as folder:
-    model.save(Path(folder) / "mine.safetensors")
+    xdvarnet.save_model(trained, Path(folder) / "mine.safetensors")
     again = xdvarnet.load_model(Path(folder) / "mine.safetensors")
 test = lorenz63("test", samples=100)
 found = observe(test, rng=1).dvarnet.reconstruct(again)

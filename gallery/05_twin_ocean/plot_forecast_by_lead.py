@@ -38,26 +38,23 @@ network = xdvarnet.DVarNet(
     background=xdvarnet.MeanMapBackground(flat, days=11),
     precision="bfloat16",
 )
-network.fit(
-    training,
-    observe=system,
-    validation=validation,
+schedule = xdvarnet.Schedule(
     epochs=6,
     steps_per_epoch=120,
     learning_rate=2e-3,
     loss=xdvarnet.ReconstructionLoss(gradient=2.0),
     augmentation=xdvarnet.Augmentation(mixing=False, background_days=None, flips=False),
-    rng=0,
 )
+network = network.fit(training, observe=system, validation=validation, schedule=schedule, rng=0)
 
 # %%
 # Another ocean, as if it were in real time
 # -----------------------------------------
-# ``with_options(lead=3)`` maps each day from what was known three days before it. A forecast has to
+# ``Lead(network, 3)`` maps each day from what was known three days before it. A forecast has to
 # beat persistence, which holds the map of the day when it was made.
 obs = system.observe(truth, rng=0)
 leads = range(6)
-maps = {lead: obs.dvarnet.reconstruct(network.with_options(lead=lead)) for lead in leads}
+maps = {lead: obs.dvarnet.reconstruct(xdvarnet.Lead(network, lead)) for lead in leads}
 held = {lead: maps[0].shift(time=lead) for lead in leads}
 
 # %%

@@ -38,8 +38,7 @@ obs = CombinedSystem(instruments).observe(truth[["ssh", "sst"]], rng=0)
 # for heights, and for temperatures their mean along each latitude. A step with temperatures takes
 # longer, so there are fewer. Flips would have the eddies drift the wrong way.
 means = xr.zeros_like(training.isel(time=0, drop=True).drop_vars("sea"))
-means["sst"] = means["sst"] + training["sst"].mean(("time", "lon"))
-means["sst"].attrs["units"] = "degC"
+means["sst"] = (means["sst"] + training["sst"].mean(("time", "lon"))).assign_attrs(units="degC")
 
 
 def train(names: list[str], steps: int) -> xdvarnet.DVarNet:
@@ -53,18 +52,20 @@ def train(names: list[str], steps: int) -> xdvarnet.DVarNet:
         background=xdvarnet.MeanMapBackground(means[names], days=11),
         precision="bfloat16",
     )
-    model.fit(
-        training[names],
-        observe=CombinedSystem({name: instruments[name] for name in names}),
-        validation=validation[names],
+    schedule = xdvarnet.Schedule(
         epochs=6,
         steps_per_epoch=steps,
         learning_rate=2e-3,
         loss=xdvarnet.ReconstructionLoss(gradient=2.0),
         augmentation=xdvarnet.Augmentation(mixing=False, background_days=None, flips=False),
+    )
+    return model.fit(
+        training[names],
+        observe=CombinedSystem({name: instruments[name] for name in names}),
+        validation=validation[names],
+        schedule=schedule,
         rng=0,
     )
-    return model
 
 
 models = {"heights": train(["ssh"], 170), "heights and temperatures": train(["ssh", "sst"], 150)}

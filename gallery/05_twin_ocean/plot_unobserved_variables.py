@@ -44,17 +44,14 @@ network = xdvarnet.DVarNet(
     background=xdvarnet.MeanMapBackground(flat, days=11),
     precision="bfloat16",
 )
-network.fit(
-    training,
-    observe=system,
-    validation=validation,
+schedule = xdvarnet.Schedule(
     epochs=6,
     steps_per_epoch=100,
     learning_rate=2e-3,
     loss=xdvarnet.ReconstructionLoss(gradient=2.0),
     augmentation=xdvarnet.Augmentation(mixing=False, background_days=None, flips=False),
-    rng=0,
 )
+network = network.fit(training, observe=system, validation=validation, schedule=schedule, rng=0)
 obs = system.observe(truth, rng=0)
 maps = obs.dvarnet.reconstruct(network)
 

@@ -9,8 +9,8 @@ import numpy as np
 import xarray as xr
 
 from xdvarnet.grids.internal import DIMS
-from xdvarnet.patches.blend import blend
-from xdvarnet.patches.cover import Cover, Position, Window, cover
+from xdvarnet.mapping.blend import blend
+from xdvarnet.mapping.cover import Cover, Position, Window, cover
 
 SHAPE = (60, 128, 344)
 WINDOW = Window(time=15, latitude=64, longitude=64, stride=(3, 24, 24), halo=(2, 4, 4))

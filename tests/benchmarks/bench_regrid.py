@@ -10,9 +10,9 @@ from time import perf_counter
 import numpy as np
 import xarray as xr
 
-from xdvarnet.grids.regrid import regrid, regrid_weights
-from xdvarnet.grids.regridding.horizontal import from_vectors
-from xdvarnet.grids.regridding.weights import METHODS
+from xdvarnet.grids.regrid.fields import regrid, regrid_weights
+from xdvarnet.grids.regrid.horizontal import from_vectors
+from xdvarnet.grids.regrid.weights import METHODS
 
 DAYS = 91
 

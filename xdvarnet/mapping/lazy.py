@@ -1,22 +1,13 @@
 """Analyse dask-backed observations: one task for each chunk of days."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.internal import DIMS
-from xdvarnet.models.base import (
-    Analysis,
-    Fields,
-    Observations,
-    Reconstructor,
-    ensemble_of,
-    observed_of,
-)
-from xdvarnet.models.domain import analyse_days, days_needed
+from xdvarnet.mapping.protocol import Analysis, Fields, Observations, Reconstructor, analyse
 
 
 def check_observed(observed: bool, sea: np.ndarray, names: Iterable[str]) -> None:
@@ -53,25 +44,22 @@ def analyse_lazily(model: Reconstructor, anomalies: xr.Dataset) -> Analysis:
     Parameters
     ----------
     model : Reconstructor
-        A model without a window takes all days in one task.
+        A model without a halo takes all days in one task.
     anomalies : xarray.Dataset
         dask-backed variables (time, latitude, longitude) and the mask ``sea``.
 
     Returns
     -------
     Analysis
-        Of dask arrays, with the time chunks of the anomalies (one chunk without a window).
+        Of dask arrays, with the time chunks of the anomalies (one chunk without a halo).
     """
     import dask
     import dask.array as da
 
     anomalies = anomalies.unify_chunks()
     shape = tuple(anomalies.sizes[dim] for dim in DIMS)
-    guess = None if model.first_guess is None else analyse_lazily(model.first_guess, anomalies)
-    chunks = anomalies.chunksizes["time"] if model.window is not None else (shape[0],)
-    ensemble = ensemble_of(model)
-    formal = None if ensemble is None else _formal_std(model, anomalies, guess)
-    kinds = ("mean", "std") if model.gives_std or ensemble is not None else ("mean",)
+    chunks = (shape[0],) if model.halo is None else anomalies.chunksizes["time"]
+    kinds = ("mean", "std") if model.gives_std else ("mean",)
     observed = da.any(da.stack([anomalies[name].notnull().data.any() for name in model.variables]))
     handle = dask.delayed(model, pure=False, traverse=False)
     place = dask.delayed(
@@ -82,20 +70,19 @@ def analyse_lazily(model: Reconstructor, anomalies: xr.Dataset) -> Analysis:
     }
     stops = np.cumsum(chunks)
     for start, stop in zip(stops - chunks, stops, strict=True):
-        wanted = slice(int(start), int(stop))
-        days = days_needed(model, shape, wanted)
+        halo = shape[0] if model.halo is None else model.halo
+        days = slice(max(int(start) - halo, 0), min(int(stop) + halo, shape[0]))
         task = dask.delayed(_analyse_chunk, pure=False)(
             handle,
             {name: anomalies[name].data[days] for name in model.variables},
-            None if guess is None else [_cut(guess.mean, days), _cut(guess.std, days)],
-            None if formal is None else _cut(formal, wanted),
             anomalies["time"].values[days],
             place,
             observed,
-            wanted,
+            slice(int(start) - days.start, int(stop) - days.start),
+            days.start,
             shape[0],
         )
-        size = (wanted.stop - wanted.start, *shape[1:])
+        size = (int(stop - start), *shape[1:])
         for (kind, name), arrays in pieces.items():
             arrays.append(da.from_delayed(task[kind, name], size, np.float32))
     fields = {key: da.concatenate(arrays) for key, arrays in pieces.items()}
@@ -104,41 +91,21 @@ def analyse_lazily(model: Reconstructor, anomalies: xr.Dataset) -> Analysis:
     )
 
 
-def _formal_std(
-    model: Reconstructor, anomalies: xr.Dataset, guess: Analysis | None
-) -> Mapping[str, Any] | None:
-    """Return the formal standard deviations of all days; None for those of the analysis itself."""
-    other = ensemble_of(model).formal_model(model)
-    if other is not None:
-        return analyse_lazily(other, anomalies).std
-    return None if model.gives_std or guess is None else guess.std
-
-
-def _cut(arrays: Mapping[str, Any], days: slice) -> dict[str, Any]:
-    return {name: array[days] for name, array in arrays.items()}
-
-
 def _analyse_chunk(
     model: Reconstructor,
     values: Fields,
-    guess: list[Fields] | None,
-    formal: Fields | None,
     days: np.ndarray,
     place: list[np.ndarray],
     observed: bool,
     wanted: slice,
-    length: int,
+    offset: int,
+    record: int,
 ) -> dict[tuple[str, str], np.ndarray]:
-    check_observed(bool(observed), place[-1], observed_of(model))
-    first_guess = None if guess is None else Analysis(*guess)
-    observations = Observations(values, days, *place, first_guess=first_guess)
-    analysis = analyse_days(model, observations, wanted, length)
-    ensemble = ensemble_of(model)
-    std = analysis.std
-    if ensemble is not None:
-        std = ensemble.std(analysis.std if formal is None else formal)
+    check_observed(bool(observed), place[-1], model.observed)
+    observations = Observations(values, days, *place, wanted=wanted, offset=offset, record=record)
+    analysis = analyse(model, observations).take(wanted)
     return {
         (kind, name): array
-        for kind, arrays in (("mean", analysis.mean), ("std", std))
-        for name, array in arrays.items()
+        for kind, fields in analysis.kinds.items()
+        for name, array in fields.items()
     }

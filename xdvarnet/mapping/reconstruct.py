@@ -1,46 +1,26 @@
 """From a Dataset of gappy observations and a model to complete, labelled maps."""
 
-from collections.abc import Mapping
-
 import numpy as np
 import xarray as xr
 
 from xdvarnet._random import RandomState, default_rng
-from xdvarnet.errors import InvalidInputError, InvalidTypeError, warn
-from xdvarnet.grids.checks import (
-    check_dataset,
-    check_members,
-    check_regular,
-    check_times,
-    units_factor,
-)
+from xdvarnet.errors import InvalidInputError, warn
+from xdvarnet.grids.checks import check_dataset, check_members, check_times, units_factor
 from xdvarnet.grids.coords import Grid, find_grid
 from xdvarnet.grids.internal import DIMS, hide_unobserved, to_internal
 from xdvarnet.grids.labels import field_attributes, model_attributes
 from xdvarnet.mapping.lazy import analyse_lazily, check_observed
-from xdvarnet.mapping.leads import analyse_by_day
-from xdvarnet.mapping.series import reconstruct_series
-from xdvarnet.models.base import (
+from xdvarnet.mapping.progress import show_progress
+from xdvarnet.mapping.protocol import (
     Analysis,
     Observations,
     Reconstructor,
-    TrainingGrid,
-    ensemble_of,
-    observed_of,
+    analyse,
+    check_analysis,
+    check_model,
 )
-from xdvarnet.models.domain import analyse
-from xdvarnet.models.leads import lead_of
-from xdvarnet.models.series import SeriesReconstructor
-from xdvarnet.patches.cover import cover
-
-SPACING_TOLERANCE = 0.1
-"""Relative departure from the spacing of a model's training grid that is accepted."""
-
-LATITUDE_MARGIN = 10.0
-"""Degrees beyond the trained latitudes at which a warning begins."""
-
-LARGEST_SIZE = 10.0
-"""Anomalies over those of the training at which a warning begins."""
+from xdvarnet.mapping.series import reconstruct_series
+from xdvarnet.mapping.states import SeriesReconstructor
 
 
 def reconstruct(
@@ -120,101 +100,52 @@ def reconstruct(
         return reconstruct_series(
             dataset, model, members=members, return_members=return_members, rng=generator
         )
-    _check_model(model)
-    dataset = hide_unobserved(dataset, model.variables, observed_of(model))
+    check_model(model)
+    dataset = hide_unobserved(dataset, model.variables, model.observed)
     grid = find_grid(dataset)
-    _check_grid(grid, model)
+    _check_days(grid)
+    model.check(grid)
     observed = to_internal(dataset, model.variables)
     for name, units in model.variables.items():
         if "units" not in dataset[name].attrs:
             warn(f"variable {name!r} has no attribute 'units'; {units!r} is assumed.")
-    for name in model.variables:
-        observed[name] = observed[name].where(observed["sea"])
-    if lead_of(model) is None:
-        analysis, backgrounds = _analyse_all(
-            model, observed, members, return_members, generator, progress
-        )
-    else:
-        analysis, backgrounds = analyse_by_day(
-            model, observed, members=members, rng=generator, progress=progress
-        )
-    maps = _label(dataset, grid, model, observed["sea"], backgrounds, analysis, return_members)
-    return maps.assign_attrs(_attributes_of_task(model, members))
-
-
-def _attributes_of_task(model: Reconstructor, members: int | None) -> dict[str, str | int]:
-    """How the standard deviation and the members were made, and with which lead."""
-    attributes: dict[str, str | int] = {}
-    lead, ensemble = lead_of(model), ensemble_of(model)
-    if lead is not None:
-        attributes["xdvarnet_lead"] = lead
-    elif ensemble is not None:
-        drawn = "" if members is None else f", {members} members"
-        attributes["xdvarnet_ensemble"] = ensemble.method + drawn
-    return attributes
-
-
-def _analyse_all(
-    model: Reconstructor,
-    observed: xr.Dataset,
-    members: int | None,
-    keep_members: bool,
-    rng: np.random.Generator,
-    progress: bool,
-) -> tuple[Analysis, dict[str, xr.DataArray]]:
-    """Analyse a domain from all observations, lazily if these are lazy."""
     anomalies, backgrounds = observed[["sea"]], {}
     for name in model.variables:
-        backgrounds[name] = model.background.estimate(observed[name])
-        anomalies[name] = observed[name] - backgrounds[name]
-    if not any(anomalies[name].chunks for name in model.variables):
-        analysis = _analyse_now(model, anomalies, members, keep_members, rng, progress)
-        return analysis, backgrounds
-    if members is not None:
-        raise InvalidInputError(
-            "members of dask-backed observations are not available; load them first with "
-            "dataset.load()."
-        )
-    return analyse_lazily(model, anomalies), backgrounds
+        values = observed[name].where(observed["sea"])
+        backgrounds[name] = model.background.estimate(values)
+        anomalies[name] = values - backgrounds[name]
+    if any(anomalies[name].chunks for name in model.variables):
+        if members is not None:
+            raise InvalidInputError(
+                "members of dask-backed observations are not available; load them first with "
+                "dataset.load()."
+            )
+        analysis = analyse_lazily(model, anomalies)
+    else:
+        with show_progress(progress):
+            analysis = _analyse(model, anomalies, members, return_members, generator)
+    maps = _label(dataset, grid, model, observed["sea"], backgrounds, analysis, return_members)
+    return maps.assign_attrs(model.attributes(members))
 
 
-def _analyse_now(
+def _analyse(
     model: Reconstructor,
     anomalies: xr.Dataset,
     members: int | None,
     keep_members: bool,
     rng: np.random.Generator,
-    progress: bool,
 ) -> Analysis:
+    """Analyse anomalies in memory."""
     values = {name: anomalies[name].values for name in model.variables}
-    _warn_of_size(model, values)
     sea = anomalies["sea"].values
     observed = any(np.isfinite(array).any() for array in values.values())
-    check_observed(observed, sea, observed_of(model))
+    check_observed(observed, sea, model.observed)
     observations = Observations(values, *(anomalies[dim].values for dim in DIMS), sea=sea)
-    return analyse(
-        model,
-        observations,
-        members=members,
-        keep_members=keep_members,
-        rng=rng,
-        progress=progress,
-    )
-
-
-def _warn_of_size(model: Reconstructor, values: Mapping[str, np.ndarray]) -> None:
-    """Warn of anomalies that are far larger than those of the training, as in other units."""
-    normalizer = getattr(model, "normalizer", None)
-    for name, array in values.items() if normalizer is not None else ():
-        seen = array[np.isfinite(array)]
-        size = float(np.sqrt(np.mean(np.square(seen)))) if seen.size else 0.0
-        usual = normalizer.std[name]
-        if size > LARGEST_SIZE * usual:
-            warn(
-                f"observations of {name!r} differ from the background by {size:.3g} "
-                f"{model.variables[name]} (RMS), and those of the training by {usual:.3g}; are "
-                "their units those that they say?"
-            )
+    model.check_values(observations)
+    if members is None or keep_members:
+        return analyse(model, observations, members=members, rng=rng)
+    analysis = model.solve_spread(observations, members=members, rng=rng)
+    return check_analysis(model, observations, analysis, None)
 
 
 def _label(
@@ -233,9 +164,9 @@ def _label(
         like = dataset[name]
         dims = dict(zip(DIMS, grid.axes.dims, strict=True))
         for kind in kinds:
-            if name not in getattr(analysis, kind):
+            if name not in analysis.kinds[kind]:
                 continue
-            values = getattr(analysis, kind)[name]
+            values = analysis.kinds[kind][name]
             field = xr.DataArray(values, dims=("member", *DIMS)[-values.ndim :])
             if kind != "std":
                 field = field + backgrounds[name].reset_coords(drop=True).drop_vars(DIMS)
@@ -255,62 +186,11 @@ def _label(
     return xr.Dataset(fields, attrs={**attributes, "xdvarnet_land_mask": masked})
 
 
-def _check_model(model: object) -> None:
-    if isinstance(model, type) or not isinstance(model, Reconstructor):
-        given = f"{type(model).__name__!r} is no reconstructor"
-        if isinstance(model, type):
-            given = f"you gave the class {model.__name__}; call it: {model.__name__}(...)"
-        if isinstance(model, str):
-            given = f"{model!r} is a string; use load_model({model!r})"
-        raise InvalidTypeError(
-            f"{given}; give a model such as load_model('med-ssh') or "
-            "OptimalInterpolation(...), or an object with variables, window, background, "
-            "first_guess, training_grid, gives_std and solve; for series, one such as "
-            "load_model('lorenz63') or WeakFourDVar(...), or an object with solve_series."
-        )
-    if model.first_guess is not None:
-        _check_model(model.first_guess)
-        if not model.first_guess.variables.items() <= model.variables.items():
-            raise InvalidInputError(
-                f"the first guess has the variables {dict(model.first_guess.variables)}, which are "
-                f"not among those of the model, {dict(model.variables)}."
-            )
-
-
-def _check_grid(grid: Grid, model: Reconstructor) -> None:
+def _check_days(grid: Grid) -> None:
     assert grid.days is not None and grid.axes.time is not None
     if grid.days.size == 0:
         raise InvalidInputError(
             f"coordinate {grid.axes.time!r} is empty; there is no day to map. Check the period "
             "that was selected."
         )
-    check_times(grid.days, grid.axes.time, daily=model.window is not None)
-    if model.window is not None:
-        reason = "this method has a window, which counts cells, and"
-        check_regular(grid.latitude, grid.axes.latitude, reason)
-        check_regular(grid.longitude, grid.axes.longitude, reason)
-        cover((grid.days.size, *grid.shape), model.window)
-    if model.training_grid is not None:
-        _check_training_grid(grid, model.training_grid)
-    if model.first_guess is not None:
-        _check_grid(grid, model.first_guess)
-
-
-def _check_training_grid(grid: Grid, trained: TrainingGrid) -> None:
-    for axis, given, known in zip(
-        ("latitude", "longitude"), grid.spacing, trained.spacing, strict=True
-    ):
-        if abs(given / known - 1) > SPACING_TOLERANCE:
-            raise InvalidInputError(
-                f"the grid's spacing in {axis} is {given:g} degrees and the model was trained at "
-                f"{known:g}; at most {SPACING_TOLERANCE:.0%} difference is accepted. Bin or "
-                f"interpolate the observations to {known:g} degrees, or train a model for this "
-                "grid."
-            )
-    south, north = trained.latitudes
-    if grid.latitude[0] < south - LATITUDE_MARGIN or grid.latitude[-1] > north + LATITUDE_MARGIN:
-        warn(
-            f"latitudes {grid.latitude[0]:g} to {grid.latitude[-1]:g} reach more than "
-            f"{LATITUDE_MARGIN:g} degrees beyond those of the training ({south:g} to {north:g}); "
-            "scales of motion differ there, and so will the error."
-        )
+    check_times(grid.days, grid.axes.time, daily=False)

@@ -6,7 +6,7 @@ import xarray as xr
 from xdvarnet.errors import InvalidInputError, warn
 from xdvarnet.grids.labels import field_attributes, model_attributes
 from xdvarnet.grids.series import STATE, check_labels, find_series
-from xdvarnet.models.series import SeriesObservations, SeriesReconstructor
+from xdvarnet.mapping.states import SeriesObservations, SeriesReconstructor
 
 
 def reconstruct_series(

@@ -19,9 +19,9 @@ from xdvarnet.dynamics.integration import Dynamics, check_tendency, rk4_step
 from xdvarnet.errors import InvalidInputError, InvalidTypeError
 from xdvarnet.grids.checks import check_kind, check_positive
 from xdvarnet.grids.series import check_labels
+from xdvarnet.mapping.states import SeriesAnalysis, SeriesObservations
+from xdvarnet.methods.climatology import Climatology
 from xdvarnet.methods.localisation import Localisation
-from xdvarnet.models.climatology import Climatology
-from xdvarnet.models.series import SeriesAnalysis, SeriesObservations
 
 BATCH_BYTES = 2**27
 """Size of the ensemble that is held at once; samples are taken in batches of it."""
@@ -306,7 +306,7 @@ class EnKF(EnsembleFilter):
     >>> from xdvarnet.datasets import lorenz63, observe_series
     >>> from xdvarnet.dynamics.lorenz import Lorenz63
     >>> from xdvarnet.methods.ensemble_kalman import EnKF
-    >>> from xdvarnet.models.climatology import Climatology
+    >>> from xdvarnet.methods.climatology import Climatology
     >>> background = Climatology.from_series(lorenz63("training", samples=50))
     >>> truth = lorenz63("test", samples=2)
     >>> obs = observe_series(truth, every=8, components=["x"], noise=2**0.5, rng=0)
@@ -379,7 +379,7 @@ class ETKF(EnsembleFilter):
     >>> from xdvarnet.dynamics.lorenz import Lorenz96
     >>> from xdvarnet.methods.ensemble_kalman import ETKF
     >>> from xdvarnet.methods.localisation import Localisation
-    >>> from xdvarnet.models.climatology import Climatology
+    >>> from xdvarnet.methods.climatology import Climatology
     >>> background = Climatology.from_series(lorenz96("training", samples=5))
     >>> truth = lorenz96("test", samples=1, steps=21)
     >>> obs = observe_series(truth, every=4, components=20, noise=2**0.5, rng=0)
@@ -443,7 +443,7 @@ class EnsembleKalmanSmoother:
     >>> from xdvarnet.datasets import lorenz63, observe_series
     >>> from xdvarnet.dynamics.lorenz import Lorenz63
     >>> from xdvarnet.methods.ensemble_kalman import ETKF, EnsembleKalmanSmoother
-    >>> from xdvarnet.models.climatology import Climatology
+    >>> from xdvarnet.methods.climatology import Climatology
     >>> background = Climatology.from_series(lorenz63("training", samples=50))
     >>> truth = lorenz63("test", samples=2)
     >>> obs = observe_series(truth, every=8, components=["x"], noise=2**0.5, rng=0)

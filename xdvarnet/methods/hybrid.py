@@ -7,9 +7,9 @@ import torch
 from xdvarnet.dynamics.integration import Dynamics
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_kind
+from xdvarnet.methods.climatology import Climatology
 from xdvarnet.methods.ensemble_kalman import EnKF, Forecast
 from xdvarnet.methods.localisation import Localisation
-from xdvarnet.models.climatology import Climatology
 
 
 class HybridEnVar(EnKF):
@@ -50,7 +50,7 @@ class HybridEnVar(EnKF):
     >>> from xdvarnet.datasets import lorenz96
     >>> from xdvarnet.dynamics.lorenz import Lorenz96
     >>> from xdvarnet.methods.hybrid import HybridEnVar
-    >>> from xdvarnet.models.climatology import Climatology
+    >>> from xdvarnet.methods.climatology import Climatology
     >>> background = Climatology.from_series(lorenz96("training", samples=5))
     >>> method = HybridEnVar(Lorenz96(), noise=1.0, background=background, weight=0.02)
     """

@@ -1,6 +1,5 @@
 """Optimal interpolation: the linear analysis with a prescribed Gaussian covariance."""
 
-import copy
 from collections.abc import Iterator, Mapping
 
 import numpy as np
@@ -17,8 +16,8 @@ from xdvarnet.grids.checks import (
 )
 from xdvarnet.grids.coords import EARTH_RADIUS
 from xdvarnet.grids.smoothing import local_mean
-from xdvarnet.models.background import Background, ObservedBackground, check_background
-from xdvarnet.models.base import Analysis, Observations, no_members
+from xdvarnet.mapping.background import Background, ObservedBackground, check_background
+from xdvarnet.mapping.protocol import Analysis, Observations, Reconstructor, no_members
 
 BATCH_BYTES = 2**23
 """Memory of the covariance matrices factored together; larger allocations are slower to get."""
@@ -33,7 +32,7 @@ LEAST_VARIANCE = 0.1
 """Smallest local estimate of the variance, relative to that of the whole domain."""
 
 
-class OptimalInterpolation:
+class OptimalInterpolation(Reconstructor):
     """Local optimal interpolation in space and time.
 
     The anomaly from the background is a Gaussian field with covariance
@@ -86,11 +85,7 @@ class OptimalInterpolation:
     ... )
     """
 
-    window = None
-    first_guess = None
-    training_grid = None
     gives_std = True
-    ensemble = None
 
     def __init__(
         self,
@@ -141,17 +136,35 @@ class OptimalInterpolation:
             f"background={self.background!r})"
         )
 
-    def with_options(self, *, background: Background) -> "OptimalInterpolation":
+    def with_options(
+        self,
+        *,
+        background: Background | None = None,
+        device: str | None = None,
+        precision: str | None = None,
+    ) -> "OptimalInterpolation":
         """Return the same method with another background, such as that of a trained model.
 
         Raises
         ------
         InvalidTypeError
             If it is no background.
+        InvalidInputError
+            If a device or a precision is given: it runs on the CPU, in float64.
         """
-        other = copy.copy(self)
-        other.background = check_background(background)
-        return other
+        super().with_options(device=device, precision=precision)
+        return OptimalInterpolation(
+            self.variable,
+            correlation_length=self.correlation_length,
+            correlation_time=self.correlation_time,
+            noise=self.noise,
+            std=self.std,
+            std_length=self.std_length,
+            units=self.units,
+            background=self.background if background is None else background,
+            time_window=self.time_window,
+            neighbours=self.neighbours,
+        )
 
     def solve(
         self,
@@ -162,7 +175,7 @@ class OptimalInterpolation:
     ) -> Analysis:
         """Analyse one window; the mean and the formal error of every sea cell.
 
-        Where one day alone is wanted, the others but its neighbours are left at the background.
+        Where some days alone are wanted, others are left at the background.
 
         Raises
         ------
@@ -258,7 +271,7 @@ class OptimalInterpolation:
         days_of_observations = observations.days[index // observations.sea.size]
         tiles = _tiles(observations.sea, self._tile_size(observations))
         for days in self._groups_of_days(observations.days):
-            if observations.wanted is not None and observations.wanted not in days:
+            if days[-1] < observations.used.start or days[0] >= observations.used.stop:
                 continue
             distance = np.abs(days_of_observations - observations.days[days].mean())
             near = np.flatnonzero(distance <= self.time_window / 2)

@@ -9,7 +9,7 @@ import xarray as xr
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_positive
 from xdvarnet.grids.series import EVEN, Series, find_series
-from xdvarnet.models.series import SeriesAnalysis, SeriesObservations
+from xdvarnet.mapping.states import SeriesAnalysis, SeriesObservations
 
 
 class SeriesOptimalInterpolation:

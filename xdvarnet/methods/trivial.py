@@ -12,11 +12,11 @@ import xarray as xr
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_dataset
 from xdvarnet.grids.coords import Axes, find_axes
-from xdvarnet.models.background import Background, MeanMapBackground
-from xdvarnet.models.base import Analysis, Observations, no_members
+from xdvarnet.mapping.background import Background, MeanMapBackground
+from xdvarnet.mapping.protocol import Analysis, Observations, Reconstructor, no_members
 
 
-class MeanMapOffset:
+class MeanMapOffset(Reconstructor):
     """The mean of earlier maps, plus an offset.
 
     Parameters
@@ -38,12 +38,6 @@ class MeanMapOffset:
     >>> truth = xdvarnet.datasets.mediterranean()
     >>> method = xdvarnet.MeanMapOffset(truth.sel(time=slice("2005-04-01", "2005-05-31")))
     """
-
-    window = None
-    first_guess = None
-    training_grid = None
-    gives_std = False
-    ensemble = None
 
     def __init__(self, maps: xr.Dataset, *, days: float = 31) -> None:
         check_dataset(maps)

@@ -13,10 +13,10 @@ import torch
 from xdvarnet.dynamics.integration import Dynamics, integrate, rk4_step
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, warn
 from xdvarnet.grids.checks import check_kind, check_positive
+from xdvarnet.mapping.states import SeriesAnalysis, SeriesObservations, SeriesReconstructor
+from xdvarnet.methods.climatology import Climatology
 from xdvarnet.methods.linear_smoother import smooth
 from xdvarnet.methods.window_cost import WindowCost
-from xdvarnet.models.climatology import Climatology
-from xdvarnet.models.series import SeriesAnalysis, SeriesObservations, SeriesReconstructor
 
 BATCH_BYTES = 2**25
 """Memory of the Jacobians of the samples that are analysed together."""
@@ -151,7 +151,7 @@ class StrongFourDVar(_FourDVar):
     >>> from xdvarnet.datasets import lorenz63, observe_series
     >>> from xdvarnet.dynamics.lorenz import Lorenz63
     >>> from xdvarnet.methods.variational import StrongFourDVar
-    >>> from xdvarnet.models.climatology import Climatology
+    >>> from xdvarnet.methods.climatology import Climatology
     >>> background = Climatology.from_series(lorenz63("training", samples=50))
     >>> truth = lorenz63("validation", samples=2, steps=50)
     >>> observed = observe_series(truth, every=8, components=["x"], noise=0.5, rng=0)
@@ -233,7 +233,7 @@ class WeakFourDVar(_FourDVar):
     >>> from xdvarnet.datasets import lorenz63, observe_series
     >>> from xdvarnet.dynamics.lorenz import Lorenz63
     >>> from xdvarnet.methods.variational import WeakFourDVar
-    >>> from xdvarnet.models.climatology import Climatology
+    >>> from xdvarnet.methods.climatology import Climatology
     >>> background = Climatology.from_series(lorenz63("training", samples=50))
     >>> truth = lorenz63("validation", samples=2, steps=50)
     >>> observed = observe_series(truth, every=8, components=["x"], noise=0.5, rng=0)
@@ -319,7 +319,7 @@ class ThreeDVar:
     >>> from xdvarnet.datasets import lorenz63, observe_series
     >>> from xdvarnet.dynamics.lorenz import Lorenz63
     >>> from xdvarnet.methods.variational import ThreeDVar
-    >>> from xdvarnet.models.climatology import Climatology
+    >>> from xdvarnet.methods.climatology import Climatology
     >>> background = Climatology.from_series(lorenz63("training", samples=50))
     >>> truth = lorenz63("validation", samples=2)
     >>> observed = observe_series(truth, every=8, components=["x"], noise=0.5, rng=0)

@@ -1,8 +1,15 @@
-"""Load a model by name, or from a file."""
+"""Load a model by name or from a file, and save one to a file."""
 
+import importlib.metadata
 import importlib.resources
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
+import torch
+
+from xdvarnet.calibration.calibrated import Calibrated
+from xdvarnet.calibration.errors import ErrorProcess
 from xdvarnet.dynamics.advection import WithTracer
 from xdvarnet.dynamics.augmented import Augmented
 from xdvarnet.dynamics.lorenz import Lorenz63, Lorenz96
@@ -12,19 +19,18 @@ from xdvarnet.dynamics.rescaled import Rescaled
 from xdvarnet.dynamics.shallow_water import ShallowWater
 from xdvarnet.dynamics.spectral import SpectralGrid
 from xdvarnet.errors import InvalidTypeError, ModelFileError, UnknownNameError
+from xdvarnet.mapping.background import MeanMapBackground, NoBackground, ObservedBackground
+from xdvarnet.mapping.cover import Window
+from xdvarnet.mapping.description import Arrays, build, describe
+from xdvarnet.mapping.lead import Lead
+from xdvarnet.mapping.protocol import Reconstructor
+from xdvarnet.methods.gaussian_field.field import SPDEField
 from xdvarnet.methods.optimal_interpolation import OptimalInterpolation
-from xdvarnet.models.background import MeanMapBackground, ObservedBackground
-from xdvarnet.models.base import TrainingGrid
-from xdvarnet.models.description import build
-from xdvarnet.models.dvarnet import DVarNet
-from xdvarnet.models.ensembles import Ensemble
-from xdvarnet.models.normalize import Normalizer
-from xdvarnet.models.residual import ErrorProcess
-from xdvarnet.models.series_inversion import SeriesInversion
-from xdvarnet.models.series_normalizer import SeriesNormalizer
-from xdvarnet.models.storage import read
-from xdvarnet.models.weights import load_weights
-from xdvarnet.patches.cover import Window
+from xdvarnet.networks.dvarnet import DVarNet
+from xdvarnet.networks.normalizer import Normalizer
+from xdvarnet.networks.series_inversion import SeriesInversion
+from xdvarnet.networks.series_normalizer import SeriesNormalizer
+from xdvarnet.networks.training_grid import TrainingGrid
 from xdvarnet.solver.features import FeatureObservation
 from xdvarnet.solver.inversions.amortised import AmortisedFourDVar
 from xdvarnet.solver.inversions.direct import DirectNetwork
@@ -44,23 +50,25 @@ from xdvarnet.solver.series_layers import SeriesUNet
 from xdvarnet.solver.series_steps import NetworkStep, SeriesCNNStep, SeriesLSTMStep
 from xdvarnet.solver.steps import CNNStep, ConvLSTMStep, GradientStep, ObservationAge
 from xdvarnet.solver.variational import VariationalSolver
+from xdvarnet.zoo.format import read, write
 
 CLASSES = {
     "AmortisedFourDVar": AmortisedFourDVar,
     "Augmented": Augmented,
     "BilinearAutoencoder": BilinearAutoencoder,
     "CNNStep": CNNStep,
+    "Calibrated": Calibrated,
     "ConvLSTMStep": ConvLSTMStep,
     "DVarNet": DVarNet,
     "DirectInversion": DirectInversion,
     "DirectNetwork": DirectNetwork,
-    "Ensemble": Ensemble,
     "ErrorProcess": ErrorProcess,
     "FeatureObservation": FeatureObservation,
     "FixedPoint": FixedPoint,
     "GibbsPrior": GibbsPrior,
     "GradientStep": GradientStep,
     "InitialBackground": InitialBackground,
+    "Lead": Lead,
     "LinearPrior": LinearPrior,
     "Lorenz63": Lorenz63,
     "Lorenz96": Lorenz96,
@@ -68,6 +76,7 @@ CLASSES = {
     "MeanMapBackground": MeanMapBackground,
     "Minimisation": Minimisation,
     "NetworkStep": NetworkStep,
+    "NoBackground": NoBackground,
     "Normalizer": Normalizer,
     "ObservationAge": ObservationAge,
     "ObservedBackground": ObservedBackground,
@@ -77,6 +86,7 @@ CLASSES = {
     "RecurrentFilter": RecurrentFilter,
     "ReducedGravityQG": ReducedGravityQG,
     "Rescaled": Rescaled,
+    "SPDEField": SPDEField,
     "SPDEPrior": SPDEPrior,
     "SeriesCNNStep": SeriesCNNStep,
     "SeriesInversion": SeriesInversion,
@@ -110,18 +120,27 @@ DATA_SUFFIXES = {".grib", ".h5", ".nc", ".nc4", ".zarr"}
 """Files of data, which are given by mistake."""
 
 
-def load_model(name: str | Path) -> DVarNet | SeriesInversion:
+Model = Reconstructor | SeriesInversion
+"""What a file may hold."""
+
+
+def load_model(name: str | Path, *, classes: Sequence[type] = ()) -> Model:
     """Load a shipped model by its name, or a model file by its path.
+
+    Nothing in a file is executed, and no global state of torch changes.
 
     Parameters
     ----------
     name : str or pathlib.Path
-        Such as ``"med-ssh"``, or the path of a ``.safetensors`` file.
+        One of `list_models`, such as ``"med-ssh"``, or the path of a ``.safetensors`` file.
+    classes : sequence of type
+        Classes of your own that the file names, such as a prior.
 
     Returns
     -------
-    DVarNet or SeriesInversion
+    Reconstructor or SeriesInversion
         A model of maps, on the CPU (``model.with_options(device="cuda")`` moves it), or of series.
+        ``"med-ssh"`` is `Calibrated`: its ``model`` is the network.
 
     Raises
     ------
@@ -130,7 +149,8 @@ def load_model(name: str | Path) -> DVarNet | SeriesInversion:
     UnknownNameError
         If there is neither a shipped model nor a file of this name.
     MissingFileError, ModelFileError
-        If the file does not exist, is truncated, empty, of another format version, or no model.
+        If the file does not exist, is truncated, empty, of another format version, or no model; if
+        it has weights that are not finite or impossible numbers.
 
     Examples
     --------
@@ -144,27 +164,89 @@ def load_model(name: str | Path) -> DVarNet | SeriesInversion:
         )
     if Path(name).suffix in DATA_SUFFIXES:
         raise ModelFileError(
-            f"{str(name)!r} is no model file: models are '.safetensors' files, as model.save(path) "
-            "writes them. Open data with xarray.open_dataset."
+            f"{str(name)!r} is no model file: models are '.safetensors' files, as "
+            "xdvarnet.save_model writes them. Open data with xarray.open_dataset."
         )
     if name in SHIPPED:
         resource = importlib.resources.files("xdvarnet.zoo") / "weights" / SHIPPED[str(name)]
         with importlib.resources.as_file(resource) as path:
-            return _load(path)
+            return _load(path, ())
     if isinstance(name, str) and not name.endswith(".safetensors") and not Path(name).exists():
         raise UnknownNameError(
             f"unknown model {name!r}; known are {', '.join(sorted(SHIPPED))}, or the path of a "
             "'.safetensors' file."
         )
-    return _load(Path(name))
+    return _load(Path(name), classes)
 
 
-def _load(path: Path) -> DVarNet | SeriesInversion:
-    description, arrays = read(path)
-    model = build(description.get("model"), arrays, CLASSES)
-    if not isinstance(model, DVarNet | SeriesInversion):
-        raise ModelFileError(
-            f"{str(path)!r} describes no trained model; it is none of this package."
+def list_models() -> list[str]:
+    """Return the names of the shipped models.
+
+    Examples
+    --------
+    >>> import xdvarnet
+    >>> xdvarnet.list_models()
+    ['lorenz63', 'lorenz96', 'med-ssh', 'ssh-twin']
+    """
+    return sorted(SHIPPED)
+
+
+def save_model(model: Model, path: str | Path) -> None:
+    """Write a method or model to one ``.safetensors`` file, atomically.
+
+    Parameters
+    ----------
+    model : Reconstructor or SeriesInversion
+        A trained model or a method with its options. The device is not stored.
+    path : str or pathlib.Path
+        File to write, in a folder that is made if there is none; ``load_model(path)`` reads it.
+
+    Raises
+    ------
+    InvalidTypeError
+        If this is no model, or a part of it cannot be stored.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import xdvarnet
+    >>> oi = xdvarnet.OptimalInterpolation(
+    ...     "ssh", correlation_length="100 km", correlation_time="12 days", noise=0.02
+    ... )
+    >>> path = tempfile.mkdtemp() + "/oi.safetensors"
+    >>> xdvarnet.save_model(oi, path)
+    >>> xdvarnet.load_model(path).noise
+    0.02
+    """
+    if not isinstance(model, Model):
+        raise InvalidTypeError(
+            f"a {type(model).__name__} is no model; give one such as OptimalInterpolation(...) or "
+            "a trained DVarNet."
         )
-    load_weights(model, arrays, path)
+    arrays: Arrays = {}
+    description = {
+        "xdvarnet_version": importlib.metadata.version("xdvarnet"),
+        "model": describe(model, arrays),
+    }
+    write(path, description, arrays)
+
+
+def _load(path: Path, classes: Sequence[type]) -> Model:
+    description, arrays = read(path)
+    known = {**CLASSES, **{kind.__name__: kind for kind in classes}}
+    with torch.random.fork_rng(devices=[]), torch.device("cpu"), _single_precision():
+        model = build(description.get("model"), arrays, known)
+    if not isinstance(model, Model):
+        raise ModelFileError(f"{str(path)!r} describes no model of this package.")
     return model
+
+
+@contextmanager
+def _single_precision() -> Iterator[None]:
+    """Build networks in float32, whatever the default of torch is."""
+    before = torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(before)

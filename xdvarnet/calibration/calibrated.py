@@ -1,0 +1,374 @@
+r"""Ensembles of any model: members of a whole domain, whose spread is the error of the maps.
+
+A calibration (`xdvarnet.calibrate`) learns, for each variable, the process of the error and that of
+the signal. From these, three methods draw members about the mean :math:`x^*` of the model:
+
+- ``"hybrid"``: :math:`x^* + s z`, with `z` a Gaussian field of unit variance that is conditioned on
+  nothing, and :math:`s^2 = a + b f^2` where `f` is a formal standard deviation, which depends on
+  the places and times of the observations;
+- ``"neural"``: :math:`x^* + c (x_s - \Phi(H x_s + e))`, the error of the model itself on a
+  simulated signal :math:`x_s`, seen through the same mask with noise (Matheron's rule);
+- ``"exact"``: the same with exact kriging in place of the model, and no factor.
+
+The simulated fields solve the stochastic equation of `xdvarnet.SPDEField`, with no flux through
+coasts. Members are drawn over the whole domain at once: they know of no windows.
+
+References
+----------
+Beauchamp et al. (2024), arXiv 2402.01855; Chilès & Delfiner (2012), Geostatistics, section 7.3.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import torch
+
+from xdvarnet.calibration.errors import ErrorProcess
+from xdvarnet.calibration.simulation import Simulation, UnitField
+from xdvarnet.errors import InvalidInputError
+from xdvarnet.grids.checks import check_kind, check_known
+from xdvarnet.grids.coords import Grid
+from xdvarnet.mapping.background import Background
+from xdvarnet.mapping.lead import Lead
+from xdvarnet.mapping.progress import track
+from xdvarnet.mapping.protocol import (
+    Analysis,
+    Fields,
+    Observations,
+    Reconstructor,
+    analyse,
+    check_model,
+)
+from xdvarnet.methods.gaussian_field.domain import torch_generator
+from xdvarnet.methods.gaussian_field.field import SPDEField
+
+METHODS = ("hybrid", "neural", "exact")
+
+CHUNK_BYTES = 2**27
+"""Memory of the noise of the members that are drawn together."""
+
+LEAST_NOISE = 1e-3
+"""Smallest noise of kriging, in standard deviations of the signal."""
+
+
+class Calibrated(Reconstructor):
+    """A model whose maps have a standard deviation and members; `xdvarnet.calibrate` makes it.
+
+    Parameters
+    ----------
+    model : Reconstructor
+        Whose mean it has. A model that is calibrated already is refused.
+    errors : mapping of str to ErrorProcess
+        Of each variable. Those of several variables are independent.
+    spread : Reconstructor, optional
+        Whose standard deviation is the formal one; by default the model, or its first guess.
+    method : {"hybrid", "neural", "exact"}
+        How members are drawn. Without members, ``"neural"`` has the standard deviation of
+        ``"hybrid"``; with them, that of the members. ``"exact"`` has that of kriging.
+    provenance : mapping of str to str, optional
+        What the errors were learned from.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no such method.
+    InvalidTypeError
+        If an argument is of another kind.
+    InvalidInputError
+        If a variable has no error process, nothing has a standard deviation, or the method is
+        ``"exact"`` and there are several variables.
+
+    Examples
+    --------
+    >>> import xdvarnet
+    >>> model = xdvarnet.load_model("med-ssh")
+    >>> neural = model.with_options(method="neural")
+    >>> network = model.model  # without an ensemble
+    """
+
+    gives_std = True
+
+    def __init__(
+        self,
+        model: Reconstructor,
+        errors: Mapping[str, ErrorProcess],
+        *,
+        spread: Reconstructor | None = None,
+        method: str = "hybrid",
+        provenance: Mapping[str, str] | None = None,
+    ) -> None:
+        check_model(model)
+        check_known(method, METHODS, "method of an ensemble")
+        if isinstance(model, Calibrated):
+            raise InvalidInputError(f"{model!r} is calibrated already; give model.model.")
+        check_kind(isinstance(errors, Mapping), "errors", errors, "an ErrorProcess by variable")
+        if set(errors) != set(model.variables):
+            raise InvalidInputError(
+                f"errors are of {list(errors)}, and the model has {list(model.variables)}."
+            )
+        if method == "exact" and len(errors) > 1:
+            raise InvalidInputError(
+                f"method='exact' is kriging of one variable, and there are {list(errors)}; "
+                "'hybrid' and 'neural' take several."
+            )
+        if method != "hybrid" and isinstance(model, Lead):
+            raise InvalidInputError(
+                f"method={method!r} simulates anomalies from a background, and that of {model!r} "
+                "is another on each day; take method='hybrid'."
+            )
+        if method != "exact":
+            check_spread(model, spread)
+        self.model, self.errors = model, dict(errors)
+        self.spread, self.method = spread, method
+        self.provenance = dict(provenance or {})
+        self.variables, self.background = model.variables, model.background
+        self._formal = self._kriging() if method == "exact" else spread
+
+    def __repr__(self) -> str:
+        return f"Calibrated({self.model!r}, method={self.method!r})"
+
+    def with_options(
+        self,
+        *,
+        background: Background | None = None,
+        device: str | None = None,
+        precision: str | None = None,
+        method: str | None = None,
+    ) -> "Calibrated":
+        """Return the same errors with another method, or about a model with other options.
+
+        Parameters
+        ----------
+        background, device, precision
+            Of the model: see its `with_options`.
+        method : {"hybrid", "neural", "exact"}, optional
+            How members are drawn.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no such method.
+        InvalidInputError
+            If the model has no such option.
+        """
+        return Calibrated(
+            self.model.with_options(background=background, device=device, precision=precision),
+            self.errors,
+            spread=self.spread,
+            method=method or self.method,
+            provenance=self.provenance,
+        )
+
+    @property
+    def observed(self) -> tuple[str, ...]:
+        """Those of the model."""
+        return tuple(self.model.observed)
+
+    @property
+    def halo(self) -> int | None:
+        """The longer one of the model and of what gives the spread."""
+        halos = [each.halo for each in (self.model, self._formal) if each is not None]
+        return None if None in halos else max(halos)
+
+    def check(self, grid: Grid) -> None:
+        """Refuse what the model, or what gives the spread, refuses."""
+        self.model.check(grid)
+        if self._formal is not None:
+            self._formal.check(grid)
+
+    def check_values(self, observations: Observations) -> None:
+        """Warn as the model does."""
+        self.model.check_values(observations)
+
+    def days_around(self, lead: int) -> tuple[int, int]:
+        """Refuse a lead: errors are learned for one."""
+        raise InvalidInputError(
+            f"{self!r} was calibrated without this lead, and a forecast has other errors; take its "
+            f"model, as in Lead(model.model, {lead}), and calibrate that."
+        )
+
+    def attributes(self, members: int | None) -> dict[str, str | int]:
+        """Return those of the model, and how the standard deviation was made."""
+        drawn = "" if members is None else f", {members} members"
+        return {**self.model.attributes(members), "xdvarnet_ensemble": self.method + drawn}
+
+    def summary(self) -> dict[str, object]:
+        """Return the rows of the model, and those of the calibration."""
+        return {**self.model.summary(), "ensemble": self.method, **self.provenance}
+
+    def solve(
+        self,
+        observations: Observations,
+        *,
+        members: int | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> Analysis:
+        """Add the standard deviation and, if asked for, members to the mean of the model.
+
+        Each member has a generator of its own, so that it does not depend on how many there are.
+
+        Raises
+        ------
+        InvalidInputError
+            If days are not one apart and members are asked for, or the exact factor does not fit
+            into memory.
+        """
+        analysis = analyse(self.model, observations)
+        if self.method == "exact":
+            return self._exact(observations, analysis, members, rng)
+        if self.method == "neural" and members is not None:
+            return self._neural(observations, analysis, members, rng, keep=True)
+        std = self._std(observations, analysis)
+        drawn: Fields = {}
+        if members is not None:
+            drawn = self._hybrid(observations, analysis, std, _spawn(rng, members))
+        return Analysis(analysis.mean, std, drawn, analysis.first_guess)
+
+    def solve_spread(
+        self,
+        observations: Observations,
+        *,
+        members: int,
+        rng: np.random.Generator | None = None,
+    ) -> Analysis:
+        """Add the standard deviation; the members that it may be made of are not kept."""
+        if self.method != "neural":
+            return self.solve(observations)
+        analysis = analyse(self.model, observations)
+        return self._neural(observations, analysis, members, rng, keep=False)
+
+    def _kriging(self) -> SPDEField:
+        """The Gaussian field of the signal."""
+        ((name, units),) = self.variables.items()
+        error = self.errors[name]
+        return SPDEField(
+            correlation_length=error.signal_length,
+            correlation_time=error.signal_time,
+            std=error.signal_std,
+            noise=max(error.noise, LEAST_NOISE * error.signal_std),
+            variable=name,
+            units=units,
+        )
+
+    def _std(self, observations: Observations, analysis: Analysis) -> Fields:
+        formal = formal_std(observations, analysis, self.spread)
+        return {name: error.std(formal[name]) for name, error in self.errors.items()}
+
+    def _hybrid(
+        self,
+        observations: Observations,
+        analysis: Analysis,
+        std: Fields,
+        generators: list[torch.Generator],
+    ) -> Fields:
+        """Draw members chunk by chunk, in place."""
+        fields = {
+            name: UnitField.on(observations, error.length, error.time)
+            for name, error in self.errors.items()
+        }
+        shape = (len(generators), *observations.shape)
+        members = {name: np.empty(shape, np.float32) for name in fields}
+        size = max(CHUNK_BYTES // max(field.memory for field in fields.values()), 1)
+        for start in range(0, len(generators), size):
+            chunk = slice(start, start + size)
+            for name, field in fields.items():
+                part = members[name][chunk]
+                np.multiply(field.draw(generators[chunk]), std[name], out=part)
+                part += analysis.mean[name]
+        return members
+
+    def _neural(
+        self,
+        observations: Observations,
+        analysis: Analysis,
+        members: int,
+        rng: np.random.Generator | None,
+        *,
+        keep: bool,
+    ) -> Analysis:
+        """Scale errors that come one by one; the standard deviation is that of the members."""
+        drawn = self._simulated(observations, _spawn(rng, members))
+        shapes = {name: analysis.mean[name].shape for name in self.errors}
+        total, squares = (
+            {name: np.zeros(shape) for name, shape in shapes.items()} for _ in range(2)
+        )
+        kept = {
+            name: np.empty((members, *shape), np.float32) for name, shape in shapes.items() if keep
+        }
+        for position, errors in enumerate(track(drawn, "member", members)):
+            for name, error in self.errors.items():
+                anomaly = error.factor * errors[name].astype(float)
+                total[name] += anomaly
+                squares[name] += np.square(anomaly)
+                if keep:
+                    kept[name][position] = analysis.mean[name] + anomaly
+        std = {
+            name: np.sqrt(
+                np.maximum(squares[name] - np.square(total[name]) / members, 0) / (members - 1)
+            ).astype(np.float32)
+            for name in self.errors
+        }
+        return Analysis(analysis.mean, std, kept, analysis.first_guess)
+
+    def _simulated(
+        self, observations: Observations, generators: list[torch.Generator]
+    ) -> Iterator[Fields]:
+        simulation = Simulation(self.model, self.errors, observations)
+        return (simulation.error(observations, generator) for generator in generators)
+
+    def _exact(
+        self,
+        observations: Observations,
+        analysis: Analysis,
+        members: int | None,
+        rng: np.random.Generator | None,
+    ) -> Analysis:
+        alone = dataclasses.replace(observations, first_guess=None)
+        posterior = analyse(self._kriging(), alone, members=members, rng=rng)
+        drawn = {
+            name: drawn - posterior.mean[name] + analysis.mean[name]
+            for name, drawn in posterior.members.items()
+        }
+        return Analysis(analysis.mean, posterior.std, drawn, analysis.first_guess)
+
+
+def formal_std(
+    observations: Observations, analysis: Analysis, spread: Reconstructor | None
+) -> Fields:
+    """Return the formal standard deviations of an analysis: those of `spread`, or its own."""
+    if spread is None:
+        return analysis.formal_std
+    return analyse(spread, dataclasses.replace(observations, first_guess=None)).std
+
+
+def check_spread(model: Reconstructor, spread: Reconstructor | None) -> None:
+    """Refuse a calibration in which nothing tells where maps are uncertain.
+
+    Raises
+    ------
+    InvalidTypeError
+        If `spread` is no model.
+    InvalidInputError
+        If neither it nor the model has a standard deviation of all variables.
+    """
+    check_kind(
+        spread is None or isinstance(spread, Reconstructor),
+        "spread",
+        spread,
+        "a model with a standard deviation such as OptimalInterpolation(...), or None",
+    )
+    gives = model.gives_formal_std if spread is None else spread.gives_std
+    source = model if spread is None else spread
+    if not gives or not model.variables.keys() <= source.variables.keys():
+        raise InvalidInputError(
+            f"{source!r} has no standard deviation of {', '.join(model.variables)}, which would "
+            "tell where maps are uncertain; give a model that has one: "
+            "spread=OptimalInterpolation(...)."
+        )
+
+
+def _spawn(rng: np.random.Generator | None, members: int) -> list[torch.Generator]:
+    """Return a generator for each member, which is the same however many follow."""
+    rng = np.random.default_rng() if rng is None else rng
+    return [torch_generator(child) for child in rng.spawn(members)]

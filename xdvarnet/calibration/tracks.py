@@ -1,0 +1,221 @@
+"""The errors of maps along missions that are withheld from them, one after the other."""
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from xdvarnet.calibration.calibrated import Calibrated, formal_std
+from xdvarnet.calibration.errors import (
+    ErrorProcess,
+    crossover_time,
+    fit_variance,
+    root_mean_square,
+    track_length,
+)
+from xdvarnet.calibration.simulation import Simulation
+from xdvarnet.errors import InvalidInputError
+from xdvarnet.grids.checks import check_positive, units_factor
+from xdvarnet.grids.internal import DIMS, to_internal
+from xdvarnet.grids.points import find_points
+from xdvarnet.mapping.anomalies import take_anomalies
+from xdvarnet.mapping.protocol import Fields, Observations, Reconstructor, analyse
+from xdvarnet.methods.gaussian_field.domain import torch_generator
+from xdvarnet.tracks.bin import bin_tracks, daily_stamps
+from xdvarnet.tracks.crossovers import crossover_noise, crossovers
+from xdvarnet.tracks.sample import sample_tracks
+from xdvarnet.tracks.segments import find_missions, segments
+from xdvarnet.training.passes import PASS_GAP, check_tracks
+
+LEAST_CROSSOVERS = 20
+"""Fewest crossovers of missions with themselves that tell a correlation time."""
+
+LEAST_SIGNAL = 0.1
+"""Smallest variance of the signal, over that of the measurements."""
+
+
+@dataclass(frozen=True)
+class Withheld:
+    """A mission, and what the maps of the others say at its points.
+
+    Attributes
+    ----------
+    tracks : xarray.Dataset
+        Its points.
+    passes : numpy.ndarray
+        Number of the pass of each point.
+    observations : Observations
+        Of the others.
+    stamps : xarray.DataArray
+        Times of the days.
+    error, formal, signal : mapping of str to numpy.ndarray
+        For each variable, at the points: measurement less map, formal standard deviation of the
+        map, and measurement less background. NaN where the maps have no value.
+    """
+
+    tracks: xr.Dataset
+    passes: np.ndarray
+    observations: Observations
+    stamps: xr.DataArray
+    error: Fields
+    formal: Fields
+    signal: Fields
+
+
+def errors_along_tracks(
+    model: Reconstructor,
+    tracks: xr.Dataset,
+    grid: xr.Dataset,
+    noise: float | None,
+    spread: Reconstructor | None,
+    known: Calibrated | None,
+    rng: np.random.Generator,
+) -> dict[str, ErrorProcess]:
+    """Learn the process of the error from tracks, as `xdvarnet.calibrate` describes it.
+
+    Correlation lengths are those along passes. Correlation times are those of an earlier
+    calibration; without one, they are told from the crossovers of each mission with itself.
+
+    Parameters
+    ----------
+    model : Reconstructor
+        Not calibrated.
+    tracks, grid, noise, spread
+        As in `xdvarnet.calibrate`.
+    known : Calibrated or None
+        An earlier calibration.
+    rng : numpy.random.Generator
+        Source of the simulations.
+    """
+    check_tracks(tracks, model.variables)
+    missions = find_missions(tracks)
+    passes = segments(tracks, gap=PASS_GAP).values
+    cases = [
+        _withhold(model, tracks, grid, spread, missions == mission, passes)
+        for mission in np.unique(missions)
+    ]
+    errors, sizes = {}, {}
+    for name, units in model.variables.items():
+        size = noise
+        if size is None:
+            size = units_factor(tracks[name], units) * crossover_noise(tracks, name)
+        check_positive(size, "noise", units)
+        before = None if known is None else known.errors[name]
+        errors[name], sizes[name] = _process(name, cases, size, before)
+    simulation = Simulation(model, errors, cases[0].observations)
+    simulated = []
+    for case, child in zip(cases, rng.spawn(len(cases)), strict=True):
+        fields = simulation.error(case.observations, torch_generator(child))
+        simulated.append(_sample(fields, case.observations, case.stamps, case.tracks))
+    for name, error in errors.items():
+        values = np.concatenate([case[name] for case in simulated])
+        factor = sizes[name] / root_mean_square(values[np.isfinite(values)])
+        errors[name] = dataclasses.replace(error, factor=factor)
+    return errors
+
+
+def _withhold(
+    model: Reconstructor,
+    tracks: xr.Dataset,
+    grid: xr.Dataset,
+    spread: Reconstructor | None,
+    here: np.ndarray,
+    passes: np.ndarray,
+) -> Withheld:
+    """Map the missions that are not `here`, and compare with the one that is."""
+    points = find_points(tracks)
+    (dim,) = points.sizes
+    seen, hidden = (tracks.isel({dim: part}) for part in (~here, here))
+    stamps = daily_stamps(points.days)
+    binned = bin_tracks(seen[list(model.variables)], grid, time=stamps)
+    observed = to_internal(binned, model.variables)
+    observations, backgrounds = take_anomalies(observed, model.background, model.variables)
+    analysis = analyse(model, observations)
+    formal = formal_std(observations, analysis, spread)
+
+    def sample(fields: Mapping[str, np.ndarray]) -> Fields:
+        return _sample(fields, observations, stamps, hidden)
+
+    mean, formal = sample(analysis.mean), sample(formal)
+    removed = sample({name: array.values for name, array in backgrounds.items()})
+    signal = {
+        name: units_factor(hidden[name], units) * hidden[name].values - removed[name]
+        for name, units in model.variables.items()
+    }
+    error = {name: signal[name] - mean[name] for name in signal}
+    return Withheld(hidden, passes[here], observations, stamps, error, formal, signal)
+
+
+def _sample(
+    fields: Fields, observations: Observations, stamps: xr.DataArray, tracks: xr.Dataset
+) -> Fields:
+    """Return fields of the whole domain at points, NaN where there is no sea."""
+    axes = (stamps.values, observations.latitude, observations.longitude)
+    maps = xr.Dataset(
+        {name: (DIMS, np.where(observations.sea, field, np.nan)) for name, field in fields.items()},
+        dict(zip(DIMS, axes, strict=True)),
+    )
+    sampled = sample_tracks(maps, tracks)
+    return {name: sampled[name].values for name in fields}
+
+
+def _process(
+    name: str, cases: list[Withheld], noise: float, before: ErrorProcess | None
+) -> tuple[ErrorProcess, float]:
+    """Return the process of the error of a variable, and the size of the error."""
+    known = [
+        np.isfinite(case.error[name] + case.formal[name] + case.signal[name]) for case in cases
+    ]
+
+    def pool(arrays: list[np.ndarray]) -> np.ndarray:
+        return np.concatenate([array[part] for array, part in zip(arrays, known, strict=True)])
+
+    error, formal, signal = (
+        pool([getattr(case, kind)[name] for case in cases])
+        for kind in ("error", "formal", "signal")
+    )
+    points = [find_points(case.tracks) for case in cases]
+    places = pool([each.latitude for each in points]), pool([each.longitude for each in points])
+    passes = pool([case.passes for case in cases])
+    offset, slope = fit_variance(error, formal, noise)
+    stds = [np.sqrt(offset + slope * np.square(case.formal[name])) for case in cases]
+    squares = np.square(signal).mean()
+    signal_std = float(np.sqrt(max(squares - noise**2, LEAST_SIGNAL * squares)))
+    if before is None:
+        time = _time([case.error[name] / std for case, std in zip(cases, stds, strict=True)], cases)
+        signal_time = _time([case.signal[name] / signal_std for case in cases], cases)
+    else:
+        time, signal_time = before.time, before.signal_time
+    process = ErrorProcess(
+        offset=offset,
+        slope=slope,
+        length=track_length(error / pool(stds), *places, passes),
+        time=time,
+        signal_std=signal_std,
+        signal_length=track_length(signal / signal_std, *places, passes),
+        signal_time=signal_time,
+        noise=float(noise),
+    )
+    return process, float(np.sqrt((offset + slope * np.square(formal)).mean()))
+
+
+def _time(values: list[np.ndarray], cases: list[Withheld]) -> float:
+    """Return the correlation time of values at the points of each case."""
+    products, lags = [], []
+    for value, case in zip(values, cases, strict=True):
+        (dim,) = find_points(case.tracks).sizes
+        longest = max(float(np.ptp(find_points(case.tracks).days)), 1.0)
+        labelled = case.tracks.assign(value=(dim, value))
+        crossed = crossovers(labelled, "value", max_time_difference=longest)
+        products.append(crossed["value"].prod("pass").values)
+        lags.append(crossed["time"].diff("pass").values[:, 0] / np.timedelta64(1, "D"))
+    count = sum(map(len, products))
+    if count < LEAST_CROSSOVERS:
+        raise InvalidInputError(
+            f"the missions cross their own tracks {count} time(s), and {LEAST_CROSSOVERS} are "
+            "needed to tell the correlation time of the error; give more days, or calibrate the "
+            "model on maps first (observe=...), whose correlation time is then kept."
+        )
+    return crossover_time(np.concatenate(products), np.concatenate(lags))

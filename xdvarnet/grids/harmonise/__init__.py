@@ -1,0 +1,1 @@
+"""Datasets of any convention, brought into one."""

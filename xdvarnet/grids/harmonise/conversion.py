@@ -1,0 +1,139 @@
+"""Decode the quantities of a product, and bring them to the names and units of the convention."""
+
+import numpy as np
+import xarray as xr
+
+from xdvarnet.errors import InvalidInputError
+from xdvarnet.grids.checks import units_factor
+from xdvarnet.grids.harmonise.flags import keep_good
+from xdvarnet.grids.harmonise.roles import ROLES, standard_name_of
+
+FILL = 1e9
+"""Larger magnitudes of a height or a temperature are fill values that were not decoded."""
+
+_PACKING = {"_FillValue", "missing_value", "scale_factor", "add_offset"}
+_FILTERED = {"adt_filtered", "sla_filtered", "ssha_filtered", "ssha_noiseless"}
+_SPELLINGS = {"Celsius": "degC", "C": "degC", "Kelvin": "K"}  # not known to pint, or otherwise
+_ZERO_CELSIUS = 273.15
+
+
+def decode(dataset: xr.Dataset) -> tuple[xr.Dataset, list[str]]:
+    """Decode what was opened with ``mask_and_scale=False``; dates are left as they are.
+
+    Returns
+    -------
+    xarray.Dataset, list of str
+        The Dataset, and what was done.
+    """
+    packed = [
+        name
+        for name, variable in dataset.variables.items()
+        if _PACKING & set(variable.attrs) and variable.dtype.kind in "iuf"
+    ]
+    if not packed:
+        return dataset, []
+    plain = dataset.reset_coords()[packed].drop_vars(
+        set(dataset.indexes) - set(packed), errors="ignore"
+    )
+    decoded = xr.decode_cf(plain, decode_times=False, decode_coords=False)
+    coords = {name: decoded.variables[name] for name in packed if name in dataset.coords}
+    arrays = {name: decoded.variables[name] for name in packed if name not in dataset.coords}
+    return dataset.assign_coords(coords).assign(arrays), ["packed values decoded"]
+
+
+def build(dataset: xr.Dataset, roles: dict[str, list[str]]) -> tuple[xr.Dataset, list[str]]:
+    """Bring the recognised variables to their names and units, and complete the height.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        A product, decoded.
+    roles : dict of str to list of str
+        As returned by `xdvarnet.grids.harmonise.roles.find_roles`.
+
+    Returns
+    -------
+    xarray.Dataset, list of str
+        With `ssh`, `sla`, `mdt`, `lwe` and `sst` as far as they are there, and what was done.
+
+    Raises
+    ------
+    InvalidInputError
+        If the units of one do not convert.
+    """
+    arrays, done = {}, []
+    summed = _is_summed(roles)
+    for role, names in roles.items():
+        if role == "ssh" and summed:
+            done += [f"{name} left out" for name in names]
+            continue
+        arrays[role], steps = _convert(dataset[names[0]], role)
+        done += steps
+        if role in ("ssh", "sla"):
+            arrays[role], steps = keep_good(arrays[role], dataset)
+            done += steps
+        done += [f"{role} = {names[0]}"] if names[0] != role else []
+        done += [f"{name} left out" for name in names[1:]]
+    rest = dataset.drop_vars([name for names in roles.values() for name in names])
+    if summed:
+        arrays["ssh"] = _sum(arrays["sla"], arrays["mdt"])
+        done.append(f"ssh = {roles['sla'][0]} + {roles['mdt'][0]}")
+    if "lwe" in arrays:
+        done.append("long-wavelength correction kept (lwe not subtracted)")
+    return rest.assign({role: array.variable for role, array in arrays.items()}), done
+
+
+def _is_summed(roles: dict[str, list[str]]) -> bool:
+    """Whether the height is a sum: there is none, or only a filtered one and better terms."""
+    filtered = {role: names[0].lower() in _FILTERED for role, names in roles.items()}
+    better = filtered.get("ssh", True) and not (filtered.get("sla") and "ssh" in roles)
+    return {"sla", "mdt"} <= set(roles) and better
+
+
+def _sum(sla: xr.DataArray, mdt: xr.DataArray) -> xr.DataArray:
+    attributes = {
+        "standard_name": ROLES["ssh"].standard_names[0],
+        "long_name": "sea surface height above geoid",
+        "units": "m",
+    }
+    return (sla + mdt).astype(sla.dtype).assign_attrs(attributes)
+
+
+def _convert(array: xr.DataArray, role: str) -> tuple[xr.DataArray, list[str]]:
+    units, done = ROLES[role].units, []
+    given = array.attrs.get("units")
+    factor, offset = _temperature(array) if role == "sst" else (units_factor(array, units), 0.0)
+    lazy = array.chunks is not None
+    fill = np.isfinite(array) & (np.abs(array) > FILL)
+    if lazy or bool(fill.any()):
+        array = array.where(~fill)
+        done.append(f"fill values beyond {FILL:g}{', if any,' if lazy else ''} -> NaN")
+    if (factor, offset) != (1.0, 0.0):
+        kind = array.dtype if array.dtype.kind == "f" else float
+        array = (array.astype(float) * factor + offset).astype(kind).assign_attrs(array.attrs)
+        done.append(f"{array.name}: {given} -> {units}")
+    elif given is None:
+        done.append(f"{array.name}: without units, taken as {units}")
+    attributes = {**array.attrs, "units": units}
+    if role in ("ssh", "sla", "sst") and standard_name_of(array) not in ROLES[role].standard_names:
+        attributes["standard_name"] = ROLES[role].standard_names[0]
+    for stale in ("valid_min", "valid_max", "valid_range"):
+        attributes.pop(stale, None)  # these are in packed numbers or in the units before
+    return array.drop_attrs(deep=False).assign_attrs(attributes), done
+
+
+def _temperature(array: xr.DataArray) -> tuple[float, float]:
+    """Return the factor and the offset to degrees Celsius; a factor alone cannot do it."""
+    given = array.attrs.get("units", "degC")
+    spelled = array.assign_attrs(units=_SPELLINGS.get(given, given))
+    try:
+        return units_factor(spelled, "degC"), 0.0
+    except InvalidInputError:
+        pass
+    try:
+        return units_factor(spelled, "K"), -_ZERO_CELSIUS
+    except InvalidInputError as error:
+        raise InvalidInputError(
+            f"variable {array.name!r} is a temperature with units {given!r}, which do not convert "
+            "to degC; accepted are degC and K. Correct the attribute 'units' or convert the values."
+        ) from error

@@ -1,1 +1,0 @@
-"""What `harmonise` is made of: roles of variables, units, positions, flags."""

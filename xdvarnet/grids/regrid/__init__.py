@@ -1,0 +1,1 @@
+"""From one horizontal grid to another."""

@@ -1,0 +1,165 @@
+"""Cells of a horizontal grid: their borders and corners, and how rows and columns join."""
+
+import numpy as np
+
+from xdvarnet.errors import InvalidInputError
+from xdvarnet.grids.coords import continuous_longitude, unit_vectors
+from xdvarnet.grids.regrid.horizontal import HorizontalGrid, from_vectors
+
+_GLOBAL_GAP = 1.5
+"""Largest gap, in median steps, between the last longitude and the first of a global axis."""
+
+_SEAMS = (((-1, slice(None, None, -1)), 0.8), ((0, slice(None)), 0.5))
+"""Which row continues the last one, and the part of it that must do so.
+
+The row's own mirror image, where a grid is folded; around a pole two thirds of any row face it. The
+first row, where a grid goes around the globe.
+"""
+
+_NEXT = 2.0
+"""Largest distance, in steps of a grid, between the two sides of a seam that join."""
+
+
+def axis_bounds(grid: HorizontalGrid) -> tuple[np.ndarray, np.ndarray]:
+    """South and north of the rows, and west and east of the columns, of a rectilinear grid.
+
+    The CF bounds if there are, and else the middles between the centres; the outer borders are
+    as far from the outer centres as the next ones, and not beyond the poles.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Degrees, shapes (ny, 2) and (nx, 2); increasing along the second axis, with longitudes of
+        one cell within 180 degrees.
+    """
+    if grid.bounds is None:
+        latitude = _built_bounds(grid.latitude)
+        longitude = _built_bounds(continuous_longitude(grid.longitude))
+    else:
+        latitude, longitude = grid.bounds
+        width = wrap(longitude[:, 1] - longitude[:, 0])
+        west = np.where(width >= 0, longitude[:, 0], longitude[:, 1])
+        longitude = np.stack([west, west + np.abs(width)], axis=1)
+    _check_finite(grid, np.isfinite(latitude).all() and np.isfinite(longitude).all())
+    return np.sort(np.clip(latitude, -90, 90), axis=1), longitude
+
+
+def corners(grid: HorizontalGrid) -> tuple[np.ndarray, np.ndarray]:
+    """Latitude and longitude of the vertices around each cell of a curvilinear grid.
+
+    Those of the CF bounds if there are, and else `built_corners`.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Degrees, shape (points, vertices); NaN where a vertex is unknown.
+    """
+    if grid.bounds is not None:
+        latitude, longitude = grid.bounds
+    else:
+        latitude, longitude = (around(array) for array in built_corners(grid))
+    return latitude.reshape(grid.size, -1), longitude.reshape(grid.size, -1)
+
+
+def built_corners(grid: HorizontalGrid) -> tuple[np.ndarray, np.ndarray]:
+    """Corners of a curvilinear grid: the means of the four centres around, on the sphere.
+
+    At its borders the grid is continued by what it joins there, or else in equal steps.
+
+    Returns
+    -------
+    tuple of numpy.ndarray
+        Latitude and longitude in degrees, shape (ny + 1, nx + 1).
+    """
+    positions = unit_vectors(grid.latitude, grid.longitude)
+    # both orders, which differ in the four corners, so that a transposed grid has the same cells
+    positions = _extended(_extended(positions, 0), 1) + _extended(_extended(positions, 1), 0)
+    middle = positions[1:] + positions[:-1]
+    middle = middle[:, 1:] + middle[:, :-1]
+    return from_vectors(middle)
+
+
+def joined_index(grid: HorizontalGrid) -> np.ndarray:
+    """Places of the points of a curvilinear grid, with a row or column more where it joins itself.
+
+    It does where the last column continues in the first (around the globe), and where a border is
+    folded (the north of a tripolar grid) and continues in its own mirror image. The columns that a
+    model repeats in a halo do not continue each other.
+
+    Returns
+    -------
+    numpy.ndarray
+        Places in the flattened grid, of its shape or with up to one row or column more a side.
+    """
+    positions = unit_vectors(*grid.points)
+    index = np.arange(grid.size).reshape(grid.shape)
+    for place, most in _SEAMS:
+        for _ in range(4):  # each side becomes the last row in turn
+            index = np.rot90(index)
+            rows = (positions[row] for row in (index[-2], index[-1], index[place]))
+            if _continues(*rows) > most:
+                index = np.concatenate([index, index[place][None]])
+    return index
+
+
+def around_the_globe(grid: HorizontalGrid) -> bool:
+    """Whether the last column of the grid continues in the first."""
+    if not grid.rectilinear:
+        return joined_index(grid).shape[1] > grid.shape[1]
+    longitude = np.sort(continuous_longitude(grid.longitude))
+    gap = longitude[0] + 360 - longitude[-1]
+    return bool(gap < _GLOBAL_GAP * np.median(np.diff(longitude)))
+
+
+def around(array: np.ndarray) -> np.ndarray:
+    """From corners of shape (ny + 1, nx + 1) to the four around each cell, shape (ny, nx, 4)."""
+    return np.stack([array[:-1, :-1], array[:-1, 1:], array[1:, 1:], array[1:, :-1]], axis=-1)
+
+
+def wrap(degrees: np.ndarray) -> np.ndarray:
+    """Differences of longitude from -180 to 180."""
+    return degrees - 360 * np.round(degrees / 360)
+
+
+def _built_bounds(centres: np.ndarray) -> np.ndarray:
+    order = np.argsort(centres)
+    ordered = centres[order]
+    middle = (ordered[1:] + ordered[:-1]) / 2
+    edges = np.concatenate([2 * ordered[:1] - middle[:1], middle, 2 * ordered[-1:] - middle[-1:]])
+    bounds = np.empty((centres.size, 2))
+    bounds[order] = np.stack([edges[:-1], edges[1:]], axis=1)
+    return bounds
+
+
+def _extended(positions: np.ndarray, axis: int) -> np.ndarray:
+    """Continue the grid by one row at both ends of an axis."""
+    rows = np.swapaxes(positions, 0, axis)
+    extended = np.concatenate([_beyond(rows[::-1])[None], rows, _beyond(rows)[None]])
+    return np.swapaxes(extended, 0, axis)
+
+
+def _beyond(rows: np.ndarray) -> np.ndarray:
+    """Positions after the last of `rows`: those that continue it, or one more step as the last."""
+    for place, most in _SEAMS:
+        if _continues(rows[-2], rows[-1], rows[place]) > most:
+            return rows[place]
+    cosine = (rows[-1] * rows[-2]).sum(axis=-1, keepdims=True)
+    return 2 * cosine * rows[-1] - rows[-2]  # as far on the great circle
+
+
+def _continues(inner: np.ndarray, border: np.ndarray, candidate: np.ndarray) -> float:
+    """Part of the row `candidate` that is about one step onward from `inner` and `border`."""
+    step, onward = border - inner, candidate - border
+    lengths = [np.linalg.norm(array, axis=-1) for array in (step, onward)]
+    near = lengths[1] < _NEXT * lengths[0]
+    ahead = (onward * step).sum(axis=-1) > 0.5 * lengths[0] * lengths[1]
+    known = np.isfinite(lengths).all(axis=0)
+    return float((near & ahead)[known].sum() / max(known.sum(), 1))
+
+
+def _check_finite(grid: HorizontalGrid, finite: bool) -> None:
+    if not finite:
+        raise InvalidInputError(
+            f"the bounds of {grid.names[0]!r} and {grid.names[1]!r} have missing values; correct "
+            "them, or drop them to have the cells built from the centres."
+        )

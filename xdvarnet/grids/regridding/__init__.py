@@ -1,1 +1,0 @@
-"""What `regrid` is made of: grids, cells, weights."""

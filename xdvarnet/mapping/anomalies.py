@@ -1,0 +1,31 @@
+"""Labelled observations as anomalies from a background, in plain arrays."""
+
+from collections.abc import Mapping
+
+import xarray as xr
+
+from xdvarnet.mapping.background import Background
+from xdvarnet.mapping.protocol import Observations
+
+
+def take_anomalies(
+    observed: xr.Dataset, background: Background, variables: Mapping[str, str]
+) -> tuple[Observations, dict[str, xr.DataArray]]:
+    """Remove the background from observations of `to_internal`.
+
+    Returns
+    -------
+    observations : Observations
+        Anomalies.
+    backgrounds : dict of str to xarray.DataArray
+        What was removed from each variable.
+    """
+    backgrounds = {name: background.estimate(observed[name]) for name in variables}
+    observations = Observations(
+        values={name: (observed[name] - mean).values for name, mean in backgrounds.items()},
+        days=observed["time"].values,
+        latitude=observed["latitude"].values,
+        longitude=observed["longitude"].values,
+        sea=observed["sea"].values,
+    )
+    return observations, backgrounds

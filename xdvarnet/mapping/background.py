@@ -1,0 +1,259 @@
+"""Backgrounds: what is removed from the observations before the analysis and added after.
+
+Both kinds end with the running mean of the observed basin, so that a seasonal rise of the whole
+basin (some centimetres in a month) is not left to a model of eddies.
+"""
+
+from typing import Protocol
+
+import numpy as np
+import xarray as xr
+
+from xdvarnet.errors import InvalidInputError, InvalidTypeError
+from xdvarnet.grids.checks import (
+    DAY_TOLERANCE,
+    check_dataset,
+    check_positive,
+    check_regular,
+    check_values,
+    check_variable,
+    quantity,
+    units_factor,
+)
+from xdvarnet.grids.coords import find_grid
+from xdvarnet.grids.internal import DIMS
+from xdvarnet.grids.smoothing import local_mean
+
+
+class Background(Protocol):
+    """What `estimate` returns is removed before a model solves, and added after."""
+
+    def estimate(self, observed: xr.DataArray) -> xr.DataArray:
+        """Estimate the background of `observed` (time, latitude, longitude); lazy if it is lazy."""
+        ...
+
+
+def check_background(background: object) -> Background:
+    """Return `background` if it is one.
+
+    Raises
+    ------
+    InvalidTypeError
+        If it is a class, or has no method ``estimate``.
+    """
+    if isinstance(background, type) or not callable(getattr(background, "estimate", None)):
+        raise InvalidTypeError(
+            f"background={background!r} is no background; give one such as ObservedBackground() or "
+            "MeanMapBackground(mean_maps), an object and not its class."
+        )
+    return background
+
+
+def running_basin_mean(anomalies: xr.DataArray, days: float) -> xr.DataArray:
+    """Mean of all observations of the domain within `days` centred on each day.
+
+    Parameters
+    ----------
+    anomalies : xarray.DataArray
+        Dims (time, latitude, longitude), NaN where unobserved; times in days, increasing.
+    days : float
+        Length of the running window, from ``days / 2`` before (included) to ``days / 2`` after
+        (excluded); an odd number is symmetric for daily fields.
+
+    Returns
+    -------
+    xarray.DataArray
+        Dims (time,), the units of the anomalies; the mean of the whole period where a window has no
+        observation, and 0 where there is none at all.
+    """
+    space = DIMS[1:]
+    total = anomalies.sum(space, dtype=float)
+    count = anomalies.notnull().sum(space).astype(float)
+
+    def combine(total: np.ndarray, count: np.ndarray, time: np.ndarray) -> np.ndarray:
+        first, last = (
+            np.searchsorted(time, time + half - DAY_TOLERANCE) for half in (-days / 2, days / 2)
+        )
+        running = np.cumsum([total, count], axis=1)
+        running = np.pad(running, ((0, 0), (1, 0)))
+        totals, counts = running[:, last] - running[:, first]
+        whole = total.sum() / max(count.sum(), 1.0)
+        return np.where(counts > 0, totals / np.maximum(counts, 1.0), whole)
+
+    return xr.apply_ufunc(
+        combine,
+        total.chunk({"time": -1}) if total.chunks else total,
+        count.chunk({"time": -1}) if count.chunks else count,
+        anomalies["time"],
+        input_core_dims=[["time"]] * 3,
+        output_core_dims=[["time"]],
+        dask="parallelized",
+        output_dtypes=[float],
+    )
+
+
+class NoBackground:
+    """Nothing is removed: for methods that know the mean of their states."""
+
+    def __repr__(self) -> str:
+        return "NoBackground()"
+
+    def estimate(self, observed: xr.DataArray) -> xr.DataArray:
+        """Return zero everywhere."""
+        return xr.zeros_like(observed)
+
+
+class MeanMapBackground:
+    """A known mean map plus the running basin mean of the observations.
+
+    Parameters
+    ----------
+    mean_maps : xarray.Dataset
+        One map for each variable, dims (latitude, longitude), in the units of the model or with an
+        attribute ``units`` that converts to them. Where it is NaN, as on land, the nearest value of
+        the row is taken, or the mean of the map.
+    days : float
+        Length of the running basin mean.
+
+    Raises
+    ------
+    InvalidInputError
+        If there is no map, or one has no finite value or an infinite one.
+
+    Examples
+    --------
+    >>> import xdvarnet
+    >>> truth = xdvarnet.datasets.mediterranean()
+    >>> background = xdvarnet.MeanMapBackground(truth.sel(time="2005-04").mean("time"))
+    """
+
+    def __init__(self, mean_maps: xr.Dataset, *, days: float = 31) -> None:
+        check_dataset(mean_maps)
+        grid = find_grid(mean_maps, time=False)
+        dims = grid.axes.dims[-2:]
+        maps = {}
+        for name, array in mean_maps.data_vars.items():
+            if set(array.dims) != set(dims):
+                continue
+            values = grid.arrange(array).values.astype(np.float32)
+            check_values(values, str(name))
+            if np.isnan(values).all():
+                raise InvalidInputError(f"the mean map of {name!r} has no finite value.")
+            units = {key: array.attrs[key] for key in ("units",) if key in array.attrs}
+            maps[name] = (DIMS[1:], values, units)
+        if not maps:
+            raise InvalidInputError(
+                f"no variable of {sorted(map(str, mean_maps.data_vars))} is a map with the "
+                f"dimensions {dims}; average over the others: dataset.mean('time')."
+            )
+        self.mean_maps = xr.Dataset(
+            maps, coords={"latitude": grid.latitude, "longitude": grid.longitude}
+        )
+        self.days = check_positive(days, "days", "days")
+
+    def __repr__(self) -> str:
+        names = ", ".join(map(str, self.mean_maps))
+        return f"MeanMapBackground(mean maps of {names}, days={self.days:g})"
+
+    def estimate(self, observed: xr.DataArray) -> xr.DataArray:
+        """Estimate the background of `observed`.
+
+        Parameters
+        ----------
+        observed : xarray.DataArray
+            Dims (time, latitude, longitude), NaN where unobserved; its name chooses the map, and
+            its attribute ``units`` those of the result.
+
+        Raises
+        ------
+        UnknownNameError
+            If there is no mean map of this variable.
+        InvalidInputError
+            If the mean map does not reach over the domain, or its units do not convert.
+        """
+        mean = self._on(observed)
+        background = mean + running_basin_mean(observed - mean, self.days)
+        return background.transpose(*DIMS).astype(np.float32)
+
+    def _on(self, observed: xr.DataArray) -> xr.DataArray:
+        known = _around_the_globe(check_variable(self.mean_maps, str(observed.name)))
+        if "units" in observed.attrs:
+            known = known * units_factor(known, observed.attrs["units"])
+        latitude, longitude = observed["latitude"].values, observed["longitude"].values
+        shift = 360 * np.round((known["longitude"].values.mean() - longitude.mean()) / 360)
+        places = {}
+        for name, wanted in (("latitude", latitude), ("longitude", longitude + shift)):
+            have = known[name].values
+            margin = np.median(np.diff(have))
+            if wanted.min() < have.min() - margin or wanted.max() > have.max() + margin:
+                raise InvalidInputError(
+                    f"the mean map of the background spans {have.min():g}..{have.max():g} degrees "
+                    f"of {name} and the data {wanted.min():g}..{wanted.max():g}; use a background "
+                    "made from the observations: background=ObservedBackground(), of a trained "
+                    "model with model.with_options(...)."
+                )
+            places[name] = wanted.clip(have.min(), have.max())
+        # coastal cells that the map lacks take the nearest known value along the row
+        filled = known.interpolate_na("longitude", method="nearest", fill_value="extrapolate")
+        filled = filled.fillna(float(known.mean()))
+        on_grid = filled.interp(places)
+        return on_grid.assign_coords(latitude=latitude, longitude=longitude).astype(np.float32)
+
+
+def _around_the_globe(known: xr.DataArray) -> xr.DataArray:
+    """Repeat a map of all longitudes on both sides, so that it reaches over any basin."""
+    longitude = known["longitude"].values
+    spacing = np.median(np.diff(longitude))
+    if longitude[-1] - longitude[0] + 1.5 * spacing < 360:
+        return known
+    turns = [known.assign_coords(longitude=longitude + turn) for turn in (-360, 0, 360)]
+    return xr.concat(turns, "longitude")
+
+
+class ObservedBackground:
+    """A smooth mean map of the observations themselves plus their running basin mean.
+
+    The mean map is the average of all observations of the period, weighted with a Gaussian of the
+    given length: it follows the mean dynamic topography where no trustworthy mean map is at hand.
+
+    Parameters
+    ----------
+    length : str or float
+        Standard deviation of the Gaussian, such as ``"150 km"``; a number is in km.
+    days : float
+        Length of the running basin mean.
+    """
+
+    def __init__(self, *, length: str | float = "150 km", days: float = 31) -> None:
+        self.length = quantity(length, "km", "length")
+        self.days = check_positive(days, "days", "days")
+
+    def __repr__(self) -> str:
+        return f"ObservedBackground(length='{self.length:g} km', days={self.days:g})"
+
+    def estimate(self, observed: xr.DataArray) -> xr.DataArray:
+        """Estimate the background of `observed` (time, latitude, longitude).
+
+        Raises
+        ------
+        InvalidInputError
+            If latitude or longitude have no equal steps, in which the smoothing counts.
+        """
+        for name in DIMS[1:]:
+            check_regular(observed[name].values, name, "ObservedBackground")
+        basin = running_basin_mean(observed, self.days)
+        anomalies = observed - basin
+        mean = xr.apply_ufunc(
+            local_mean,
+            anomalies.sum("time", dtype=float),
+            anomalies.notnull().sum("time").astype(float),
+            observed["latitude"],
+            observed["longitude"],
+            input_core_dims=[DIMS[1:], DIMS[1:], ["latitude"], ["longitude"]],
+            output_core_dims=[DIMS[1:]],
+            dask="parallelized",
+            kwargs={"length": self.length},
+            output_dtypes=[float],
+            dask_gufunc_kwargs={"allow_rechunk": True},
+        )
+        return (mean + basin).transpose(*DIMS).astype(np.float32)

@@ -1,0 +1,237 @@
+"""Describe a model by class names and constructor arguments, and build it again.
+
+An object is described as ``{"class": name, "arguments": {...}}`` from the attributes that carry
+the names of its constructor's parameters; arrays, and the weights of a network, are put aside under
+a name.
+"""
+
+import inspect
+import math
+from collections.abc import Mapping
+from types import FunctionType
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import nn
+from torch.overrides import TorchFunctionMode
+
+from xdvarnet.errors import InvalidTypeError, ModelFileError
+
+Arrays = dict[str, np.ndarray]
+
+WEIGHTS = "/"
+"""Between the name of a network and that of one of its weights."""
+
+LARGEST_COUNT = 10**6
+"""Largest whole number that a description of a network may have."""
+
+FLOOR = 2**22
+"""Numbers of an array that a network may have, however few there are in a file."""
+
+FACTORIES = (torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn, torch.eye)
+"""What allocates the arrays of networks."""
+
+VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+
+
+def describe(value: object, arrays: Arrays, name: str = "model") -> object:
+    """Describe `value` in what JSON can hold; arrays are added to `arrays` under `name`.
+
+    Raises
+    ------
+    InvalidTypeError
+        If it holds an object that a file could not hold: a function, or one whose class has
+        constructor arguments that are not its attributes.
+    """
+    return _describe(value, arrays, name, weights=True)
+
+
+def check_storable(value: object, name: str) -> None:
+    """Refuse a part of a model that a file could not hold, before any work is put into it.
+
+    Raises
+    ------
+    InvalidTypeError
+        As `describe` does.
+    """
+    _describe(value, {}, name, weights=False)
+
+
+def _describe(value: object, arrays: Arrays, name: str, *, weights: bool) -> object:
+    def below(item: object, key: object) -> object:
+        inner = weights and not isinstance(value, nn.Module)
+        return _describe(item, arrays, f"{name}.{key}", weights=inner)
+
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, list | tuple | nn.ModuleList):
+        return [below(item, number) for number, item in enumerate(value)]
+    if isinstance(value, Mapping) and not isinstance(value, xr.Dataset):
+        return {key: below(item, key) for key, item in value.items()}
+    if isinstance(value, slice):
+        arguments = {"start": value.start, "stop": value.stop, "step": value.step}
+    elif isinstance(value, np.ndarray):
+        arrays[name] = value
+        arguments = {}
+    elif isinstance(value, xr.DataArray):
+        dataset = value.to_dataset(name="values")
+        arguments = {"dataset": below(dataset, "dataset"), "name": value.name}
+    elif isinstance(value, xr.Dataset):
+        arguments = {}
+        for key, variable in value.variables.items():
+            arrays[f"{name}.{key}"] = variable.values
+            attributes = {name: str(text) for name, text in variable.attrs.items()}
+            arguments[str(key)] = {"dims": list(map(str, variable.dims)), "attrs": attributes}
+    else:
+        arguments = {key: below(item, key) for key, item in _arguments(value, name).items()}
+    if weights and isinstance(value, nn.Module):
+        for key, tensor in value.state_dict().items():
+            arrays[name + WEIGHTS + key] = tensor.detach().cpu().numpy()
+    return {"class": type(value).__name__, "arguments": arguments}
+
+
+def _arguments(value: object, name: str) -> dict[str, object]:
+    """Return the constructor arguments that an object keeps as attributes."""
+    kind = type(value)
+    if kind.__init__ is nn.Module.__init__:
+        return {}
+    parameters, missing = [], ["constructor"]
+    if not isinstance(value, FunctionType | type) and kind.__module__ != "builtins":
+        parameters = list(inspect.signature(kind).parameters.values())
+        missing = [each.name for each in parameters if each.kind in VARIABLE]
+        missing += [each.name for each in parameters if not hasattr(value, each.name)]
+    if missing:
+        raise InvalidTypeError(
+            f"{name} is {value!r}, which a model file cannot hold: it needs a class whose "
+            "constructor arguments are attributes of its objects, under the same names."
+        )
+    return {each.name: getattr(value, each.name) for each in parameters}
+
+
+def build(
+    description: object, arrays: Arrays, classes: Mapping[str, type], name: str = "model"
+) -> object:
+    """Build what `describe` described.
+
+    Parameters
+    ----------
+    description : object
+        Result of `describe`.
+    arrays : dict of str to numpy.ndarray
+        The arrays that were put aside.
+    classes : mapping of str to type
+        The classes that may be built.
+    name : str
+        Name under which arrays were put aside.
+
+    Raises
+    ------
+    ModelFileError
+        If a class is not among `classes`, or does not accept its arguments; if weights are missing,
+        of another shape or not finite; if a network would be larger than the arrays tell.
+    """
+    known = {"ndarray": None, "Dataset": None, "DataArray": None, "slice": None, **classes}
+    limit = max(FLOOR, sum(array.size for array in arrays.values()))
+    try:
+        with _Limit(limit):
+            return _build(description, arrays, known, name)
+    except (ArithmeticError, AttributeError, LookupError, RuntimeError, TypeError) as error:
+        raise ModelFileError(f"the description of {name} cannot be understood: {error}") from error
+
+
+def _build(
+    description: object, arrays: Arrays, classes: Mapping[str, type | None], name: str
+) -> object:
+    def below(item: object, key: object) -> object:
+        return _build(item, arrays, classes, f"{name}.{key}")
+
+    if isinstance(description, list):
+        return [below(item, number) for number, item in enumerate(description)]
+    if not isinstance(description, dict):
+        return description
+    if set(description) != {"class", "arguments"}:
+        return {key: below(item, key) for key, item in description.items()}
+    kind, arguments = description["class"], description["arguments"]
+    if kind not in classes:
+        raise ModelFileError(
+            f"the model needs the class {kind!r}, which this version of xdvarnet does not have; "
+            f"known are {', '.join(sorted(classes))}. Give a class of your own as "
+            f"load_model(path, classes=[{kind}])."
+        )
+    if kind == "slice":
+        return slice(arguments["start"], arguments["stop"], arguments["step"])
+    if kind == "ndarray":
+        return arrays[name]
+    if kind == "Dataset":
+        return xr.Dataset(
+            {
+                key: (entry["dims"], arrays[f"{name}.{key}"], entry["attrs"])
+                for key, entry in arguments.items()
+            }
+        )
+    if kind == "DataArray":
+        return below(arguments["dataset"], "dataset")["values"].rename(arguments["name"])
+    return _construct(
+        kind, classes[kind], {k: below(v, k) for k, v in arguments.items()}, arrays, name
+    )
+
+
+def _construct(
+    kind: str, constructor: type, arguments: dict[str, object], arrays: Arrays, name: str
+) -> object:
+    """Call a constructor, and give a network its weights."""
+    if issubclass(constructor, nn.Module):
+        for key, value in arguments.items():
+            if isinstance(value, int) and abs(value) > LARGEST_COUNT:
+                raise ModelFileError(f"the model's {kind} has an impossible {key}={value}.")
+    try:
+        positional = [
+            arguments.pop(key)
+            for key, parameter in inspect.signature(constructor).parameters.items()
+            if parameter.kind is not parameter.KEYWORD_ONLY and key in arguments
+        ]
+        built = constructor(*positional, **arguments)
+    except (TypeError, ValueError) as error:
+        raise ModelFileError(f"the model's {kind} cannot be built: {error}") from error
+    prefix = name + WEIGHTS
+    weights = {key.removeprefix(prefix): a for key, a in arrays.items() if key.startswith(prefix)}
+    if isinstance(built, nn.Module) and weights:
+        _load_weights(built, weights, name)
+    return built
+
+
+def _load_weights(network: nn.Module, weights: Arrays, name: str) -> None:
+    own = network.state_dict()
+    for key, array in weights.items():
+        floating = key in own and own[key].is_floating_point()
+        if floating and not (array.dtype.kind == "f" and np.isfinite(array).all()):
+            raise ModelFileError(
+                f"the weights {key!r} of {name} ({array.dtype}) are no finite floating numbers; "
+                "the file is damaged, or of a training that diverged."
+            )
+    try:
+        network.load_state_dict({k: torch.from_numpy(v.copy()) for k, v in weights.items()})
+    except RuntimeError as error:
+        raise ModelFileError(f"the weights do not fit the network of {name}: {error}") from error
+
+
+class _Limit(TorchFunctionMode):
+    """Refuse to allocate tensors that are larger than what a file can fill."""
+
+    def __init__(self, largest: int) -> None:
+        super().__init__()
+        self.largest = largest
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):  # noqa: ANN001, ANN204
+        if func in FACTORIES:
+            shape = args[0] if args and isinstance(args[0], list | tuple) else args
+            size = math.prod(number for number in shape if isinstance(number, int))
+            if size > self.largest:
+                raise ModelFileError(
+                    f"a network of the model would have an array of {size} numbers, and the file "
+                    f"holds fewer than {self.largest}; it is damaged."
+                )
+        return func(*args, **(kwargs or {}))

@@ -1,0 +1,365 @@
+"""What maps: the reconstructor, and the plain arrays that pass through it."""
+
+import html
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+
+from xdvarnet.errors import InvalidInputError, InvalidTypeError
+from xdvarnet.grids.coords import Grid
+from xdvarnet.mapping.background import Background
+
+PAST = 31
+"""Days until the last observed one that a model is given for a map with a lead."""
+
+Fields = Mapping[str, np.ndarray]
+"""Arrays of several variables by their names."""
+
+
+@dataclass(frozen=True)
+class Analysis:
+    """The fields of a domain, as anomalies from the background.
+
+    Attributes
+    ----------
+    mean : mapping of str to numpy.ndarray
+        Posterior mean of each variable, shape (time, latitude, longitude).
+    std : mapping of str to numpy.ndarray
+        Posterior standard deviation, where the model has one.
+    members : mapping of str to numpy.ndarray
+        Members, shape (member, time, latitude, longitude), where they were asked for.
+    first_guess : Analysis or None
+        What the model started from, where it starts from another analysis.
+    """
+
+    mean: Fields
+    std: Fields = field(default_factory=dict)
+    members: Fields = field(default_factory=dict)
+    first_guess: "Analysis | None" = None
+
+    @property
+    def formal_std(self) -> Fields:
+        """The standard deviation, or that of the first guess where there is none."""
+        if self.std or self.first_guess is None:
+            return self.std
+        return self.first_guess.std
+
+    def take(self, days: slice) -> "Analysis":
+        """Return the analysis of some days."""
+        guess = None if self.first_guess is None else self.first_guess.take(days)
+        parts = {
+            kind: {name: array[..., days, :, :] for name, array in fields.items()}
+            for kind, fields in self.kinds.items()
+        }
+        return Analysis(**parts, first_guess=guess)
+
+    @property
+    def kinds(self) -> dict[str, Fields]:
+        """Mean, standard deviation and members by their names."""
+        return {"mean": self.mean, "std": self.std, "members": self.members}
+
+
+@dataclass(frozen=True)
+class Observations:
+    """The observations of a domain, as anomalies from the background.
+
+    Attributes
+    ----------
+    values : mapping of str to numpy.ndarray
+        For each variable, shape (time, latitude, longitude), in the model's units; NaN where
+        nothing was observed.
+    days : numpy.ndarray
+        Days since 1950-01-01, shape (time,).
+    latitude, longitude : numpy.ndarray
+        Degrees, increasing, shapes (latitude,) and (longitude,).
+    sea : numpy.ndarray
+        True on sea, shape (latitude, longitude).
+    first_guess : Analysis or None
+        The analysis that a model starts from, where it is there already.
+    wanted : slice or None
+        Positions of the days whose analysis is used, None for all: a method may leave out the
+        others, and put anything there.
+    offset : int
+        Position of the first of these days in the record that they are a part of.
+    record : int or None
+        Number of days of the record; None where these are all of it.
+    """
+
+    values: Fields
+    days: np.ndarray
+    latitude: np.ndarray
+    longitude: np.ndarray
+    sea: np.ndarray
+    first_guess: Analysis | None = None
+    wanted: slice | None = None
+    offset: int = 0
+    record: int | None = None
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Number of days, latitudes and longitudes."""
+        return self.days.size, self.latitude.size, self.longitude.size
+
+    @property
+    def used(self) -> slice:
+        """Positions of the days whose analysis is used."""
+        return slice(0, self.days.size) if self.wanted is None else self.wanted
+
+    def take(self, days: slice, *, wanted: slice | None = None) -> "Observations":
+        """Return the observations of some days of a record, of which some are `wanted`."""
+        return replace(
+            self,
+            values={name: array[days] for name, array in self.values.items()},
+            days=self.days[days],
+            first_guess=None if self.first_guess is None else self.first_guess.take(days),
+            wanted=wanted,
+            offset=self.offset + days.start,
+            record=self.days.size if self.record is None else self.record,
+        )
+
+
+class Reconstructor(ABC):
+    """What turns observations into maps: the base class of all methods and models.
+
+    A method of one's own sets `variables` and `background`, and defines `solve`. It does not change
+    once it is made: whatever changes an option or trains returns another one.
+
+    Attributes
+    ----------
+    variables : mapping of str to str
+        Names of the variables and their units.
+    background : Background
+        What is removed from the observations before and added to the fields after.
+    halo : int or None
+        Days of observations on either side of a day that its map needs; None for the whole record.
+    gives_std : bool
+        Whether an analysis has a standard deviation.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import xdvarnet
+    >>> from xdvarnet.mapping.protocol import Analysis, Reconstructor
+    >>> class Nothing(Reconstructor):
+    ...     variables = {"ssh": "m"}
+    ...     background = xdvarnet.ObservedBackground()
+    ...
+    ...     def solve(self, observations, *, members=None, rng=None):
+    ...         return Analysis({"ssh": np.zeros(observations.shape, np.float32)})
+    >>> truth = xdvarnet.datasets.mediterranean().isel(time=slice(3))
+    >>> obs = xdvarnet.observe(truth, ["jason1", "envisat"], noise=0.02, rng=0)
+    >>> maps = obs.dvarnet.reconstruct(Nothing())
+    """
+
+    variables: Mapping[str, str]
+    background: Background
+    halo: int | None = None
+    gives_std: bool = False
+
+    @abstractmethod
+    def solve(
+        self,
+        observations: Observations,
+        *,
+        members: int | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> Analysis:
+        """Reconstruct the fields of a domain.
+
+        Parameters
+        ----------
+        observations : Observations
+            Anomalies from the background.
+        members : int, optional
+            How many to draw; a method without members raises `no_members`.
+        rng : numpy.random.Generator, optional
+            Source of the members.
+        """
+
+    @property
+    def observed(self) -> Sequence[str]:
+        """Names of the variables that observations are given of; by default all."""
+        return tuple(self.variables)
+
+    @property
+    def gives_formal_std(self) -> bool:
+        """Whether it, or what it starts from, has a standard deviation."""
+        return self.gives_std
+
+    def check(self, grid: Grid) -> None:  # noqa: B027  most methods take any grid
+        """Refuse a grid that this is not made for; by default none."""
+
+    def check_values(self, observations: Observations) -> None:  # noqa: B027  and any values
+        """Warn of anomalies that this is not made for; by default of none."""
+
+    def with_options(
+        self,
+        *,
+        background: Background | None = None,
+        device: str | None = None,
+        precision: str | None = None,
+    ) -> "Reconstructor":
+        """Return the same with other options; None keeps an option.
+
+        Parameters
+        ----------
+        background : Background, optional
+            Such as ``ObservedBackground()``.
+        device, precision : str, optional
+            Where and how a network runs.
+
+        Raises
+        ------
+        InvalidInputError
+            If there is no such option here.
+        """
+        options = {"background": background, "device": device, "precision": precision}
+        for name, option in options.items():
+            if option is not None:
+                raise InvalidInputError(
+                    f"{type(self).__name__} has no option {name}={option!r}; leave it out."
+                )
+        return self
+
+    def solve_spread(
+        self,
+        observations: Observations,
+        *,
+        members: int,
+        rng: np.random.Generator | None = None,
+    ) -> Analysis:
+        """Reconstruct mean and standard deviation with an ensemble that is not kept."""
+        analysis = self.solve(observations, members=members, rng=rng)
+        return replace(analysis, members={})
+
+    def days_around(self, lead: int) -> tuple[int, int]:
+        """Return how many days a map with a lead is made of.
+
+        Parameters
+        ----------
+        lead : int
+            Days from the last observed one to that of the map.
+
+        Returns
+        -------
+        before, after : int
+            Days before the last observed one, and after it, which are not observed.
+        """
+        return PAST - 1, lead
+
+    def attributes(self, members: int | None) -> dict[str, str | int]:
+        """Return what maps say of how they were made, with so many members."""
+        return {}
+
+    def summary(self) -> dict[str, object]:
+        """Return what a notebook shows of it, by the names of the rows."""
+        names = ", ".join(f"{name} [{units}]" for name, units in self.variables.items())
+        return {"variables": names, "background": self.background}
+
+    def _repr_html_(self) -> str:
+        cells = "".join(
+            f"<tr><th>{html.escape(str(name))}</th><td>{html.escape(str(value))}</td></tr>"
+            for name, value in self.summary().items()
+        )
+        return f"<table><caption>xdvarnet.{type(self).__name__}</caption>{cells}</table>"
+
+
+def analyse(
+    model: Reconstructor,
+    observations: Observations,
+    *,
+    members: int | None = None,
+    rng: np.random.Generator | None = None,
+) -> Analysis:
+    """Solve a domain, and hold the model to what it says of its fields.
+
+    Parameters
+    ----------
+    model : Reconstructor
+        Its background is not used: `observations` are anomalies already.
+    observations : Observations
+        Of the days that the model needs.
+    members : int, optional
+        Number of members.
+    rng : numpy.random.Generator, optional
+        Source of the members.
+
+    Raises
+    ------
+    InvalidInputError
+        If the domain is smaller than a window, the fields have other shapes than they should, or
+        values on sea are not finite.
+    """
+    analysis = model.solve(observations, members=members, rng=rng)
+    return check_analysis(model, observations, analysis, members)
+
+
+def check_analysis(
+    model: Reconstructor, observations: Observations, analysis: Analysis, members: int | None
+) -> Analysis:
+    """Return an analysis as float32, or refuse it; see `analyse`."""
+    checked = check_shapes(model, observations, analysis, members)
+    for kind, fields in checked.kinds.items():
+        for name, array in fields.items():
+            used = array[..., observations.used, :, :][..., observations.sea]
+            bad = used.size - int(np.isfinite(used).sum())
+            if bad:
+                raise InvalidInputError(
+                    f"{type(model).__name__} gives values that are not finite for {bad} of "
+                    f"{used.size} cells at sea ({kind} of {name!r}). Check the weights of the "
+                    "model, and the units of the observations."
+                )
+    return checked
+
+
+def check_shapes(
+    model: Reconstructor, observations: Observations, analysis: Analysis, members: int | None
+) -> Analysis:
+    """Return the fields that a model promises as float32, or refuse other ones."""
+    shapes = {"mean": observations.shape}
+    if model.gives_std:
+        shapes["std"] = observations.shape
+    if members is not None:
+        shapes["members"] = (members, *observations.shape)
+    fields: dict[str, dict[str, np.ndarray]] = {}
+    for kind, shape in shapes.items():
+        given = {name: np.shape(array) for name, array in analysis.kinds[kind].items()}
+        wanted = dict.fromkeys(model.variables, shape)
+        if given != wanted:
+            raise InvalidInputError(
+                f"{type(model).__name__}.solve returned {kind} of {given}; it must be {wanted}."
+            )
+        fields[kind] = {name: np.asarray(analysis.kinds[kind][name], np.float32) for name in wanted}
+    return Analysis(**fields, first_guess=analysis.first_guess)
+
+
+def check_model(model: object, name: str = "model") -> None:
+    """Refuse what is no reconstructor.
+
+    Raises
+    ------
+    InvalidTypeError
+        With what to give.
+    """
+    if isinstance(model, Reconstructor):
+        return
+    given = f"{type(model).__name__!r} is no reconstructor"
+    if isinstance(model, type):
+        given = f"you gave the class {model.__name__}; call it: {model.__name__}(...)"
+    if isinstance(model, str):
+        given = f"{model!r} is a string; use load_model({model!r})"
+    raise InvalidTypeError(
+        f"{name}: {given}; give one such as load_model('med-ssh') or OptimalInterpolation(...), "
+        "or an instance of a subclass of xdvarnet.Reconstructor."
+    )
+
+
+def no_members(model: Reconstructor) -> InvalidInputError:
+    """Return the error of a model that is asked for members and has none."""
+    return InvalidInputError(
+        f"{type(model).__name__} has no ensemble. Leave members=None; or give it one with "
+        "xdvarnet.calibrate(model, validation, ...), or use SPDEField(...), which has members of "
+        "its own."
+    )

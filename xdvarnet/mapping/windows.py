@@ -1,0 +1,197 @@
+"""Models that see one window at a time: cover a domain with windows, solve each, blend."""
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from dataclasses import replace
+
+import numpy as np
+import xarray as xr
+
+from xdvarnet.errors import InvalidInputError, warn
+from xdvarnet.grids.checks import check_regular, check_times
+from xdvarnet.grids.coords import Grid
+from xdvarnet.grids.internal import DIMS
+from xdvarnet.mapping.blend import blend
+from xdvarnet.mapping.cover import Cover, Position, Window, cover
+from xdvarnet.mapping.progress import track
+from xdvarnet.mapping.protocol import (
+    Analysis,
+    Observations,
+    Reconstructor,
+    analyse,
+    check_shapes,
+    no_members,
+)
+
+Field = tuple[str, str]
+"""A field of an analysis: ``("mean" | "std", variable)``."""
+
+
+class Windowed(Reconstructor):
+    """A model that sees one window at a time, such as a network.
+
+    A domain is covered with overlapping windows that follow the first day of the record, each is
+    solved, and the results are blended. A subclass sets the attributes and defines `solve_window`.
+
+    Attributes
+    ----------
+    window : Window
+        Sizes and halo of a window in cells.
+    first_guess : Reconstructor or None
+        Another model, solved before on the whole domain, whose analysis is handed to
+        `solve_window`; its background is not used.
+    """
+
+    window: Window
+    first_guess: Reconstructor | None = None
+
+    @abstractmethod
+    def solve_window(self, window: Observations) -> Analysis:
+        """Reconstruct the fields of one window, with its first guess where there is one."""
+
+    @property
+    def halo(self) -> int | None:
+        """Days of a window on either side, and those of the first guess."""
+        before = 0 if self.first_guess is None else self.first_guess.halo
+        return None if before is None else self.window.time - 1 + before
+
+    @property
+    def gives_formal_std(self) -> bool:
+        """Whether it or its first guess has a standard deviation."""
+        return self.gives_std or (self.first_guess is not None and self.first_guess.gives_std)
+
+    def check(self, grid: Grid) -> None:
+        """Refuse a grid on which windows cannot be counted in cells and days.
+
+        Raises
+        ------
+        InvalidInputError
+            If days are missing, steps differ, or the grid is smaller than a window.
+        """
+        assert grid.days is not None and grid.axes.time is not None
+        check_times(grid.days, grid.axes.time, daily=True)
+        reason = "this method has a window, which counts cells, and"
+        check_regular(grid.latitude, grid.axes.latitude, reason)
+        check_regular(grid.longitude, grid.axes.longitude, reason)
+        cover((grid.days.size, *grid.shape), self.window)
+        if self.first_guess is not None:
+            self.first_guess.check(grid)
+
+    def solve(
+        self,
+        observations: Observations,
+        *,
+        members: int | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> Analysis:
+        """Reconstruct the fields of a domain window by window.
+
+        Raises
+        ------
+        InvalidInputError
+            If members are asked for, the domain is smaller than a window, or `solve_window` returns
+            other fields than it should.
+        """
+        if members is not None:
+            raise no_members(self)
+        start = observations.offset + observations.used.start
+        stop = observations.offset + observations.used.stop
+        record = observations.days.size if observations.record is None else observations.record
+        covering = cover((record, *observations.shape[1:]), self.window)
+        seen = covering.days(start, stop)
+        days = slice(seen.start - observations.offset, seen.stop - observations.offset)
+        if self.first_guess is not None and observations.first_guess is None:
+            guess = analyse(self.first_guess, replace(observations, wanted=days))
+            observations = replace(observations, first_guess=guess)
+        fields: list[Field] = []
+        patches = self._solved(observations.take(days), covering, start, stop, fields)
+        slabs = np.concatenate(list(blend(patches, covering, start, stop)), axis=-3)
+        whole = np.zeros((len(fields), *observations.shape), slabs.dtype)
+        whole[:, observations.used] = slabs
+        found: dict[str, dict[str, np.ndarray]] = {"mean": {}, "std": {}}
+        for (kind, name), field in zip(fields, whole, strict=True):
+            found[kind][name] = field
+        return Analysis(**found, first_guess=observations.first_guess)
+
+    def _solved(
+        self,
+        observations: Observations,
+        covering: Cover,
+        start: int,
+        stop: int,
+        fields: list[Field],
+    ) -> Iterator[tuple[Position, np.ndarray | None]]:
+        """Solve the windows one by one, and note in `fields` what the stacked arrays hold."""
+        patches = covering.patches(_to_dataset(observations), start, stop)
+        total = len(covering.positions(start, stop))
+        empty = 0
+        for position, patch in track(patches, "window", total):
+            window = _from_dataset(patch, observations)
+            if not window.sea.any():
+                yield position, None
+                continue
+            empty += not any(np.isfinite(values).any() for values in window.values.values())
+            analysis = check_shapes(self, window, self.solve_window(window), None)
+            stacked = {("mean", name): array for name, array in analysis.mean.items()}
+            stacked |= {("std", name): array for name, array in analysis.std.items()}
+            fields[:] = stacked
+            yield position, np.stack(list(stacked.values()))
+        if empty:
+            warn(
+                f"{empty} of {total} windows have no observation; there the maps are the "
+                "background and what the model makes of it."
+            )
+
+
+def check_first_guess(guess: Reconstructor | None, variables: dict[str, str]) -> None:
+    """Refuse a first guess of variables that a model has not.
+
+    Raises
+    ------
+    InvalidInputError
+        With the variables of both.
+    """
+    if guess is not None and not guess.variables.items() <= variables.items():
+        raise InvalidInputError(
+            f"the first guess has the variables {dict(guess.variables)}, which are not among those "
+            f"of the model, {variables}."
+        )
+
+
+def _to_dataset(observations: Observations) -> xr.Dataset:
+    variables = {f"values/{name}": (DIMS, array) for name, array in observations.values.items()}
+    if observations.first_guess is not None:
+        for kind in ("mean", "std"):
+            for name, array in observations.first_guess.kinds[kind].items():
+                variables[f"{kind}/{name}"] = (DIMS, np.where(observations.sea, array, 0))
+    axes = (observations.days, observations.latitude, observations.longitude)
+    coords = dict(zip(DIMS, axes, strict=True))
+    return xr.Dataset({**variables, "sea": (DIMS[1:], observations.sea)}, coords)
+
+
+def _from_dataset(patch: xr.Dataset, whole: Observations) -> Observations:
+    def fields(kind: str) -> dict[str, np.ndarray]:
+        prefix = f"{kind}/"
+        return {
+            str(name).removeprefix(prefix): array.values
+            for name, array in patch.data_vars.items()
+            if str(name).startswith(prefix)
+        }
+
+    guess = None
+    if whole.first_guess is not None:
+        # days beyond the period have no first guess: the background, with its uncertainty
+        means = {name: np.nan_to_num(values) for name, values in fields("mean").items()}
+        stds = {
+            name: np.nan_to_num(values, nan=float(np.nanmax(values, initial=0)))
+            for name, values in fields("std").items()
+        }
+        guess = Analysis(means, stds)
+    return Observations(
+        values=fields("values"),
+        days=patch["time"].values,
+        latitude=patch["latitude"].values,
+        longitude=patch["longitude"].values,
+        sea=patch["sea"].values,
+        first_guess=guess,
+    )

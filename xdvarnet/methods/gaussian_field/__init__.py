@@ -1,0 +1,1 @@
+"""Exact posteriors of Gaussian fields that solve a stochastic equation."""

@@ -1,1 +1,0 @@
-"""Models: the protocol, backgrounds, and the trained 4DVarNet."""

@@ -1,0 +1,94 @@
+"""Fields of the parameters that a 4DVarNet with an SPDE prior finds."""
+
+from typing import Protocol
+
+import numpy as np
+import torch
+import xarray as xr
+
+from xdvarnet.errors import InvalidInputError
+from xdvarnet.grids.checks import check_dataset
+from xdvarnet.grids.coords import find_grid
+from xdvarnet.grids.history import add_history
+from xdvarnet.grids.internal import DIMS, to_internal
+from xdvarnet.mapping.anomalies import take_anomalies
+from xdvarnet.mapping.background import Background, NoBackground
+from xdvarnet.mapping.cover import Window
+from xdvarnet.mapping.protocol import Analysis, Observations, Reconstructor, analyse
+from xdvarnet.mapping.windows import Windowed
+from xdvarnet.networks.normalizer import Normalizer
+from xdvarnet.solver.priors.spde import PARAMETERS, SPDEPrior
+from xdvarnet.solver.variational import VariationalSolver
+
+
+class Estimator(Protocol):
+    """A model whose solver may find parameters, such as `xdvarnet.DVarNet`."""
+
+    solver: VariationalSolver
+    variables: dict[str, str]
+    window: Window
+    background: Background
+    first_guess: Reconstructor | None
+    scaling: Normalizer
+
+    def states(self, windows: list[Observations]) -> torch.Tensor:
+        """Return the states of a batch of windows, without derivatives."""
+        ...
+
+
+class ParameterChannels(Windowed):
+    """The channels of the parameters as fields of their own, so that windows can be blended.
+
+    A vector that stands for an axis can be averaged; an angle can not.
+    """
+
+    background = NoBackground()
+
+    def __init__(self, model: Estimator) -> None:
+        self.model = model
+        self.variables = dict.fromkeys(PARAMETERS, "1")
+        self.window, self.first_guess = model.window, model.first_guess
+
+    def solve_window(self, window: Observations) -> Analysis:
+        """Return the parameters of one window, the same for all its days."""
+        with torch.no_grad():
+            state = self.model.states([window])
+            channels = self.model.solver.prior.parameters_in(state)[0].cpu().numpy()
+        return Analysis(
+            {
+                name: np.broadcast_to(field, window.shape)
+                for name, field in zip(PARAMETERS, channels, strict=True)
+            }
+        )
+
+
+def estimate_parameters(model: Estimator, observations: xr.Dataset) -> xr.Dataset:
+    """Do what `xdvarnet.DVarNet.estimate_parameters` describes."""
+    prior = model.solver.prior
+    if not isinstance(prior, SPDEPrior):
+        raise InvalidInputError(
+            f"the prior of the solver is {type(prior).__name__}, which has no parameters of an "
+            "equation; build the solver with SPDEPrior(...)."
+        )
+    check_dataset(observations)
+    grid = find_grid(observations)
+    known = to_internal(observations, model.variables)
+    anomalies, _ = take_anomalies(known, model.background, model.variables)
+    blended = analyse(ParameterChannels(model), anomalies).mean
+    channels = torch.from_numpy(np.stack([blended[name].mean(0) for name in PARAMETERS]))
+    found = prior.parameters_from(channels[None])
+    (name, units), *_ = model.variables.items()
+    fields = {
+        "correlation_length": (found.length, "km"),
+        "correlation_time": (found.time, "days"),
+        "std": (model.scaling.restore(name, found.std.numpy()), units),
+        "anisotropy": (found.anisotropy, "1"),
+        "angle": (found.angle.rad2deg(), "degrees"),
+    }
+    dims = dict(zip(DIMS[1:], grid.axes.dims[1:], strict=True))
+    like = observations[name].isel({grid.axes.time: 0}, drop=True)
+    arrays = {}
+    for key, (values, unit) in fields.items():
+        array = xr.DataArray(np.asarray(values)[0, 0], dims=DIMS[1:])
+        arrays[key] = grid.restore(array.rename(dims), like).assign_attrs(units=unit)
+    return xr.Dataset(arrays, attrs=add_history(observations.attrs, f"parameters of {model!r}"))

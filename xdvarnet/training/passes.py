@@ -1,0 +1,127 @@
+"""Real tracks to learn from: some passes are removed, and are the truth."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+
+from xdvarnet.errors import InvalidInputError
+from xdvarnet.grids.checks import check_positive, check_variable
+from xdvarnet.grids.internal import to_internal
+from xdvarnet.grids.points import find_points
+from xdvarnet.mapping.anomalies import take_anomalies
+from xdvarnet.mapping.background import Background
+from xdvarnet.mapping.protocol import Reconstructor
+from xdvarnet.tracks.bin import bin_tracks, daily_stamps
+from xdvarnet.tracks.segments import segments
+from xdvarnet.training.draws import Draw, with_first_guess
+
+PASS_GAP = "60 s"
+"""Longest gap inside a pass."""
+
+LEAST_PASSES = 8
+"""Fewest passes to learn from and to validate with."""
+
+
+@dataclass(frozen=True)
+class RemovedPasses:
+    """Draws of real tracks, of which some passes are removed and are the truth.
+
+    Attributes
+    ----------
+    tracks : xarray.Dataset
+        Points of a harmonised Dataset, along one dimension.
+    grid : xarray.Dataset
+        Longitude and latitude of the maps, and the coordinate ``sea`` where it has one.
+    variables : mapping of str to str
+        Names and units.
+    background : Background
+        Estimated from what is left of the tracks.
+    first_guess : Reconstructor or None
+        Analysed for each draw.
+    share : float
+        Share of the passes that is removed.
+    """
+
+    tracks: xr.Dataset
+    grid: xr.Dataset
+    variables: Mapping[str, str]
+    background: Background
+    first_guess: Reconstructor | None
+    share: float
+
+    def __call__(self, number: int, rng: np.random.Generator) -> Draw:
+        """Make draw `number`."""
+        hidden, seen = split_passes(self.tracks, self.share, rng)
+        return self.draw(seen, hidden)
+
+    def draw(self, seen: xr.Dataset, hidden: xr.Dataset) -> Draw:
+        """Make a draw whose truth is known along the tracks `hidden` alone."""
+        observed, truth = (self._bin(tracks) for tracks in (seen, hidden))
+        observations, backgrounds = take_anomalies(observed, self.background, self.variables)
+        return Draw(
+            with_first_guess(observations, self.first_guess),
+            {name: (truth[name] - mean).values for name, mean in backgrounds.items()},
+        )
+
+    def _bin(self, tracks: xr.Dataset) -> xr.Dataset:
+        stamps = daily_stamps(find_points(self.tracks).days)
+        binned = bin_tracks(tracks[list(self.variables)], self.grid, time=stamps)
+        return to_internal(binned, self.variables)
+
+
+def split_passes(
+    tracks: xr.Dataset, share: float, rng: np.random.Generator
+) -> tuple[xr.Dataset, xr.Dataset]:
+    """Split tracks into a random share of the passes, one at least, and the others.
+
+    Raises
+    ------
+    InvalidInputError
+        If there are fewer than eight passes.
+    """
+    passes = segments(tracks, gap=PASS_GAP)
+    labels = np.unique(passes)
+    if labels.size < LEAST_PASSES:
+        raise InvalidInputError(
+            f"the tracks have {labels.size} pass(es) without a gap of {PASS_GAP}; learning from "
+            f"tracks needs {LEAST_PASSES} at least, of which some are removed. Give more days."
+        )
+    count = min(max(round(share * labels.size), 1), labels.size - 1)
+    chosen = np.isin(passes.values, rng.choice(labels, count, replace=False))
+    return (tracks.isel({passes.dims[0]: part}) for part in (chosen, ~chosen))
+
+
+def check_share(share: float, name: str) -> None:
+    """Require a number between 0 and 1.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is none.
+    """
+    if not 0 < check_positive(share, name, "shares of the passes") < 1:
+        raise InvalidInputError(
+            f"{name}={share!r} is not accepted; give a share of the passes between 0 and 1."
+        )
+
+
+def check_tracks(tracks: xr.Dataset, variables: Mapping[str, str]) -> None:
+    """Require points along one dimension with all `variables`.
+
+    Raises
+    ------
+    InvalidTypeError, UnknownNameError
+        If this is no Dataset, or lacks a variable.
+    InvalidInputError
+        If these are no points along a track.
+    """
+    points = find_points(tracks)
+    for name in variables:
+        check_variable(tracks, name)
+    if len(points.sizes) > 1:
+        raise InvalidInputError(
+            f"the points have the dimensions {tuple(points.sizes)}; learning from tracks takes "
+            "nadir altimeters, along one dimension. Select one pixel of each line of a swath."
+        )

@@ -1,0 +1,49 @@
+"""Model files of format 1, in the form of the present one.
+
+In format 1 an ensemble was an argument of the network, which is now inside a `Calibrated`, and the
+weights of the one solver of a file had names without the place of their network.
+"""
+
+import numpy as np
+
+from xdvarnet.errors import ModelFileError
+
+SOLVER = "solver."
+"""What the names of weights began with."""
+
+CALIBRATION = ("calibration data", "calibration")
+"""What a network said of its calibration."""
+
+
+def upgrade(description: dict, arrays: dict[str, np.ndarray]) -> tuple[dict, dict[str, np.ndarray]]:
+    """Return a description and arrays of format 1 as those of the present format.
+
+    Raises
+    ------
+    ModelFileError
+        If it describes no model.
+    """
+    try:
+        model = description["model"]
+        arguments = dict(model["arguments"])
+    except (KeyError, TypeError) as error:
+        raise ModelFileError("the file describes no model.") from error
+    ensemble = arguments.pop("ensemble", None)
+    arguments.pop("lead", None)
+    place = "model" if ensemble is None else "model.model"
+    renamed = {}
+    for name, array in arrays.items():
+        if name.startswith(SOLVER):
+            renamed[f"{place}.solver/{name.removeprefix(SOLVER)}"] = array
+        elif name.startswith("model.ensemble."):
+            renamed["model." + name.removeprefix("model.ensemble.")] = array
+        else:
+            renamed[place + name.removeprefix("model")] = array
+    network = {"class": model["class"], "arguments": arguments}
+    if ensemble is not None:
+        known = dict(arguments.get("provenance", {}))
+        own = {name: known.pop(name) for name in CALIBRATION if name in known}
+        arguments["provenance"] = known
+        calibrated = {"model": network, **ensemble["arguments"], "provenance": own}
+        network = {"class": "Calibrated", "arguments": calibrated}
+    return {**description, "model": network}, renamed
