@@ -23,12 +23,12 @@ from xdvarnet.zoo.registry import CLASSES
 @pytest.mark.parametrize(
     "part",
     [
-        xdvarnet.UNetPrior(4, hidden=3, depth=1),
-        xdvarnet.CNNStep(4, hidden=3, context=2, bound=0.5),
-        xdvarnet.GradientStep(0.3),
-        xdvarnet.MaskedObservation(noise=0.2, channels=slice(0, 2)),
-        xdvarnet.ObservedBackground(length=90, days=7),
-        xdvarnet.Window(5, 6, 7, stride=(2, 3, 4), halo=(1, 1, 0)),
+        xdvarnet.solver.UNetPrior(4, hidden=3, depth=1),
+        xdvarnet.solver.CNNStep(4, hidden=3, context=2, bound=0.5),
+        xdvarnet.solver.GradientStep(0.3),
+        xdvarnet.solver.MaskedObservation(noise=0.2, channels=slice(0, 2)),
+        xdvarnet.mapping.ObservedBackground(length=90, days=7),
+        xdvarnet.mapping.Window(5, 6, 7, stride=(2, 3, 4), halo=(1, 1, 0)),
         Augmented(Lorenz63(), "coefficients"),
         Minimisation(OdePrior(Lorenz63(), 0.01), MaskedObservation(), iterations=5),
         toy_model().solver,

@@ -8,13 +8,13 @@ import xdvarnet
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.training.draws import Augmentation, draw, random_windows, vary
 
-WINDOW = xdvarnet.Window(5, 12, 16)
+WINDOW = xdvarnet.mapping.Window(5, 12, 16)
 
 
 @pytest.fixture(scope="module")
 def one_draw():
     truth = toy_truth()
-    background = xdvarnet.MeanMapBackground(truth.mean("time"))
+    background = xdvarnet.mapping.MeanMapBackground(truth.mean("time"))
     rng = np.random.default_rng(2)
     model = toy_model()
     return draw(
@@ -120,7 +120,7 @@ def test_flips_change_all_fields_alike(one_draw):
 def test_a_domain_that_no_window_fits_is_refused(one_draw):
     rng = np.random.default_rng(0)
     with pytest.raises(InvalidInputError, match="22 latitudes x 30 longitudes, fewer than"):
-        next(random_windows([one_draw], xdvarnet.Window(5, 23, 16), 1, Augmentation(), rng))
+        next(random_windows([one_draw], xdvarnet.mapping.Window(5, 23, 16), 1, Augmentation(), rng))
     one_draw.observations.sea[:] = False
     with pytest.raises(InvalidInputError, match="has 25% sea .the best has 0%."):
         next(random_windows([one_draw], WINDOW, 1, Augmentation(), rng))

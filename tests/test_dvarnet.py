@@ -75,7 +75,7 @@ def test_models_pickle_and_copy(observations):
 def test_options_return_another_model(observations):
     model = toy_model()
     other = model.with_options(
-        precision="bfloat16", background=xdvarnet.ObservedBackground(length="300 km")
+        precision="bfloat16", background=xdvarnet.mapping.ObservedBackground(length="300 km")
     )
     assert (model.precision, other.precision) == ("float32", "bfloat16")
     assert model.background is not other.background
@@ -121,7 +121,7 @@ def test_context_channels():
     count = xdvarnet.DVarNet.context_channels
     assert count(31) == 31 + 1
     assert count(31, toy_interpolation()) == 3 * 31 + 1
-    assert count(31, xdvarnet.Persistence(toy_truth())) == 2 * 31 + 1
+    assert count(31, xdvarnet.methods.Persistence(toy_truth())) == 2 * 31 + 1
     assert count(31, variables=2) == 2 * 31 + 1
 
 
@@ -139,7 +139,7 @@ def build(**changes):
         ({"window": (5, 12, 16)}, r"window is \(5, 12, 16\); give a Window"),
         ({"solver": torch.nn.Identity()}, r"solver is Identity\(\); give a VariationalSolver"),
         (
-            {"background": xdvarnet.ObservedBackground},
+            {"background": xdvarnet.mapping.ObservedBackground},
             "background is the class ObservedBackground; give a background such as",
         ),
         (
@@ -165,11 +165,11 @@ def test_a_first_guess_of_other_units_is_refused():
 def test_a_solver_that_does_not_fit_is_refused_with_the_right_numbers():
     with pytest.raises(InvalidInputError, match="ConvLSTMStep has context=6;.*with context=16"):
         build(first_guess=toy_interpolation())
-    window = xdvarnet.Window(7, 12, 16)
+    window = xdvarnet.mapping.Window(7, 12, 16)
     with pytest.raises(InvalidInputError, match="Bilinear.*channels=5;.*7 days.*channels=7"):
         build(window=window)
     solver = build().solver
-    solver.prior = xdvarnet.BilinearAutoencoder(7, hidden=6)
+    solver.prior = xdvarnet.solver.BilinearAutoencoder(7, hidden=6)
     with pytest.raises(InvalidInputError, match="ConvLSTMStep has channels=5;.*channels=7"):
         build(window=window, solver=solver)
 
@@ -199,7 +199,7 @@ def fit(
             steps_per_epoch=6,
             batch_size=batch_size,
             learning_rate=learning_rate,
-            loss=loss or xdvarnet.ReconstructionLoss(),
+            loss=loss or xdvarnet.solver.ReconstructionLoss(),
             pool=2,
         ),
         checkpoint=checkpoint,
@@ -320,7 +320,7 @@ def test_scored_days_of_the_training_are_warned_of():
 
 
 def test_a_checkpoint_does_not_depend_on_where_objects_lie_in_memory(tmp_path):
-    class Loss(xdvarnet.ReconstructionLoss):
+    class Loss(xdvarnet.solver.ReconstructionLoss):
         __repr__ = object.__repr__
 
     def run():
@@ -358,14 +358,14 @@ def test_a_checkpoint_of_another_training_is_refused(tmp_path):
 def spde_model(*, augmented=True, trained=True, precision="float32"):
     """Small 4DVarNet whose state holds the parameters of its prior."""
     torch.manual_seed(0)
-    prior = xdvarnet.SPDEPrior(
+    prior = xdvarnet.solver.SPDEPrior(
         DAYS, spacing=(27.8, 35.0), length=120.0, time=4.0, augmented=augmented
     )
     context = xdvarnet.DVarNet.context_channels(DAYS)
-    solver = xdvarnet.VariationalSolver(
+    solver = xdvarnet.solver.VariationalSolver(
         prior,
-        xdvarnet.MaskedObservation(noise=0.2, channels=slice(DAYS)),
-        xdvarnet.ConvLSTMStep(prior.channels, hidden=6, context=context, downscale=2),
+        xdvarnet.solver.MaskedObservation(noise=0.2, channels=slice(DAYS)),
+        xdvarnet.solver.ConvLSTMStep(prior.channels, hidden=6, context=context, downscale=2),
         iterations=2,
     )
     if trained:
@@ -373,15 +373,15 @@ def spde_model(*, augmented=True, trained=True, precision="float32"):
     return xdvarnet.DVarNet(
         solver,
         variables={"ssh": "m"},
-        window=xdvarnet.Window(DAYS, 16, 24),
-        normalizer=xdvarnet.Normalizer({"ssh": 0.05}),
+        window=xdvarnet.mapping.Window(DAYS, 16, 24),
+        normalizer=xdvarnet.networks.Normalizer({"ssh": 0.05}),
         precision=precision,
     )
 
 
 def test_parameters_in_the_state_are_learned_and_saved(tmp_path):
     start = spde_model(trained=False)
-    model = fit(start, epochs=1, batch_size=2, loss=xdvarnet.ReconstructionLoss(prior=0.3))
+    model = fit(start, epochs=1, batch_size=2, loss=xdvarnet.solver.ReconstructionLoss(prior=0.3))
     assert (model.solver.prior.base - start.solver.prior.base).abs().max() > 0
     observed = toy_system().observe(toy_truth(5), rng=1)
     xdvarnet.save_model(model, tmp_path / "model.safetensors")
@@ -396,17 +396,17 @@ def test_parameters_in_the_state_are_learned_and_saved(tmp_path):
 
 def test_parameters_in_the_state_need_a_solver_of_their_channels():
     solver = spde_model().solver
-    solver.observations[0] = xdvarnet.MaskedObservation(noise=0.2)
+    solver.observations[0] = xdvarnet.solver.MaskedObservation(noise=0.2)
     with pytest.raises(InvalidInputError, match=r"sees 10 channels.*channels=slice\(5\)"):
         build(solver=solver)
     solver = spde_model().solver
-    solver.step = xdvarnet.ConvLSTMStep(DAYS, hidden=6, context=6)
+    solver.step = xdvarnet.solver.ConvLSTMStep(DAYS, hidden=6, context=6)
     with pytest.raises(InvalidInputError, match="ConvLSTMStep has channels=5;.*channels=10"):
         build(solver=solver)
     with pytest.raises(InvalidInputError, match="SPDEPrior has channels=10;.*channels=15"):
         build(solver=spde_model().solver, variables={"ssh": "m", "sst": "K"})
     with pytest.raises(InvalidInputError, match="SPDEPrior has days=5;.*days=6"):
-        build(solver=spde_model().solver, window=xdvarnet.Window(6, 12, 16))
+        build(solver=spde_model().solver, window=xdvarnet.mapping.Window(6, 12, 16))
 
 
 def test_low_precision_of_the_networks_leaves_the_parameters_finite():

@@ -17,7 +17,7 @@ from xdvarnet.training.draws import Augmentation
 
 
 def training_draws(pool=2, simulate=None, truths=None):
-    window, augmentation = xdvarnet.Window(5, 12, 16), Augmentation()
+    window, augmentation = xdvarnet.mapping.Window(5, 12, 16), Augmentation()
     model = toy_model(first_guess=False)
     truths = [toy_truth()] if truths is None else truths
     observed = ObservedTruth(truths, simulate, toy_system(), model, augmentation)
@@ -54,7 +54,7 @@ def test_the_validation_error_is_that_of_the_maps_on_the_chosen_days():
     """Against the public way: observe, reconstruct, score."""
     truth = toy_truth(18)
     model = toy_model()
-    model.background = xdvarnet.MeanMapBackground(truth.drop_vars("sea").mean("time"))
+    model.background = xdvarnet.mapping.MeanMapBackground(truth.drop_vars("sea").mean("time"))
     period = slice("2020-02-08", "2020-02-12")
     validation = observed_validation(model, truth, period, toy_system(), seed=11)
     maps = toy_system().observe(truth, rng=np.random.default_rng(11)).dvarnet.reconstruct(model)

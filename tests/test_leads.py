@@ -24,7 +24,7 @@ def model_for_leads() -> xdvarnet.DVarNet:
         variables=plain.variables,
         window=plain.window,
         leads=LEADS,
-        background=xdvarnet.MeanMapBackground(mean_map, days=DAYS),
+        background=xdvarnet.mapping.MeanMapBackground(mean_map, days=DAYS),
         normalizer=plain.normalizer,
     )
 

@@ -16,7 +16,7 @@ from xdvarnet.training.passes import RemovedPasses, split_passes
 
 TRUTH = toy_truth(days=8)
 TRACKS = toy_tracks(TRUTH, noise=0.005)
-BACKGROUND = xdvarnet.ObservedBackground()
+BACKGROUND = xdvarnet.mapping.ObservedBackground()
 
 
 def removed(tracks=TRACKS, model=None) -> RemovedPasses:
@@ -78,7 +78,7 @@ def tune(model, **options):
         "steps_per_epoch": 4,
         "batch_size": 2,
         "learning_rate": 1e-4,
-        "loss": xdvarnet.ReconstructionLoss(gradient=0.0, prior=0.0),
+        "loss": xdvarnet.solver.ReconstructionLoss(gradient=0.0, prior=0.0),
     }
     given |= {name: options.pop(name) for name in given.keys() & options.keys()}
     schedule = xdvarnet.Schedule(**given)

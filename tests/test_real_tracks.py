@@ -55,7 +55,7 @@ def test_crossovers_show_the_noise_of_the_tracks(recipe, tracks):
 
 @pytest.mark.slow
 def test_maps_fit_the_withheld_mission(recipe, tracks):
-    nothing = xdvarnet.MeanMapOffset(recipe.grid[["ssh"]])
+    nothing = xdvarnet.methods.MeanMapOffset(recipe.grid[["ssh"]])
     nothing.background = recipe.background
     own = xdvarnet.load_model("med-ssh").with_options(background=recipe.background)
     tuned = recipe.interpolation("100 km", "20 days", 0.025)

@@ -29,17 +29,17 @@ class Shift(torch.nn.Module):
 
 
 def make(step: torch.nn.Module, *, augmented: bool = True) -> xdvarnet.DVarNet:
-    prior = xdvarnet.SPDEPrior(
+    prior = xdvarnet.solver.SPDEPrior(
         DAYS, spacing=(27.8, 35.0), length=120.0, time=4.0, std=1.5, augmented=augmented
     )
-    solver = xdvarnet.VariationalSolver(
-        prior, xdvarnet.MaskedObservation(channels=slice(DAYS)), step, iterations=2
+    solver = xdvarnet.solver.VariationalSolver(
+        prior, xdvarnet.solver.MaskedObservation(channels=slice(DAYS)), step, iterations=2
     )
     return xdvarnet.DVarNet(
         solver,
         variables={"ssh": "m"},
-        window=xdvarnet.Window(DAYS, 16, 30, stride=(1, 6, 30)),
-        normalizer=xdvarnet.Normalizer({"ssh": 0.05}),
+        window=xdvarnet.mapping.Window(DAYS, 16, 30, stride=(1, 6, 30)),
+        normalizer=xdvarnet.networks.Normalizer({"ssh": 0.05}),
     )
 
 
@@ -68,7 +68,7 @@ def test_fields_are_on_the_grid_of_the_observations(observations):
 
 
 def test_without_parameters_in_the_state_they_are_the_base(observations):
-    model = make(xdvarnet.GradientStep(), augmented=False)
+    model = make(xdvarnet.solver.GradientStep(), augmented=False)
     with torch.no_grad():
         model.solver.prior.base[:, 0] = 0.01
     found = model.estimate_parameters(observations)

@@ -21,7 +21,7 @@ FROZEN = Path(__file__).parent / "data"
 @pytest.fixture
 def model():
     mean_map = toy_truth().drop_vars("sea").mean("time")
-    model = toy_model().with_options(background=xdvarnet.MeanMapBackground(mean_map))
+    model = toy_model().with_options(background=xdvarnet.mapping.MeanMapBackground(mean_map))
     model.provenance["citation"] = "a paper"
     return model
 
@@ -49,7 +49,7 @@ def test_a_missing_folder_is_made(model, tmp_path):
 def test_the_units_of_a_mean_map_are_saved(model, tmp_path):
     maps = toy_truth().drop_vars("sea").mean("time", keep_attrs=True)
     maps["ssh"] = (100 * maps["ssh"]).assign_attrs(units="cm")
-    model = model.with_options(background=xdvarnet.MeanMapBackground(maps))
+    model = model.with_options(background=xdvarnet.mapping.MeanMapBackground(maps))
     xdvarnet.save_model(model, tmp_path / "model.safetensors")
     other = xdvarnet.load_model(tmp_path / "model.safetensors")
     observations = toy_system().observe(toy_truth(), rng=1)

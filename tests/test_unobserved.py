@@ -26,10 +26,10 @@ def truth(seed: int = 0) -> xr.Dataset:
 def build(observed=("ssh", "sst"), terms=None, first_guess=None) -> xdvarnet.DVarNet:
     torch.manual_seed(0)
     channels = 3 * DAYS
-    solver = xdvarnet.VariationalSolver(
-        xdvarnet.BilinearAutoencoder(channels, hidden=6),
-        terms or xdvarnet.MaskedObservation(noise=0.5),
-        xdvarnet.ConvLSTMStep(
+    solver = xdvarnet.solver.VariationalSolver(
+        xdvarnet.solver.BilinearAutoencoder(channels, hidden=6),
+        terms or xdvarnet.solver.MaskedObservation(noise=0.5),
+        xdvarnet.solver.ConvLSTMStep(
             channels,
             hidden=7,
             context=xdvarnet.DVarNet.context_channels(DAYS, first_guess, variables=3),
@@ -42,9 +42,9 @@ def build(observed=("ssh", "sst"), terms=None, first_guess=None) -> xdvarnet.DVa
         variables=VARIABLES,
         observed=observed,
         first_guess=first_guess,
-        window=xdvarnet.Window(DAYS, 12, 16, stride=(2, 6, 7), halo=(0, 2, 2)),
-        background=xdvarnet.MeanMapBackground(truth().drop_vars("sea").mean("time")),
-        normalizer=xdvarnet.Normalizer({"ssh": 0.05, "v": 0.3, "sst": 1.0}),
+        window=xdvarnet.mapping.Window(DAYS, 12, 16, stride=(2, 6, 7), halo=(0, 2, 2)),
+        background=xdvarnet.mapping.MeanMapBackground(truth().drop_vars("sea").mean("time")),
+        normalizer=xdvarnet.networks.Normalizer({"ssh": 0.05, "v": 0.3, "sst": 1.0}),
     )
 
 
@@ -79,7 +79,7 @@ def test_lazy_equals_eager(observations):
 def test_a_term_is_handed_its_own_channels(observations):
     """One term for all channels, and one for each observed variable, are the same cost."""
     single = [
-        xdvarnet.MaskedObservation(noise=0.5, channels=slice(i * DAYS, (i + 1) * DAYS))
+        xdvarnet.solver.MaskedObservation(noise=0.5, channels=slice(i * DAYS, (i + 1) * DAYS))
         for i in (0, 2)
     ]
     whole, split = build(), build(terms=single)
@@ -92,9 +92,9 @@ def test_a_term_is_handed_its_own_channels(observations):
 def test_the_truth_of_all_variables_teaches(monkeypatch):
     """Nothing of the unobserved variable is seen in a training either."""
     model, seen = build(), []
-    forward = xdvarnet.VariationalSolver.forward
+    forward = xdvarnet.solver.VariationalSolver.forward
     monkeypatch.setattr(
-        xdvarnet.VariationalSolver,
+        xdvarnet.solver.VariationalSolver,
         "forward",
         lambda self, state, data, context: (
             seen.append(data[0]) or forward(self, state, data, context)
@@ -124,7 +124,7 @@ def test_currents_are_not_flipped():
             truth(),
             observe=toy_system(),
             validation=truth(seed=1),
-            schedule=xdvarnet.Schedule(augmentation=xdvarnet.Augmentation()),
+            schedule=xdvarnet.Schedule(augmentation=xdvarnet.training.Augmentation()),
         )
 
 
@@ -158,9 +158,9 @@ def test_bad_input(observations):
         build(observed="ssh")
     for channels in (slice(20, 25), slice(10, 16)):
         with pytest.raises(InvalidInputError, match="the state has 15: 5 days of each"):
-            build(terms=xdvarnet.MaskedObservation(channels=channels))
+            build(terms=xdvarnet.solver.MaskedObservation(channels=channels))
     with pytest.raises(InvalidInputError, match=r"none .* day of an observed .*ssh, sst"):
-        build(terms=xdvarnet.MaskedObservation(channels=slice(5, 10)))
+        build(terms=xdvarnet.solver.MaskedObservation(channels=slice(5, 10)))
     with pytest.raises(InvalidInputError, match="no observation at all of ssh, sst:"):
         observations.where(False).dvarnet.reconstruct(build())
     with pytest.raises(UnknownNameError, match="sst"):

@@ -51,10 +51,10 @@ def toy_model(*, first_guess: bool = True, seed: int = 0, trained: bool = True) 
     torch.manual_seed(seed)
     guess = toy_interpolation() if first_guess else None
     context = xdvarnet.DVarNet.context_channels(DAYS, guess)
-    solver = xdvarnet.VariationalSolver(
-        xdvarnet.BilinearAutoencoder(DAYS, hidden=6),
-        xdvarnet.MaskedObservation(noise=0.5),
-        xdvarnet.ConvLSTMStep(DAYS, hidden=7, context=context, downscale=2),
+    solver = xdvarnet.solver.VariationalSolver(
+        xdvarnet.solver.BilinearAutoencoder(DAYS, hidden=6),
+        xdvarnet.solver.MaskedObservation(noise=0.5),
+        xdvarnet.solver.ConvLSTMStep(DAYS, hidden=7, context=context, downscale=2),
         iterations=3,
     )
     if trained:
@@ -62,9 +62,9 @@ def toy_model(*, first_guess: bool = True, seed: int = 0, trained: bool = True) 
     return xdvarnet.DVarNet(
         solver,
         variables={"ssh": "m"},
-        window=xdvarnet.Window(DAYS, 12, 16, stride=(2, 6, 7), halo=(0, 2, 2)),
+        window=xdvarnet.mapping.Window(DAYS, 12, 16, stride=(2, 6, 7), halo=(0, 2, 2)),
         first_guess=guess,
-        normalizer=xdvarnet.Normalizer({"ssh": 0.05}) if trained else None,
+        normalizer=xdvarnet.networks.Normalizer({"ssh": 0.05}) if trained else None,
     )
 
 

@@ -99,8 +99,8 @@ class Maps:
                 "network": self.obs.dvarnet.reconstruct(model)["ssh"],
                 "interpolated": interpolated["ssh"],
                 "formal": interpolated["ssh_std"],
-                "constant": self.obs.dvarnet.reconstruct(xdvarnet.MeanMapOffset(earlier))["ssh"],
-                "persistence": self.obs.dvarnet.reconstruct(xdvarnet.Persistence(before))["ssh"],
+                "constant": self.obs.dvarnet.reconstruct(xdvarnet.methods.MeanMapOffset(earlier))["ssh"],
+                "persistence": self.obs.dvarnet.reconstruct(xdvarnet.methods.Persistence(before))["ssh"],
             }
         ).sel(time=self.truth["time"])
 

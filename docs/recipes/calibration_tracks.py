@@ -117,7 +117,7 @@ def methods(
     trials = pd.read_csv(RESULTS / "real_tracks_oi.csv")
     best = trials[trials["withheld"] == mission].sort_values("rmse_cm").iloc[0]
     oi = interpolation(*best[["correlation_length", "correlation_time", "noise"]])
-    trivial = xdvarnet.MeanMapOffset(grid[["ssh"]])
+    trivial = xdvarnet.methods.MeanMapOffset(grid[["ssh"]])
     guided = model.model.with_options(background=background, first_guess=oi)
     # an earlier calibration, whose correlation time is kept
     timed, guided = (xdvarnet.Calibrated(each, model.errors) for each in (oi, guided))

@@ -70,10 +70,10 @@ def measure(model: Reconstructor) -> str:
 def all_methods(model: Reconstructor) -> dict:
     """Return the methods by their names in the tables."""
     return {
-        "mean map + offset": xdvarnet.MeanMapOffset(
+        "mean map + offset": xdvarnet.methods.MeanMapOffset(
             known.sel(time=slice("2005-04-01", "2005-05-31"))
         ),
-        "persistence of 9 June + offset": xdvarnet.Persistence(
+        "persistence of 9 June + offset": xdvarnet.methods.Persistence(
             known.sel(time=slice(None, "2005-06-09"))
         ),
         "OI of the quick start": xdvarnet.OptimalInterpolation(

@@ -53,7 +53,7 @@ CROSSOVER_DAYS = (0.5, 1, 2, 5)
 CROSSOVER_GAP = 10  # s: the product has a point every two to three seconds
 
 grid = xdvarnet.datasets.mediterranean()
-background = xdvarnet.ObservedBackground()
+background = xdvarnet.mapping.ObservedBackground()
 
 
 class BackgroundOnly(Reconstructor):
@@ -142,7 +142,7 @@ def predict(model: xdvarnet.DVarNet, tracks: xr.Dataset, mission: int, folder: P
     models = {
         TUNED: best,
         "background only": BackgroundOnly(),
-        "mean map of 2005 + offset": xdvarnet.MeanMapOffset(grid[["ssh"]]),
+        "mean map of 2005 + offset": xdvarnet.methods.MeanMapOffset(grid[["ssh"]]),
         "OI tuned in 2005": interpolation(*ONE_STD.values()),
         NETWORK: own,
         FIRST_GUESS: guided,

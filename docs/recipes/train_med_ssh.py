@@ -36,16 +36,16 @@ def build(*, with_first_guess: bool) -> xdvarnet.DVarNet:
     guess = xdvarnet.OptimalInterpolation("ssh", time_window=DAYS, **OPTIMAL)
     guess = guess if with_first_guess else None
     context = xdvarnet.DVarNet.context_channels(DAYS, guess)
-    solver = xdvarnet.VariationalSolver(
-        xdvarnet.BilinearAutoencoder(DAYS, hidden=32, downscale=2),
-        xdvarnet.MaskedObservation(),
-        xdvarnet.ConvLSTMStep(DAYS, hidden=48, context=context, downscale=2),
+    solver = xdvarnet.solver.VariationalSolver(
+        xdvarnet.solver.BilinearAutoencoder(DAYS, hidden=32, downscale=2),
+        xdvarnet.solver.MaskedObservation(),
+        xdvarnet.solver.ConvLSTMStep(DAYS, hidden=48, context=context, downscale=2),
         iterations=4,
     )
     return xdvarnet.DVarNet(
         solver,
         variables={"ssh": "m"},
-        window=xdvarnet.Window(DAYS, 64, 64, halo=(0, 8, 8), stride=(5, 40, 40)),
+        window=xdvarnet.mapping.Window(DAYS, 64, 64, halo=(0, 8, 8), stride=(5, 40, 40)),
         first_guess=guess,
         precision="bfloat16",
     )
@@ -80,7 +80,7 @@ def main() -> None:
                 epochs=epochs,
                 steps_per_epoch=80,
                 learning_rate=learning_rate,
-                loss=xdvarnet.ReconstructionLoss(field=1.0, gradient=2.0, prior=0.02),
+                loss=xdvarnet.solver.ReconstructionLoss(field=1.0, gradient=2.0, prior=0.02),
                 patience=10,
             ),
             checkpoint=arguments.checkpoints / f"med-ssh-{stage}.pt",

@@ -25,7 +25,7 @@ START = (3, 1, 1)  # positions in LENGTHS, TIMES, NOISES
 
 truth = xdvarnet.datasets.mediterranean()
 mean_map = truth.sel(time=slice("2005-04-01", "2005-05-31")).mean("time")
-background = xdvarnet.MeanMapBackground(mean_map)
+background = xdvarnet.mapping.MeanMapBackground(mean_map)
 days = truth.sel(time=slice("2005-05-10", "2005-06-09"))
 validation = truth.sel(time=slice("2005-06-01", "2005-06-09"))
 draws = [days.dvarnet.observe(MISSIONS, noise=0.02, rng=draw) for draw in range(DRAWS)]

@@ -39,7 +39,7 @@ UNITS = {"ssh": "m", "sst": "degC", "u": "m/s", "v": "m/s", "ssh_lower": "m"}
 EPOCHS, BATCH = 6, 8  # epochs of a training, windows of a step
 LEADS_SCORED = (0, 1, 3, 5)
 
-AUGMENTATION = xdvarnet.Augmentation(mixing=False, background_days=None, flips=False)
+AUGMENTATION = xdvarnet.training.Augmentation(mixing=False, background_days=None, flips=False)
 """None: flipped along one axis alone, eddies would drift the wrong way."""
 
 LENGTHS = ("60 km", "80 km", "100 km", "120 km")
@@ -101,17 +101,17 @@ def build_solver(
     context = xdvarnet.DVarNet.context_channels(DAYS, guess, variables=variables)
     if row.startswith("direct"):
         return direct_at_half(channels, context, hidden=64)
-    terms: nn.Module | list[nn.Module] = xdvarnet.MaskedObservation()
-    prior = xdvarnet.BilinearAutoencoder(channels, hidden=32, downscale=2)
+    terms: nn.Module | list[nn.Module] = xdvarnet.solver.MaskedObservation()
+    prior = xdvarnet.solver.BilinearAutoencoder(channels, hidden=32, downscale=2)
     if row == "reference":
-        prior = xdvarnet.BilinearAutoencoder(channels, hidden=64, downscale=2)
-        step = xdvarnet.ConvLSTMStep(channels, hidden=96, context=context)
-        return xdvarnet.VariationalSolver(prior, terms, step, iterations=15)
+        prior = xdvarnet.solver.BilinearAutoencoder(channels, hidden=64, downscale=2)
+        step = xdvarnet.solver.ConvLSTMStep(channels, hidden=96, context=context)
+        return xdvarnet.solver.VariationalSolver(prior, terms, step, iterations=15)
     age = 2 * channels if row.endswith("-age") else 0
     if row.startswith("lstm"):
-        step = xdvarnet.ConvLSTMStep(channels, hidden=48, context=context + age, downscale=2)
+        step = xdvarnet.solver.ConvLSTMStep(channels, hidden=48, context=context + age, downscale=2)
         step = ObservationAge(step, DAYS, variables=variables) if age else step
-        return xdvarnet.VariationalSolver(prior, terms, step, iterations=4)
+        return xdvarnet.solver.VariationalSolver(prior, terms, step, iterations=4)
     if row == "unet-step-features-oi":
         seen = slice(DAYS, 2 * DAYS)  # temperature
         terms = [terms, FeatureObservation(slice(0, DAYS), seen)]
@@ -120,7 +120,7 @@ def build_solver(
     learned = None
     if row == "unet-step-first-guess":
         learned = direct_at_half(channels, context, hidden=48)
-    return xdvarnet.VariationalSolver(
+    return xdvarnet.solver.VariationalSolver(
         prior,
         terms,
         ObservationAge(step, DAYS, variables=variables) if age else step,
@@ -147,7 +147,7 @@ def build(row: str, experiment: Experiment, folder: Path) -> xdvarnet.DVarNet:
         first_guess=guess,
         variables={name: UNITS[name] for name in names},
         observed=[name for name in names if name in ("ssh", "sst")],
-        window=xdvarnet.Window(DAYS, SIDE, SIDE, stride=(1, 40, 40), halo=(2, 8, 8)),
+        window=xdvarnet.mapping.Window(DAYS, SIDE, SIDE, stride=(1, 40, 40), halo=(2, 8, 8)),
         leads=experiment.leads,
         background=background(experiment.sea, *names),
         precision="bfloat16",
@@ -188,7 +188,7 @@ def train(
         epochs=epochs,
         batch_size=BATCH,
         learning_rate=2e-3 if row.startswith("direct") else 1e-3,
-        loss=xdvarnet.ReconstructionLoss(
+        loss=xdvarnet.solver.ReconstructionLoss(
             field=1.0, gradient=2.0, prior=0.02 if row == "reference" else 0.0
         ),
         augmentation=AUGMENTATION,
@@ -243,7 +243,7 @@ def interpolation(sea: str, settings: dict) -> xdvarnet.OptimalInterpolation:
 
 
 @cache
-def background(sea: str, *names: str) -> xdvarnet.MeanMapBackground:
+def background(sea: str, *names: str) -> xdvarnet.mapping.MeanMapBackground:
     """Return the background of all rows: what is the same along each latitude, and a basin mean.
 
     The plane is alike everywhere: the mean of heights and currents is zero, and that of the
@@ -255,7 +255,7 @@ def background(sea: str, *names: str) -> xdvarnet.MeanMapBackground:
         every = xr.concat([truth["sst"] for truth in truths(sea, "training")], "time")
         means["sst"] = means["sst"] + every.mean(("time", "lon"))
         means["sst"].attrs["units"] = "degC"
-    return xdvarnet.MeanMapBackground(means, days=DAYS)
+    return xdvarnet.mapping.MeanMapBackground(means, days=DAYS)
 
 
 def observe(experiment: Experiment, truth: xr.Dataset, seed: int) -> xr.Dataset:
@@ -269,7 +269,7 @@ def make_maps(
     """Return the maps of a row for one ocean."""
     if row == "persistence":  # of the truth a day before the first scored day, which nobody has
         last = truth[["ssh"]].isel(time=[SCORED["test"].start - 1])
-        model = xdvarnet.Persistence(last, days=DAYS)
+        model = xdvarnet.methods.Persistence(last, days=DAYS)
     return xdvarnet.reconstruct(observed, model)
 
 
@@ -365,7 +365,7 @@ def run(name: str, row: str, seconds: float, folder: Path) -> None:
         result["settings"] = settings
     elif row == "mean + offset":
         known = truths(experiment.sea, "training")[0][["ssh"]]
-        model = xdvarnet.MeanMapOffset(xr.zeros_like(known), days=DAYS)
+        model = xdvarnet.methods.MeanMapOffset(xr.zeros_like(known), days=DAYS)
     elif row == "persistence":
         model = None
     elif row == "ssh-twin":

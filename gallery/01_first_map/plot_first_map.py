@@ -40,8 +40,8 @@ obs
 # references that a useful method must beat: an earlier map plus that running mean.
 model = xdvarnet.load_model("med-ssh")
 methods = {
-    "mean map + offset": xdvarnet.MeanMapOffset(known.sel(time=slice("2005-04-01", "2005-05-31"))),
-    "persistence of 9 June": xdvarnet.Persistence(known.sel(time=slice(None, "2005-06-09"))),
+    "mean map + offset": xdvarnet.methods.MeanMapOffset(known.sel(time=slice("2005-04-01", "2005-05-31"))),
+    "persistence of 9 June": xdvarnet.methods.Persistence(known.sel(time=slice(None, "2005-06-09"))),
     "optimal interpolation": xdvarnet.OptimalInterpolation(
         "ssh",
         correlation_length="68 km",

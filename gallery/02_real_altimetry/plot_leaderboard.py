@@ -41,7 +41,7 @@ tracks = xr.concat([measure(mission) for mission in missions], "time")
 # All take the background from the observations that they see. The first is the one that the others
 # are compared with. The network learned from April and May of the same maps; these are later days
 # of the same sea.
-background = xdvarnet.ObservedBackground()
+background = xdvarnet.mapping.ObservedBackground()
 
 
 def interpolation(length: str) -> xdvarnet.OptimalInterpolation:

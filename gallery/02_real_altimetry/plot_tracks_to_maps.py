@@ -64,7 +64,7 @@ obs = tracks.isel(time=tracks["mission"] != "gfo").dvarnet.bin_tracks(known)[["s
 # error / rms of the truth``, and ``sigma`` its spread. The noise of the withheld mission, 2 cm, is
 # part of ``rmse`` (m). Without it, both are about 1 cm from the simulated sea, itself a map and
 # smoother than the ocean: small differences between methods are hard to see along noisy tracks.
-background = xdvarnet.ObservedBackground()
+background = xdvarnet.mapping.ObservedBackground()
 oi = xdvarnet.OptimalInterpolation(
     "ssh",
     correlation_length="68 km",

@@ -17,7 +17,7 @@ import matplotlib.pyplot as plt
 import torch
 
 import xdvarnet
-from xdvarnet import MaskedObservation
+from xdvarnet.solver import MaskedObservation
 from xdvarnet.datasets import lorenz63, observe_series
 from xdvarnet.solver.minimisation import Minimisation
 

@@ -21,7 +21,7 @@ import torch
 import xarray as xr
 
 import xdvarnet
-from xdvarnet import MaskedObservation, VariationalSolver
+from xdvarnet.solver import MaskedObservation, VariationalSolver
 from xdvarnet.datasets import lorenz63, observe_series
 from xdvarnet.networks.series_inversion import SeriesInversion
 from xdvarnet.networks.series_normalizer import SeriesNormalizer

@@ -33,17 +33,17 @@ flat = xr.zeros_like(training.isel(time=0, drop=True).drop_vars("sea"))
 network = xdvarnet.DVarNet(
     DirectInversion(UNet(22 + context, 11), context=context),
     variables={"ssh": "m"},
-    window=xdvarnet.Window(11, 32, 32, stride=(5, 20, 20), halo=(2, 4, 4)),
+    window=xdvarnet.mapping.Window(11, 32, 32, stride=(5, 20, 20), halo=(2, 4, 4)),
     leads=5,
-    background=xdvarnet.MeanMapBackground(flat, days=11),
+    background=xdvarnet.mapping.MeanMapBackground(flat, days=11),
     precision="bfloat16",
 )
 schedule = xdvarnet.Schedule(
     epochs=6,
     steps_per_epoch=120,
     learning_rate=2e-3,
-    loss=xdvarnet.ReconstructionLoss(gradient=2.0),
-    augmentation=xdvarnet.Augmentation(mixing=False, background_days=None, flips=False),
+    loss=xdvarnet.solver.ReconstructionLoss(gradient=2.0),
+    augmentation=xdvarnet.training.Augmentation(mixing=False, background_days=None, flips=False),
 )
 network = network.fit(training, observe=system, validation=validation, schedule=schedule, rng=0)
 

@@ -48,16 +48,16 @@ def train(names: list[str], steps: int) -> xdvarnet.DVarNet:
     model = xdvarnet.DVarNet(
         DirectInversion(UNet(22 * len(names) + context, 11 * len(names)), context=context),
         variables={name: truth[name].attrs["units"] for name in names},
-        window=xdvarnet.Window(11, 32, 32, stride=(5, 20, 20), halo=(2, 4, 4)),
-        background=xdvarnet.MeanMapBackground(means[names], days=11),
+        window=xdvarnet.mapping.Window(11, 32, 32, stride=(5, 20, 20), halo=(2, 4, 4)),
+        background=xdvarnet.mapping.MeanMapBackground(means[names], days=11),
         precision="bfloat16",
     )
     schedule = xdvarnet.Schedule(
         epochs=6,
         steps_per_epoch=steps,
         learning_rate=2e-3,
-        loss=xdvarnet.ReconstructionLoss(gradient=2.0),
-        augmentation=xdvarnet.Augmentation(mixing=False, background_days=None, flips=False),
+        loss=xdvarnet.solver.ReconstructionLoss(gradient=2.0),
+        augmentation=xdvarnet.training.Augmentation(mixing=False, background_days=None, flips=False),
     )
     return model.fit(
         training[names],

@@ -36,7 +36,7 @@ interpolation = xdvarnet.OptimalInterpolation(
     neighbours=100,
 )
 maps = {
-    "flat sea": obs.dvarnet.reconstruct(xdvarnet.MeanMapOffset(xr.zeros_like(truth), days=11)),
+    "flat sea": obs.dvarnet.reconstruct(xdvarnet.methods.MeanMapOffset(xr.zeros_like(truth), days=11)),
     "optimal interpolation": obs.dvarnet.reconstruct(interpolation),
     "4DVarNet": obs.dvarnet.reconstruct(network),
 }

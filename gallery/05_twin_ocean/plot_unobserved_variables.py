@@ -40,16 +40,16 @@ network = xdvarnet.DVarNet(
     DirectInversion(UNet(88 + context, 44), context=context),
     variables=units,
     observed=["ssh"],
-    window=xdvarnet.Window(11, 32, 32, stride=(5, 20, 20), halo=(2, 4, 4)),
-    background=xdvarnet.MeanMapBackground(flat, days=11),
+    window=xdvarnet.mapping.Window(11, 32, 32, stride=(5, 20, 20), halo=(2, 4, 4)),
+    background=xdvarnet.mapping.MeanMapBackground(flat, days=11),
     precision="bfloat16",
 )
 schedule = xdvarnet.Schedule(
     epochs=6,
     steps_per_epoch=100,
     learning_rate=2e-3,
-    loss=xdvarnet.ReconstructionLoss(gradient=2.0),
-    augmentation=xdvarnet.Augmentation(mixing=False, background_days=None, flips=False),
+    loss=xdvarnet.solver.ReconstructionLoss(gradient=2.0),
+    augmentation=xdvarnet.training.Augmentation(mixing=False, background_days=None, flips=False),
 )
 network = network.fit(training, observe=system, validation=validation, schedule=schedule, rng=0)
 obs = system.observe(truth, rng=0)

@@ -1,1 +1,22 @@
-"""Dynamical models: the tendency of a state, and its integration in time. Tensors only."""
+"""Dynamical models as tensors: their tendencies, and their integration in time."""
+
+from xdvarnet._lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "Augmented": "augmented",
+        "Lorenz63": "lorenz",
+        "Lorenz96": "lorenz",
+        "QuadraticDynamics": "quadratic",
+        "ReducedGravityQG": "quasigeostrophic",
+        "Rescaled": "rescaled",
+        "ShallowWater": "shallow_water",
+        "SpectralGrid": "spectral",
+        "TwoLayerQG": "quasigeostrophic",
+        "WithTracer": "advection",
+        "advance": "spectral",
+        "integrate": "integration",
+        "reference_trajectory": "integration",
+    },
+)

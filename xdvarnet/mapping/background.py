@@ -124,7 +124,7 @@ class MeanMapBackground:
     --------
     >>> import xdvarnet
     >>> truth = xdvarnet.datasets.mediterranean()
-    >>> background = xdvarnet.MeanMapBackground(truth.sel(time="2005-04").mean("time"))
+    >>> background = xdvarnet.mapping.MeanMapBackground(truth.sel(time="2005-04").mean("time"))
     """
 
     def __init__(self, mean_maps: xr.Dataset, *, days: float = 31) -> None:

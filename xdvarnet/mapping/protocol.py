@@ -144,7 +144,7 @@ class Reconstructor(ABC):
     >>> from xdvarnet.mapping.protocol import Analysis, Reconstructor
     >>> class Nothing(Reconstructor):
     ...     variables = {"ssh": "m"}
-    ...     background = xdvarnet.ObservedBackground()
+    ...     background = xdvarnet.mapping.ObservedBackground()
     ...
     ...     def solve(self, observations, *, members=None, rng=None):
     ...         return Analysis({"ssh": np.zeros(observations.shape, np.float32)})
@@ -352,7 +352,7 @@ def check_model(model: object, name: str = "model") -> None:
         given = f"{model!r} is a string; use load_model({model!r})"
     raise InvalidTypeError(
         f"{name}: {given}; give one such as load_model('med-ssh') or OptimalInterpolation(...), "
-        "or an instance of a subclass of xdvarnet.Reconstructor."
+        "or an instance of a subclass of xdvarnet.mapping.Reconstructor."
     )
 
 

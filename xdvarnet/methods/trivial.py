@@ -36,7 +36,7 @@ class MeanMapOffset(Reconstructor):
     --------
     >>> import xdvarnet
     >>> truth = xdvarnet.datasets.mediterranean()
-    >>> method = xdvarnet.MeanMapOffset(truth.sel(time=slice("2005-04-01", "2005-05-31")))
+    >>> method = xdvarnet.methods.MeanMapOffset(truth.sel(time=slice("2005-04-01", "2005-05-31")))
     """
 
     def __init__(self, maps: xr.Dataset, *, days: float = 31) -> None:

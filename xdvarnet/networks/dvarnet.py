@@ -136,14 +136,17 @@ class DVarNet(Windowed):
     ...     time_window=days,
     ... )
     >>> context = xdvarnet.DVarNet.context_channels(days, guess)
-    >>> solver = xdvarnet.VariationalSolver(
-    ...     xdvarnet.BilinearAutoencoder(days, hidden=8),
-    ...     xdvarnet.MaskedObservation(),
-    ...     xdvarnet.ConvLSTMStep(days, hidden=16, context=context, downscale=2),
+    >>> solver = xdvarnet.solver.VariationalSolver(
+    ...     xdvarnet.solver.BilinearAutoencoder(days, hidden=8),
+    ...     xdvarnet.solver.MaskedObservation(),
+    ...     xdvarnet.solver.ConvLSTMStep(days, hidden=16, context=context, downscale=2),
     ...     iterations=4,
     ... )
     >>> model = xdvarnet.DVarNet(
-    ...     solver, variables={"ssh": "m"}, window=xdvarnet.Window(days, 32, 32), first_guess=guess
+    ...     solver,
+    ...     variables={"ssh": "m"},
+    ...     window=xdvarnet.mapping.Window(days, 32, 32),
+    ...     first_guess=guess,
     ... )
     """
 

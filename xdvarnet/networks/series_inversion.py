@@ -47,9 +47,9 @@ class SeriesInversion:
     """A learned solver of series, trained end to end.
 
     It normalises the observations, fills them in time by linear interpolation as a first guess,
-    runs its solver and scales the result back. The solver may be a `xdvarnet.VariationalSolver`
-    (4DVarNet) with a prior and a step for series, or any network of
-    `xdvarnet.solver.inversions`.
+    runs its solver and scales the result back. The solver may be a
+    `xdvarnet.solver.VariationalSolver` (4DVarNet) with a prior and a step for series, or any
+    network of `xdvarnet.solver.inversions`.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ class SeriesInversion:
 
     Examples
     --------
-    >>> from xdvarnet import MaskedObservation, VariationalSolver
+    >>> from xdvarnet.solver import MaskedObservation, VariationalSolver
     >>> from xdvarnet.datasets import lorenz63, observe_series
     >>> from xdvarnet.networks.series_inversion import SeriesInversion
     >>> from xdvarnet.networks.series_normalizer import SeriesNormalizer

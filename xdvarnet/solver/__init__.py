@@ -1,1 +1,41 @@
-"""The variational solver, in torch."""
+"""The variational solver and its parts: priors, observation terms, steps, losses."""
+
+from xdvarnet._lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__,
+    {
+        "AmortisedFourDVar": "inversions.amortised",
+        "BilinearAutoencoder": "priors.bilinear",
+        "CNNStep": "steps",
+        "ConvLSTMStep": "steps",
+        "Data": "observation",
+        "DirectInversion": "inversions.direct_map",
+        "DirectNetwork": "inversions.direct",
+        "FeatureObservation": "features",
+        "FixedPoint": "inversions.fixed_point",
+        "GibbsPrior": "priors.gibbs",
+        "GradientStep": "steps",
+        "InitialBackground": "observation",
+        "LinearPrior": "priors.linear",
+        "MaskedObservation": "observation",
+        "Minimisation": "minimisation",
+        "NetworkStep": "series_steps",
+        "ObservationAge": "steps",
+        "OdePrior": "priors.ode",
+        "Prior": "priors.base",
+        "PriorLoss": "losses",
+        "ReconstructionLoss": "losses",
+        "RecurrentFilter": "inversions.recurrent_filter",
+        "SPDEPrior": "priors.spde",
+        "SeriesCNNStep": "series_steps",
+        "SeriesLSTMStep": "series_steps",
+        "SeriesUNet": "series_layers",
+        "TimeAttention": "multiscale",
+        "UNet": "multiscale",
+        "UNetPrior": "priors.unet",
+        "UNetStep": "multiscale",
+        "VariationalLoss": "losses",
+        "VariationalSolver": "variational",
+    },
+)

@@ -77,8 +77,8 @@ def train(
     Parameters
     ----------
     solver : torch.nn.Module
-        Network from a first guess to an analysis, such as a `xdvarnet.VariationalSolver`; trained
-        in place.
+        Network from a first guess to an analysis, such as a
+        `xdvarnet.solver.VariationalSolver`; trained in place.
     batches : callable
         From the number of an epoch to its batches; the same number gives the same batches.
     validate : callable

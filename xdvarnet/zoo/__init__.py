@@ -1,1 +1,7 @@
-"""Trained models and the names that build them."""
+"""Models by name, and the files that hold them."""
+
+from xdvarnet._lazy import attach
+
+__getattr__, __dir__, __all__ = attach(
+    __name__, {"list_models": "registry", "load_model": "registry", "save_model": "registry"}
+)

@@ -16,7 +16,7 @@ class DirectInversion(nn.Module):
     The plain reference of a learned inversion: it has neither a cost nor iterations (as the direct
     inversions of Fablet et al. 2021, doi 10.1029/2021MS002572). x_0 is the first guess, y the
     observations, zero where there are none; where they are is in the context. It stands in the
-    place of a `xdvarnet.VariationalSolver`, or within one as its learned first guess.
+    place of a `xdvarnet.solver.VariationalSolver`, or within one as its learned first guess.
 
     Parameters
     ----------

@@ -4,7 +4,7 @@ import torch
 
 
 class Prior:
-    """Base class of the priors of `xdvarnet.VariationalSolver`; a `torch.nn.Module` as well.
+    """Base class of the priors of `xdvarnet.solver.VariationalSolver`; a `torch.nn.Module` as well.
 
     A prior defines `cost`, and its gradient follows. A plain module without one is the projection
     Phi of a `xdvarnet.solver.priors.projection.ProjectionPrior`.

@@ -12,7 +12,7 @@ from xdvarnet.solver.priors.base import Prior
 class ProjectionPrior(Prior):
     """Cost ``|x - Phi(x)|^2 / n`` of a projection Phi, with n the number of cells of a sample.
 
-    It is no module: a `xdvarnet.VariationalSolver` holds Phi itself.
+    It is no module: a `xdvarnet.solver.VariationalSolver` holds Phi itself.
 
     Attributes
     ----------

@@ -1,0 +1,35 @@
+"""Public names of a package that are imported when they are first used."""
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+
+def attach(
+    package: str, homes: Mapping[str, str]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
+    """Return ``__getattr__``, ``__dir__`` and ``__all__`` of a package with lazy names.
+
+    Parameters
+    ----------
+    package : str
+        Name of the package.
+    homes : mapping of str to str
+        For each public name, the module that has it, relative to the package. A name that is its
+        own module is that module.
+
+    Examples
+    --------
+    >>> get, _, names = attach("xdvarnet", {"warn": "errors"})
+    >>> get("warn").__name__, names
+    ('warn', ['warn'])
+    """
+
+    def get(name: str) -> Any:
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        module = importlib.import_module(f"{package}.{homes[name]}")
+        return module if homes[name] == name else getattr(module, name)
+
+    names = sorted(homes)
+    return get, lambda: names, names
