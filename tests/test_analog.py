@@ -109,7 +109,7 @@ def test_assimilation_needs_no_model(training):
     truth = lorenz63("test", samples=6)
     observed = observe_series(truth, every=8, components=["x"], noise=NOISE, rng=0)
     background = Climatology.from_series(training)
-    method = EnKF(AnalogForecast().fit(training), noise=NOISE, background=background, members=30)
+    method = EnKF(AnalogForecast().fit(training), noise=NOISE, climatology=background, members=30)
     found = observed.dvarnet.reconstruct(EnsembleKalmanSmoother(method), rng=0)
     error = found["state"] - truth["state"]
     assert float((error**2).mean()) < 2.5
@@ -119,7 +119,7 @@ def test_assimilation_needs_no_model(training):
 def test_analogs_and_background_have_the_same_components(training):
     background = Climatology.from_series(training.isel(component=[2, 1, 0]))
     with pytest.raises(InvalidInputError, match=r"sel\(component=\['x', 'y', 'z'\]\)"):
-        EnKF(AnalogForecast().fit(training), noise=NOISE, background=background)
+        EnKF(AnalogForecast().fit(training), noise=NOISE, climatology=background)
 
 
 def test_what_is_refused(training, states):

@@ -33,7 +33,9 @@ def test_fourdvar_finds_a_wrong_parameter():
     covariance = np.diag([0.0, 0, 0, 1e-4, 9.0, 1e-4])
     covariance[:3, :3] = climate.covariance
     background = Climatology(np.array([*climate.mean, 10.0, 25.0, 8 / 3]), covariance)
-    method = StrongFourDVar(Augmented(Lorenz63(), "coefficients"), noise=0.3, background=background)
+    method = StrongFourDVar(
+        Augmented(Lorenz63(), "coefficients"), noise=0.3, climatology=background
+    )
     found = observed.dvarnet.reconstruct(method).isel(time=0).sel(component="rho")
     error = found["state"] - 28
     assert (np.abs(error) < 4 * found["state_std"]).all()

@@ -13,6 +13,7 @@ from xdvarnet.grids.checks import (
     check_units,
     check_values,
     check_variable,
+    is_speed,
     quantity,
     units_factor,
 )
@@ -101,6 +102,25 @@ def test_units_that_do_not_convert(units):
     message = re.escape(f"'ssh' has units {units!r}, which do not convert to 'm'")
     with pytest.raises(InvalidInputError, match=message):
         units_factor(array(units), "m")
+
+
+# pint's parser raises its own errors, ValueError, AssertionError, TokenError, ZeroDivisionError ...
+MALFORMED = ["m^", "m**", "m(", "m)", "+)", "(/ '_')", "m/0", "m s-", "m**m", "0x", '"m', "m\x00"]
+
+
+@pytest.mark.parametrize("units", MALFORMED)
+def test_malformed_units_are_one_error_with_its_cause(units):
+    """Whatever the parser raises, and the message shows more than an empty pair of brackets."""
+    assert not is_speed(units)
+    for read in (
+        lambda: units_factor(array(units), "m"),
+        lambda: check_units(units),
+        lambda: quantity(f"3 {units}", "m", "length"),
+    ):
+        with pytest.raises(InvalidInputError) as caught:
+            read()
+        assert caught.value.__cause__ is not None
+        assert repr(units)[1:-1] in str(caught.value) and " ()" not in str(caught.value)
 
 
 def test_units_with_an_offset_have_no_factor():

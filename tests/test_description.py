@@ -3,7 +3,9 @@
 import importlib
 import pkgutil
 
+import numpy as np
 import pytest
+import torch
 from torch import nn
 from toys import toy_model
 
@@ -12,8 +14,8 @@ import xdvarnet.dynamics
 import xdvarnet.solver
 from xdvarnet.dynamics.augmented import Augmented
 from xdvarnet.dynamics.lorenz import Lorenz63
-from xdvarnet.errors import InvalidTypeError
-from xdvarnet.mapping.description import build, describe
+from xdvarnet.errors import InvalidTypeError, ModelFileError
+from xdvarnet.mapping.description import build, check_storable, describe
 from xdvarnet.solver.minimisation import Minimisation
 from xdvarnet.solver.observation import MaskedObservation
 from xdvarnet.solver.priors.ode import OdePrior
@@ -44,15 +46,51 @@ def test_every_part_is_described_and_built(part):
 
 
 class Foreign(nn.Module):
-    components = 3
+    def __init__(self, size):
+        super().__init__()
+        self.width = size
 
 
-@pytest.mark.parametrize("dynamics", [Foreign(), nn.Tanh()], ids=["Foreign", "Tanh"])
-def test_a_class_of_others_is_refused_before_a_file_is_written(dynamics):
-    with pytest.raises(
-        InvalidTypeError, match=rf"model.prior.dynamics .* {type(dynamics).__name__}"
-    ):
-        describe(Minimisation(OdePrior(dynamics, 0.01), MaskedObservation()), {})
+@pytest.mark.parametrize("dynamics", [Foreign(3), torch.tanh, nn.Sequential(nn.Tanh())], ids=str)
+def test_what_no_file_could_hold_is_refused(dynamics):
+    prior = Minimisation(OdePrior(dynamics, 0.01), MaskedObservation())
+    for check in (lambda: describe(prior, {}), lambda: check_storable(prior, "model")):
+        with pytest.raises(InvalidTypeError, match=r"(?s)model.prior.dynamics .* cannot hold"):
+            check()
+
+
+@pytest.mark.parametrize(
+    ("description", "message"),
+    [
+        (None, None),
+        ({"class": "Window", "arguments": None}, "cannot be understood"),
+        ({"class": "Window", "arguments": {"time": {}}}, "Window cannot be built"),
+        ({"class": "Normalizer", "arguments": {"std": {"ssh": -1.0}}}, "cannot be built"),
+        ({"class": "CNNStep", "arguments": {"channels": 10**9}}, "impossible channels=1000000000"),
+        ({"class": "CNNStep", "arguments": {"channels": 9000, "hidden": 9000}}, "array of"),
+        ({"class": "ndarray", "arguments": {}}, "cannot be understood"),
+    ],
+)
+def test_impossible_descriptions_are_refused_before_anything_is_allocated(description, message):
+    if message is None:
+        assert build(description, {}, CLASSES) is None
+        return
+    with pytest.raises(ModelFileError, match=message):
+        build(description, {}, CLASSES)
+
+
+def test_weights_that_are_not_finite_are_refused():
+    step, arrays = xdvarnet.solver.CNNStep(3, hidden=2), {}
+    description = describe(step, arrays)
+    arrays["model/layers.0.weight"][0, 0, 0, 0] = np.nan
+    with pytest.raises(ModelFileError, match="no finite floating numbers"):
+        build(description, arrays, CLASSES)
+    arrays["model/layers.0.weight"] = np.zeros((2, 6, 3, 3), int)
+    with pytest.raises(ModelFileError, match="no finite floating numbers"):
+        build(description, arrays, CLASSES)
+    arrays["model/layers.0.weight"] = np.zeros((2, 6, 3), np.float32)
+    with pytest.raises(ModelFileError, match="weights do not fit"):
+        build(description, arrays, CLASSES)
 
 
 def test_a_file_may_name_every_network_of_the_package():

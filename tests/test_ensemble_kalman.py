@@ -10,8 +10,8 @@ from xdvarnet.datasets import lorenz96, observe_series
 from xdvarnet.dynamics.integration import integrate, rk4_step
 from xdvarnet.dynamics.lorenz import Lorenz63, Lorenz96
 from xdvarnet.errors import InvalidInputError, InvalidTypeError
-from xdvarnet.mapping.states import SeriesObservations
 from xdvarnet.methods.climatology import Climatology
+from xdvarnet.methods.dynamical import StateWindow
 from xdvarnet.methods.ensemble_kalman import ETKF, EnKF, EnsembleKalmanSmoother
 from xdvarnet.methods.localisation import Localisation, gaspari_cohn
 
@@ -41,7 +41,7 @@ def make_observations(samples=2):
     values = truth + NOISE * rng.standard_normal(truth.shape)
     values[rng.random(values.shape) < 0.5] = np.nan
     values[:, 2::3] = np.nan
-    return SeriesObservations(values, DT)
+    return StateWindow(values, DT)
 
 
 def joint_prior(mean, covariance, model_noise=0.0):
@@ -80,18 +80,18 @@ def exact(mean, covariance, values, *, smoother):
 
 def own_prior(method, observations):
     """Mean and covariance of the ensemble that each sample starts from."""
-    nothing = SeriesObservations(np.full_like(observations.values, np.nan), DT)
-    found = method.solve_series(nothing, members=method.members, rng=np.random.default_rng(0))
+    nothing = StateWindow(np.full_like(observations.values, np.nan), DT)
+    found = method.solve_states(nothing, members=method.members, rng=np.random.default_rng(0))
     return [(first.mean(0), np.cov(first.T)) for first in found.members[:, :, 0].swapaxes(0, 1)]
 
 
 @pytest.mark.parametrize("smoother", [False, True])
 def test_transform_filter_and_smoother_are_exact_for_the_prior_of_their_ensemble(smoother):
     """Linear dynamics, so that the ensemble carries its mean and covariance without error."""
-    method = ETKF(Turning(), noise=NOISE, background=BACKGROUND, members=6)
+    method = ETKF(Turning(), noise=NOISE, climatology=BACKGROUND, members=6)
     observations = make_observations()
     solver = EnsembleKalmanSmoother(method) if smoother else method
-    found = solver.solve_series(observations, members=6, rng=np.random.default_rng(0))
+    found = solver.solve_states(observations, members=6, rng=np.random.default_rng(0))
     for sample, prior in enumerate(own_prior(method, observations)):
         mean, covariance = exact(
             *joint_prior(*prior), observations.values[sample], smoother=smoother
@@ -107,10 +107,10 @@ def test_transform_filter_and_smoother_are_exact_for_the_prior_of_their_ensemble
 @pytest.mark.parametrize(("kind", "members"), [(EnKF, 20_000), (ETKF, 700)])
 def test_large_ensembles_approach_the_kalman_filter_and_smoother(kind, members, smoother):
     """With model noise. The tolerance falls as the sampling error does."""
-    method = kind(Turning(), noise=NOISE, background=BACKGROUND, members=members, model_noise=0.3)
+    method = kind(Turning(), noise=NOISE, climatology=BACKGROUND, members=members, model_noise=0.3)
     observations = make_observations(samples=1)
     solver = EnsembleKalmanSmoother(method) if smoother else method
-    found = solver.solve_series(observations, rng=np.random.default_rng(1))
+    found = solver.solve_states(observations, rng=np.random.default_rng(1))
     mean, covariance = exact(
         *joint_prior(BACKGROUND.mean, BACKGROUND.covariance, 0.3),
         observations.values[0],
@@ -122,18 +122,18 @@ def test_large_ensembles_approach_the_kalman_filter_and_smoother(kind, members, 
 
 
 def test_errors_of_the_stochastic_filter_do_not_move_its_mean():
-    method = EnKF(Turning(), noise=NOISE, background=BACKGROUND, members=5)
+    method = EnKF(Turning(), noise=NOISE, climatology=BACKGROUND, members=5)
     observations = make_observations()
-    found = method.solve_series(observations, rng=np.random.default_rng(0))
+    found = method.solve_states(observations, rng=np.random.default_rng(0))
     for sample, (mean, covariance) in enumerate(own_prior(method, observations)):
         first = condition(mean, covariance, observations.values[sample, 0])[0]
         np.testing.assert_allclose(found.mean[sample, 0], first, atol=1e-10)
 
 
 def test_inflation_multiplies_the_covariance_before_an_analysis():
-    method = ETKF(Turning(), noise=NOISE, background=BACKGROUND, members=7, inflation=1.5)
+    method = ETKF(Turning(), noise=NOISE, climatology=BACKGROUND, members=7, inflation=1.5)
     observations = make_observations()
-    found = method.solve_series(observations, members=7, rng=np.random.default_rng(0))
+    found = method.solve_states(observations, members=7, rng=np.random.default_rng(0))
     for sample, (mean, covariance) in enumerate(own_prior(method, observations)):
         wanted = condition(mean, 1.5**2 * covariance, observations.values[sample, 0])
         np.testing.assert_allclose(found.mean[sample, 0], wanted[0], atol=1e-10)
@@ -145,7 +145,7 @@ def test_localisation_over_a_huge_radius_changes_nothing(kind):
     truth = lorenz96("test", samples=2, steps=13)
     observed = observe_series(truth, every=3, components=20, noise=1.0, rng=0)
     background = Climatology(np.full(40, 2.0), 13 * np.eye(40))
-    setting = {"noise": 1.0, "background": background, "members": 9}
+    setting = {"noise": 1.0, "climatology": background, "members": 9}
     for wrap in (lambda method: method, EnsembleKalmanSmoother):
         found = [
             observed.dvarnet.reconstruct(
@@ -160,17 +160,17 @@ def test_localisation_over_a_huge_radius_changes_nothing(kind):
 @BOTH
 def test_localisation_keeps_an_observation_from_far_components(kind):
     values = np.full((1, 2, 40), np.nan)
-    nothing = SeriesObservations(values.copy(), 0.05)
+    nothing = StateWindow(values.copy(), 0.05)
     values[0, 0, 3] = 9.0
     method = kind(
         Lorenz96(),
         noise=1.0,
-        background=Climatology(np.full(40, 2.0), 13 * np.eye(40)),
+        climatology=Climatology(np.full(40, 2.0), 13 * np.eye(40)),
         localisation=Localisation(2.5),
     )
     found, first = [
-        method.solve_series(given, rng=np.random.default_rng(0)).mean[0, 0]
-        for given in (SeriesObservations(values, 0.05), nothing)
+        method.solve_states(given, rng=np.random.default_rng(0)).mean[0, 0]
+        for given in (StateWindow(values, 0.05), nothing)
     ]
     reached = np.flatnonzero(np.abs(found - first) > 1e-12)
     assert reached.tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 39]
@@ -190,14 +190,14 @@ def test_gaspari_cohn_is_a_smooth_compact_correlation():
 
 
 def test_lag_limits_what_a_state_knows():
-    method = ETKF(Turning(), noise=NOISE, background=BACKGROUND)
+    method = ETKF(Turning(), noise=NOISE, climatology=BACKGROUND)
     observations = make_observations()
     changed = observations.values.copy()
     changed[:, 6:] += 5
 
     def solve(values, smoother):
-        given = SeriesObservations(values, DT)
-        return smoother.solve_series(given, rng=np.random.default_rng(0)).mean
+        given = StateWindow(values, DT)
+        return smoother.solve_states(given, rng=np.random.default_rng(0)).mean
 
     lagged = EnsembleKalmanSmoother(method, lag=2)
     before, after = solve(observations.values, lagged), solve(changed, lagged)
@@ -214,42 +214,42 @@ def test_lag_limits_what_a_state_knows():
 def test_samples_do_not_depend_on_each_other(kind, monkeypatch):
     """The others are observed at other times; batches make no difference either."""
     method = EnsembleKalmanSmoother(
-        kind(Turning(), noise=NOISE, background=BACKGROUND, model_noise=0.1, inflation=1.1)
+        kind(Turning(), noise=NOISE, climatology=BACKGROUND, model_noise=0.1, inflation=1.1)
     )
     values = make_observations(samples=4).values
     values[2] = np.nan
-    found = method.solve_series(SeriesObservations(values, DT), rng=np.random.default_rng(0))
+    found = method.solve_states(StateWindow(values, DT), rng=np.random.default_rng(0))
     values[0, 5:], values[1, 2] = np.nan, 1.0
-    other = method.solve_series(SeriesObservations(values, DT), rng=np.random.default_rng(0))
+    other = method.solve_states(StateWindow(values, DT), rng=np.random.default_rng(0))
     np.testing.assert_allclose(found.mean[2:], other.mean[2:], atol=1e-10)
     monkeypatch.setattr("xdvarnet.methods.ensemble_kalman.BATCH_BYTES", 1)
-    single = method.solve_series(SeriesObservations(values, DT), rng=np.random.default_rng(0))
+    single = method.solve_states(StateWindow(values, DT), rng=np.random.default_rng(0))
     np.testing.assert_allclose(single.mean, other.mean, atol=1e-10)
     np.testing.assert_allclose(single.std, other.std, atol=1e-10)
 
 
 @BOTH
 def test_members_and_seeds(kind):
-    method = kind(Turning(), noise=NOISE, background=BACKGROUND, members=8)
+    method = kind(Turning(), noise=NOISE, climatology=BACKGROUND, members=8)
     observations = make_observations()
-    first = method.solve_series(observations, members=8, rng=np.random.default_rng(0))
-    again = method.solve_series(observations, members=8, rng=np.random.default_rng(0))
-    other = method.solve_series(observations, members=8, rng=np.random.default_rng(1))
+    first = method.solve_states(observations, members=8, rng=np.random.default_rng(0))
+    again = method.solve_states(observations, members=8, rng=np.random.default_rng(0))
+    other = method.solve_states(observations, members=8, rng=np.random.default_rng(1))
     np.testing.assert_array_equal(first.members, again.members)
     assert np.abs(first.members - other.members).max() > 0.1
     assert first.members.shape == (8, 2, TIMES, 3)
     np.testing.assert_allclose(first.mean, first.members.mean(0))
     np.testing.assert_allclose(first.std, first.members.std(0, ddof=1))
-    assert method.solve_series(observations, rng=np.random.default_rng(0)).members is None
+    assert method.solve_states(observations, rng=np.random.default_rng(0)).members is None
 
 
 @pytest.mark.parametrize("wrap", [lambda method: method, EnsembleKalmanSmoother])
 @BOTH
 def test_the_ensemble_has_its_own_size_however_many_members_are_asked_for(kind, wrap):
-    method = wrap(kind(Turning(), noise=NOISE, background=BACKGROUND, members=5))
+    method = wrap(kind(Turning(), noise=NOISE, climatology=BACKGROUND, members=5))
     observations = make_observations()
     every, three, none = (
-        method.solve_series(observations, members=number, rng=np.random.default_rng(0))
+        method.solve_states(observations, members=number, rng=np.random.default_rng(0))
         for number in (5, 3, None)
     )
     np.testing.assert_array_equal(three.members, every.members[:3])
@@ -257,14 +257,14 @@ def test_the_ensemble_has_its_own_size_however_many_members_are_asked_for(kind, 
         np.testing.assert_array_equal(other.mean, every.mean)
         np.testing.assert_array_equal(other.std, every.std)
     with pytest.raises(InvalidInputError, match=r"has 5 members, .* make it with members=6"):
-        method.solve_series(observations, members=6, rng=np.random.default_rng(0))
+        method.solve_states(observations, members=6, rng=np.random.default_rng(0))
 
 
 @BOTH
 def test_a_function_is_a_model_too(kind):
-    setting = {"noise": NOISE, "background": BACKGROUND}
+    setting = {"noise": NOISE, "climatology": BACKGROUND}
     found, wanted = (
-        kind(dynamics, **setting).solve_series(make_observations(), rng=np.random.default_rng(0))
+        kind(dynamics, **setting).solve_states(make_observations(), rng=np.random.default_rng(0))
         for dynamics in (lambda state: state @ Turning.matrix.T, Turning())
     )
     np.testing.assert_array_equal(found.mean, wanted.mean)
@@ -272,18 +272,18 @@ def test_a_function_is_a_model_too(kind):
 
 @BOTH
 def test_models_whose_tendency_does_not_fit_are_refused(kind):
-    setting = {"noise": NOISE, "background": BACKGROUND}
+    setting = {"noise": NOISE, "climatology": BACKGROUND}
     for part in (2, 1):  # one component would be broadcast
         method = kind(lambda state, part=part: state[..., :part], **setting)
         with pytest.raises(InvalidInputError, match=rf"has the shape \(2, {part}\)"):
-            method.solve_series(make_observations())
+            method.solve_states(make_observations())
     with pytest.raises(InvalidTypeError, match="tendency is a ndarray"):
-        kind(lambda state: state.numpy(), **setting).solve_series(make_observations())
+        kind(lambda state: state.numpy(), **setting).solve_states(make_observations())
 
 
 @BOTH
 def test_repr_tells_the_model_and_its_noise(kind):
-    method = kind(Lorenz63(), noise=NOISE, background=BACKGROUND, model_noise=0.3)
+    method = kind(Lorenz63(), noise=NOISE, climatology=BACKGROUND, model_noise=0.3)
     assert repr(method) == (
         f"{kind.__name__}(Lorenz63(), noise=0.7, members=20, inflation=1, localisation=None, "
         "model_noise=0.3)"
@@ -322,7 +322,7 @@ def test_error_on_lorenz96_is_the_published_one(long_run, kind, setting, expecte
     observed = observe_series(truth, every=1, components=40, noise=1.0, rng=0)
     near = Climatology(truth["state"].values[0, 0], 0.01 * np.eye(40))
     found = observed.dvarnet.reconstruct(
-        kind(Lorenz96(), noise=1.0, background=near, **setting), rng=0
+        kind(Lorenz96(), noise=1.0, climatology=near, **setting), rng=0
     )
     error = ((found["state"] - truth["state"]) ** 2).mean("component") ** 0.5
     assert float(error[0, 100:].mean()) == pytest.approx(expected, abs=0.02)
@@ -336,14 +336,14 @@ def test_divergence_says_when():
         def forward(self, state):
             return state**3
 
-    method = EnKF(Explosive(), noise=NOISE, background=BACKGROUND)
+    method = EnKF(Explosive(), noise=NOISE, climatology=BACKGROUND)
     with pytest.raises(InvalidInputError, match=r"diverges: at step \d+ \(time 0\.\d\)"):
-        method.solve_series(make_observations(), rng=np.random.default_rng(0))
+        method.solve_states(make_observations(), rng=np.random.default_rng(0))
 
 
 @BOTH
 def test_what_is_refused(kind):
-    good = {"noise": 1.0, "background": BACKGROUND}
+    good = {"noise": 1.0, "climatology": BACKGROUND}
     cases = [
         ({"members": 1}, InvalidInputError, "members=1"),
         ({"members": 2.5}, InvalidInputError, "members=2.5"),
@@ -351,7 +351,11 @@ def test_what_is_refused(kind):
         ({"inflation": np.nan}, InvalidInputError, "inflation=nan"),
         ({"noise": 0.0}, InvalidInputError, "noise=0"),
         ({"model_noise": -1.0}, InvalidInputError, "model_noise=-1"),
-        ({"background": np.zeros(3)}, InvalidTypeError, "background is a ndarray, no climatology"),
+        (
+            {"climatology": np.zeros(3)},
+            InvalidTypeError,
+            "climatology is a ndarray",
+        ),
         ({"noise": "1"}, InvalidTypeError, "noise is '1'"),
         ({"inflation": "1"}, InvalidTypeError, "inflation is '1'"),
         ({"model_noise": None}, InvalidTypeError, "model_noise is None"),
@@ -364,7 +368,7 @@ def test_what_is_refused(kind):
         with pytest.raises(InvalidTypeError, match=r"no model.*torch\.nn\.Module or function"):
             kind(dynamics, **good)
     with pytest.raises(InvalidInputError, match="3 components, and the state has 2"):
-        kind(Lorenz63(), **good).solve_series(SeriesObservations(np.zeros((1, 4, 2)), DT))
+        kind(Lorenz63(), **good).solve_states(StateWindow(np.zeros((1, 4, 2)), DT))
     method = kind(Lorenz63(), **good)
     for lag in (0, 1.5):
         with pytest.raises(InvalidInputError, match=f"lag={lag}"):

@@ -5,8 +5,8 @@ import pytest
 
 from xdvarnet.dynamics.lorenz import Lorenz96
 from xdvarnet.errors import InvalidInputError, InvalidTypeError
-from xdvarnet.mapping.states import SeriesObservations
 from xdvarnet.methods.climatology import Climatology
+from xdvarnet.methods.dynamical import StateWindow
 from xdvarnet.methods.ensemble_kalman import EnKF, EnsembleKalmanSmoother
 from xdvarnet.methods.hybrid import HybridEnVar
 from xdvarnet.methods.localisation import Localisation
@@ -17,7 +17,7 @@ BACKGROUND = Climatology(
 )
 SETTING = {
     "noise": 0.8,
-    "background": BACKGROUND,
+    "climatology": BACKGROUND,
     "members": 8,
     "localisation": Localisation(2.0),
 }
@@ -31,9 +31,7 @@ def make_values(times=4):
 
 
 def solve(method, values):
-    found = method.solve_series(
-        SeriesObservations(values, 0.05), members=8, rng=np.random.default_rng(0)
-    )
+    found = method.solve_states(StateWindow(values, 0.05), members=8, rng=np.random.default_rng(0))
     return found.members
 
 

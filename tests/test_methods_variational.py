@@ -11,8 +11,9 @@ from scipy.linalg import expm
 from xdvarnet.datasets import lorenz63, observe_series
 from xdvarnet.dynamics.lorenz import Lorenz63
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, XdvarnetWarning
-from xdvarnet.mapping.states import SeriesObservations
+from xdvarnet.mapping.protocol import Observations
 from xdvarnet.methods.climatology import Climatology
+from xdvarnet.methods.dynamical import StateWindow
 from xdvarnet.methods.variational import StrongFourDVar, ThreeDVar, WeakFourDVar
 
 NOISE, STEPS, DT = 0.7, 12, 0.1
@@ -42,7 +43,7 @@ def linear_case():
     rng = np.random.default_rng(0)
     values = 2 * rng.standard_normal((4, STEPS, 3))
     values[rng.random(values.shape) > 0.3] = np.nan
-    return SeriesObservations(values, DT)
+    return StateWindow(values, DT)
 
 
 def dense(observations, model_variance):
@@ -95,16 +96,16 @@ def kalman(values, model_variance):
 
 
 def weak(model_noise=0.4):
-    return WeakFourDVar(linear, noise=NOISE, background=BACKGROUND, model_noise=model_noise)
+    return WeakFourDVar(linear, noise=NOISE, climatology=BACKGROUND, model_noise=model_noise)
 
 
 def strong(**options):
-    return StrongFourDVar(linear, noise=NOISE, background=BACKGROUND, **options)
+    return StrongFourDVar(linear, noise=NOISE, climatology=BACKGROUND, **options)
 
 
 @pytest.mark.parametrize(("method", "variance"), [(weak(), 0.16), (strong(), 0.0)])
 def test_a_linear_model_gives_the_gaussian_posterior(linear_case, method, variance):
-    found = method.solve_series(linear_case)
+    found = method.solve_states(linear_case)
     mean, std = dense(linear_case, variance)
     np.testing.assert_allclose(found.mean, mean, atol=1e-6)
     np.testing.assert_allclose(found.std, std, atol=1e-6)
@@ -115,15 +116,15 @@ def test_a_linear_model_gives_the_gaussian_posterior(linear_case, method, varian
 
 
 def test_a_small_model_error_is_a_perfect_model(linear_case):
-    expected = strong(growth=100).solve_series(linear_case)
-    found = weak(1e-5).solve_series(linear_case)
+    expected = strong(growth=100).solve_states(linear_case)
+    found = weak(1e-5).solve_states(linear_case)
     np.testing.assert_allclose(found.mean, expected.mean, atol=1e-6)
     np.testing.assert_allclose(found.std, expected.std, atol=1e-6)
 
 
 def test_threedvar_is_the_analysis_at_one_time_and_a_run_between(linear_case):
-    method = ThreeDVar(linear, noise=NOISE, background=BACKGROUND, scale=0.5)
-    found = method.solve_series(linear_case).mean
+    method = ThreeDVar(linear, noise=NOISE, climatology=BACKGROUND, scale=0.5)
+    found = method.solve_states(linear_case).mean
     spread = 0.5 * BACKGROUND.covariance
     for values, states in zip(linear_case.values, found, strict=True):
         forecast = BACKGROUND.mean
@@ -142,7 +143,7 @@ def chaos():
     truth = lorenz63("validation", samples=30)
     observed = observe_series(truth, every=8, components=["x"], noise=2**0.5, rng=0)
     background = Climatology.from_series(lorenz63("training", samples=200))
-    observations = SeriesObservations(observed["state"].values, 0.01)
+    observations = StateWindow(observed["state"].values, 0.01)
     return background, truth["state"].values, observations
 
 
@@ -154,8 +155,8 @@ def squared_error(analysis, truth):
 def test_weak_fourdvar_smooths_chaos_and_knows_its_error(chaos):
     """A smoother for a perfect model reaches 0.40 +- 0.03 over 200 windows."""
     background, truth, observations = chaos
-    method = WeakFourDVar(Lorenz63(), noise=2**0.5, background=background, model_noise=0.01)
-    found = method.solve_series(observations)
+    method = WeakFourDVar(Lorenz63(), noise=2**0.5, climatology=background, model_noise=0.01)
+    found = method.solve_states(observations)
     assert squared_error(found, truth).mean() < 0.6
     normalised = (found.mean - truth) / found.std
     assert 0.6 < np.square(normalised).mean() < 1.6
@@ -166,23 +167,23 @@ def test_a_std_of_linear_growth_is_not_to_be_believed(chaos):
     background, _, observations = chaos
     values = observations.values[:5].copy()
     values[:, 50:] = np.nan
-    method = StrongFourDVar(Lorenz63(), noise=2**0.5, background=background)
+    method = StrongFourDVar(Lorenz63(), noise=2**0.5, climatology=background)
     with pytest.warns(XdvarnetWarning, match=r"\d of 5 samples exceeds 3 times that of the backg"):
-        method.solve_series(SeriesObservations(values, 0.01))
+        method.solve_states(StateWindow(values, 0.01))
 
 
 def test_a_growing_window_finds_a_lower_cost(chaos):
     """Costs: half the squared misfits, and those of the start."""
     background, truth, observations = chaos
-    few = SeriesObservations(observations.values[:4], observations.dt)
+    few = StateWindow(observations.values[:4], observations.dt)
     costs, errors = [], []
     for growth in (8, 200):
         method = StrongFourDVar(
-            Lorenz63(), noise=2**0.5, background=background, growth=growth, iterations=8
+            Lorenz63(), noise=2**0.5, climatology=background, growth=growth, iterations=8
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", XdvarnetWarning)
-            found = method.solve_series(few)
+            found = method.solve_states(few)
         start = found.mean[:, 0] - background.mean
         first = (start * np.linalg.solve(background.covariance, start.T).T).sum(1)
         costs.append(first / 2 + np.nansum((found.mean - few.values) ** 2, (1, 2)) / 4)
@@ -196,7 +197,7 @@ def test_a_growing_window_finds_a_lower_cost(chaos):
 @pytest.mark.parametrize("kind", ["strong", "weak", "3dvar"])
 def test_samples_do_not_know_their_neighbours(chaos, kind):
     background, _, observations = chaos
-    options = {"noise": 2**0.5, "background": background}
+    options = {"noise": 2**0.5, "climatology": background}
     method = {
         "strong": StrongFourDVar(Lorenz63(), **options),
         "weak": WeakFourDVar(Lorenz63(), **options, model_noise=0.01),
@@ -204,26 +205,26 @@ def test_samples_do_not_know_their_neighbours(chaos, kind):
     }[kind]
     values = observations.values[:4, :60].copy()
     values[1, 3:20] = np.nan
-    together = method.solve_series(SeriesObservations(values, 0.01)).mean
-    alone = method.solve_series(SeriesObservations(values[2:3], 0.01)).mean
+    together = method.solve_states(StateWindow(values, 0.01)).mean
+    alone = method.solve_states(StateWindow(values[2:3], 0.01)).mean
     np.testing.assert_allclose(together[2:3], alone, atol=1e-8)
 
 
 def test_too_few_iterations_are_warned_of(chaos):
     background, _, observations = chaos
     method = StrongFourDVar(
-        Lorenz63(), noise=2**0.5, background=background, growth=200, iterations=2
+        Lorenz63(), noise=2**0.5, climatology=background, growth=200, iterations=2
     )
     with pytest.warns(XdvarnetWarning, match="did not converge"):
-        found = method.solve_series(observations)
+        found = method.solve_states(observations)
     assert np.isfinite(found.mean).all()
 
 
 def test_what_is_refused(chaos):
     background, _, observations = chaos
-    options = {"noise": 1.0, "background": background}
+    options = {"noise": 1.0, "climatology": background}
     for make, message in [
-        (lambda: StrongFourDVar(Lorenz63(), noise=0, background=background), "noise=0"),
+        (lambda: StrongFourDVar(Lorenz63(), noise=0, climatology=background), "noise=0"),
         (lambda: StrongFourDVar(Lorenz63(), **options, growth=0), "growth=0"),
         (lambda: StrongFourDVar(Lorenz63(), **options, iterations=1.5), "iterations=1.5"),
         (lambda: WeakFourDVar(Lorenz63(), **options, model_noise=-1), "model_noise=-1"),
@@ -237,44 +238,46 @@ def test_what_is_refused(chaos):
         (lambda: WeakFourDVar(Lorenz63, **options, model_noise=1), "no model"),
         (lambda: WeakFourDVar(Lorenz63(), **options, model_noise=1, stages=1), "stages is 1"),
         (lambda: ThreeDVar("lorenz", **options), "no model"),
-        (lambda: StrongFourDVar(Lorenz63(), noise=1, background=3), "background is a int"),
+        (lambda: StrongFourDVar(Lorenz63(), noise=1, climatology=3), "climatology is a int"),
         (
             lambda: WeakFourDVar(Lorenz63(), **options, model_noise=1, first_guess="lorenz63"),
-            r"first_guess is 'lorenz63'; give a model such as load_model",
+            r"first_guess: 'lorenz63' is a string; use load_model",
         ),
         (
             lambda: WeakFourDVar(Lorenz63(), **options, model_noise=1, first_guess=WeakFourDVar),
-            "first_guess is the class WeakFourDVar",
+            "first_guess: you gave the class WeakFourDVar",
         ),
     ]:
         with pytest.raises(InvalidTypeError, match=message):
             make()
-    far = SeriesObservations(observations.values, 0.5)
-    two = SeriesObservations(observations.values[..., :2], 0.01)
+    far = StateWindow(observations.values, 0.5)
+    two = StateWindow(observations.values[..., :2], 0.01)
     for method in (
         StrongFourDVar(Lorenz63(), **options),
         WeakFourDVar(Lorenz63(), **options, model_noise=0.01),
         ThreeDVar(Lorenz63(), **options),
     ):
         with pytest.raises(InvalidInputError, match="has no ensemble"):
-            method.solve_series(observations, members=5)
+            method.solve_states(observations, members=5)
         with pytest.raises(InvalidInputError, match="has 3 components"):
-            method.solve_series(two)
+            method.solve_states(two)
         with pytest.raises(InvalidInputError, match="diverges"):
-            method.solve_series(far)
+            method.solve_states(far)
 
 
 def test_minimisation_starts_from_the_first_guess(chaos):
     """From the minimum, one step without annealing stays there; from the observations it cannot."""
     background, _, observations = chaos
-    options = {"noise": 2**0.5, "background": background, "model_noise": 0.01}
+    options = {"noise": 2**0.5, "climatology": background, "model_noise": 0.01}
     whole = WeakFourDVar(Lorenz63(), **options)
     again = WeakFourDVar(Lorenz63(), **options, stages=(1,), iterations=1, first_guess=whole)
-    expected = whole.solve_series(observations).mean
-    assert np.abs(again.solve_series(observations).mean - expected).mean() < 1e-2
+    expected = whole.solve_states(observations).mean
+    times = observations.dt * np.arange(observations.values.shape[1])
+    given = Observations.of_series({"state": observations.values}, times)
+    assert np.abs(again.solve(given).mean["state"] - expected).mean() < 1e-2
     alone = WeakFourDVar(Lorenz63(), **options, stages=(1,), iterations=1)
     with pytest.warns(XdvarnetWarning, match="did not converge"):
-        assert np.abs(alone.solve_series(observations).mean - expected).mean() > 1
+        assert np.abs(alone.solve_states(observations).mean - expected).mean() > 1
 
 
 def make_each(dynamics, options):
@@ -287,13 +290,13 @@ def make_each(dynamics, options):
 
 def test_models_whose_tendency_does_not_fit_are_refused(chaos):
     background, _, observations = chaos
-    options = {"noise": 1.0, "background": background}
+    options = {"noise": 1.0, "climatology": background}
     for method in make_each(lambda state: state[..., :2], options):
         with pytest.raises(InvalidInputError, match=r"has the shape \(2, 2\)"):
-            method.solve_series(observations)
+            method.solve_states(observations)
     for method in make_each(lambda state: state.numpy(), options):
         with pytest.raises(InvalidTypeError, match="tendency is a ndarray"):
-            method.solve_series(observations)
+            method.solve_states(observations)
 
 
 def test_observations_in_other_units_are_told_of(chaos):
@@ -302,7 +305,7 @@ def test_observations_in_other_units_are_told_of(chaos):
     values = 1e4 * observations.values[:3]
     std = np.sqrt(np.diag(background.covariance))
     farthest = np.nanmax(np.abs(values - background.mean) / std)
-    method = WeakFourDVar(Lorenz63(), noise=2**0.5, background=background, model_noise=0.01)
+    method = WeakFourDVar(Lorenz63(), noise=2**0.5, climatology=background, model_noise=0.01)
     with pytest.raises(InvalidInputError, match="same units") as caught:
-        method.solve_series(SeriesObservations(values, observations.dt))
+        method.solve_states(StateWindow(values, observations.dt))
     assert f"{farthest:.3g} of its standard deviations" in str(caught.value)

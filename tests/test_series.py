@@ -7,21 +7,27 @@ import xarray as xr
 import xdvarnet
 from xdvarnet.datasets import lorenz63, observe_series
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError
-from xdvarnet.mapping.states import SeriesAnalysis
 from xdvarnet.methods.climatology import Climatology
+from xdvarnet.methods.dynamical import DynamicalMethod, StateAnalysis
 
 
-class Filled:
+class Filled(DynamicalMethod):
     """Observations where there are some, elsewhere the number of the sample."""
 
-    def solve_series(self, observations, *, members=None, rng=None):
+    variables = {"state": "1"}
+    labels = None
+
+    def __init__(self, gives_std=False):
+        self.gives_std = gives_std
+
+    def solve_states(self, observations, *, members=None, rng=None):
         values = observations.values
         number = np.arange(len(values))[:, None, None]
         mean = np.where(np.isfinite(values), values, number)
         if members is None:
-            return SeriesAnalysis(mean)
+            return StateAnalysis(mean)
         draws = mean + rng.standard_normal((members, *mean.shape))
-        return SeriesAnalysis(mean, draws.std(0), draws)
+        return StateAnalysis(mean, draws.std(0), draws)
 
     def __repr__(self):
         return "Filled()"
@@ -62,10 +68,10 @@ def test_samples_may_have_any_dimensions_or_none(observed):
 
 
 def test_members_come_first(observed):
-    found = xdvarnet.reconstruct(observed, Filled(), members=7, return_members=True, rng=0)
+    found = xdvarnet.reconstruct(observed, Filled(True), members=7, return_members=True, rng=0)
     assert found["state_members"].dims == ("member", "sample", "time", "component")
     xr.testing.assert_allclose(found["state_std"], found["state_members"].std("member"))
-    again = xdvarnet.reconstruct(observed, Filled(), members=7, return_members=True, rng=0)
+    again = xdvarnet.reconstruct(observed, Filled(True), members=7, return_members=True, rng=0)
     xr.testing.assert_identical(found["state_members"], again["state_members"])
 
 
@@ -109,7 +115,7 @@ def test_climatology_is_that_of_the_states():
 
 def test_score_is_that_of_numpy_and_knows_the_spread(observed):
     truth = lorenz63("test", samples=6, steps=9)
-    found = xdvarnet.reconstruct(observed, Filled(), members=5, rng=0)
+    found = xdvarnet.reconstruct(observed, Filled(True), members=5, rng=0)
     scores = found.dvarnet.score(truth, kind="series")
     error = ((found["state"] - truth["state"]).values ** 2).mean()
     np.testing.assert_allclose(scores["mse"], error)
@@ -151,10 +157,10 @@ def test_components_are_those_of_the_model(observed):
 
 def test_values_that_are_not_finite_are_an_error(observed):
     class Broken(Filled):
-        def solve_series(self, observations, *, members=None, rng=None):
-            mean = super().solve_series(observations).mean
+        def solve_states(self, observations, *, members=None, rng=None):
+            mean = super().solve_states(observations).mean
             mean[2] = np.nan
-            return SeriesAnalysis(mean)
+            return StateAnalysis(mean)
 
-    with pytest.raises(InvalidInputError, match="1 of 6 samples"):
+    with pytest.raises(InvalidInputError, match=r"not finite: 27 of 162 \(mean of 'state'\)"):
         xdvarnet.reconstruct(observed, Broken())

@@ -6,7 +6,7 @@ import xarray as xr
 
 import xdvarnet  # noqa: F401 (the accessor)
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.mapping.states import SeriesObservations
+from xdvarnet.methods.dynamical import StateWindow
 from xdvarnet.methods.series_interpolation import SeriesOptimalInterpolation
 
 DT, NOISE = 0.1, 0.6
@@ -56,10 +56,14 @@ def dense_analysis(fitted, values):
 
     def covariance(first, second):
         (t, i), (u, j) = first, second
-        return fitted.covariance[t - u, i, j] if t >= u else fitted.covariance[u - t, j, i]
+        return (
+            fitted.statistics.covariance[t - u, i, j]
+            if t >= u
+            else fitted.statistics.covariance[u - t, j, i]
+        )
 
     prior = np.array([[covariance(a, b) for b in cells] for a in cells])
-    mean = np.tile(fitted.mean, times)
+    mean = np.tile(fitted.statistics.mean, times)
     select = np.eye(len(cells))[np.isfinite(values).ravel()]
     gain = (
         prior @ select.T @ np.linalg.inv(select @ prior @ select.T + NOISE**2 * np.eye(len(select)))
@@ -73,7 +77,7 @@ def test_it_is_the_dense_gaussian_conditioning(fitted):
     values = observe(simulate(4, 10, seed=1), seed=2)
     values[3] = np.where(np.isfinite(values[0]), values[3], np.nan)
     values[2] = np.nan
-    found = fitted.solve_series(SeriesObservations(values, DT))
+    found = fitted.solve_states(StateWindow(values, DT))
     for sample in range(4):
         mean, std = dense_analysis(fitted, values[sample])
         np.testing.assert_allclose(found.mean[sample], mean, atol=1e-9)
@@ -83,15 +87,15 @@ def test_it_is_the_dense_gaussian_conditioning(fitted):
 def test_covariances_are_those_of_the_process(fitted):
     """``C(lag) = M^lag C(0)``; 4000 windows of 12 times."""
     wanted = [np.linalg.matrix_power(STEP, lag) @ stationary_covariance() for lag in range(12)]
-    np.testing.assert_allclose(fitted.covariance, wanted, atol=0.35)
+    np.testing.assert_allclose(fitted.statistics.covariance, wanted, atol=0.35)
     assert np.abs(wanted).max() > 5
-    np.testing.assert_allclose(fitted.mean, [3.0, -1.0], atol=0.1)
+    np.testing.assert_allclose(fitted.statistics.mean, [3.0, -1.0], atol=0.1)
 
 
 def test_errors_follow_the_standard_deviation(fitted):
     """Of a Gaussian process: the mean square of normalised errors is 1."""
     truth = simulate(300, 12, seed=3)
-    found = fitted.solve_series(SeriesObservations(observe(truth, seed=4), DT))
+    found = fitted.solve_states(StateWindow(observe(truth, seed=4), DT))
     normalised = (found.mean - truth["state"].values) / found.std
     assert np.mean(normalised**2) == pytest.approx(1, abs=0.05)
 
@@ -100,9 +104,9 @@ def test_a_sample_does_not_depend_on_the_others(fitted):
     """Two of them are observed alike, and solved together."""
     values = observe(simulate(5, 12, seed=5), seed=6)
     values[1] = np.where(np.isfinite(values[0]), 1.0, np.nan)
-    together = fitted.solve_series(SeriesObservations(values, DT))
+    together = fitted.solve_states(StateWindow(values, DT))
     for sample in range(5):
-        alone = fitted.solve_series(SeriesObservations(values[[sample]], DT))
+        alone = fitted.solve_states(StateWindow(values[[sample]], DT))
         np.testing.assert_allclose(together.mean[sample], alone.mean[0], atol=1e-12)
         np.testing.assert_allclose(together.std[sample], alone.std[0], atol=1e-12)
 
@@ -113,8 +117,8 @@ def test_statistics_of_a_ring_are_those_of_all_its_turns():
     turned = np.concatenate([np.roll(values, turn, 2) for turn in range(5)])
     ring = SeriesOptimalInterpolation(noise=NOISE, periodic=True).fit(as_dataset(values))
     plain = SeriesOptimalInterpolation(noise=NOISE).fit(as_dataset(turned))
-    np.testing.assert_allclose(ring.covariance, plain.covariance, atol=1e-10)
-    np.testing.assert_allclose(ring.mean, plain.mean)
+    np.testing.assert_allclose(ring.statistics.covariance, plain.statistics.covariance, atol=1e-10)
+    np.testing.assert_allclose(ring.statistics.mean, plain.statistics.mean)
 
 
 def test_reconstruct_labels_the_result(fitted):
@@ -126,19 +130,19 @@ def test_reconstruct_labels_the_result(fitted):
 
 def test_what_is_refused(fitted):
     values = observe(simulate(2, 12, seed=0), seed=1)
-    good = SeriesObservations(values, DT)
+    good = StateWindow(values, DT)
     for noise in (0.0, -1.0, np.nan):
         with pytest.raises(InvalidInputError, match="noise="):
             SeriesOptimalInterpolation(noise=noise)
     with pytest.raises(InvalidInputError, match="fit"):
-        SeriesOptimalInterpolation(noise=1.0).solve_series(good)
+        SeriesOptimalInterpolation(noise=1.0).solve_states(good)
     with pytest.raises(InvalidInputError, match="no ensemble"):
-        fitted.solve_series(good, members=5)
+        fitted.solve_states(good, members=5)
     with pytest.raises(InvalidInputError, match="Fit longer"):
-        fitted.solve_series(SeriesObservations(np.tile(values, (1, 2, 1)), DT))
+        fitted.solve_states(StateWindow(np.tile(values, (1, 2, 1)), DT))
     with pytest.raises(InvalidInputError, match="same time step"):
-        fitted.solve_series(SeriesObservations(values, 2 * DT))
+        fitted.solve_states(StateWindow(values, 2 * DT))
     with pytest.raises(InvalidInputError, match="2 components, and the state has 1"):
-        fitted.solve_series(SeriesObservations(values[..., :1], DT))
+        fitted.solve_states(StateWindow(values[..., :1], DT))
     with pytest.raises(InvalidInputError, match="missing"):
         SeriesOptimalInterpolation(noise=1.0).fit(as_dataset(values))

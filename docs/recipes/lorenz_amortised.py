@@ -67,7 +67,7 @@ def vary_model(data: Data, truth: xr.Dataset, observed: xr.Dataset, folder: Path
     climate = Climatology.from_series(data.truth["training"])
     lines = []
     for rho in (WRONG, 27.0, 28.0):
-        method = StrongFourDVar(Lorenz63(rho=rho), noise=2**0.5, background=climate)
+        method = StrongFourDVar(Lorenz63(rho=rho), noise=2**0.5, climatology=climate)
         mean, spread = error(xdvarnet.reconstruct(observed, method), truth)
         setting = f"model with rho = {rho:g}"
         lines.append({"setting": setting, "method": "strong 4DVar", "R": mean, "spread": spread})
@@ -77,7 +77,7 @@ def vary_model(data: Data, truth: xr.Dataset, observed: xr.Dataset, folder: Path
     covariance[:3, :3] = climate.covariance
     background = Climatology(np.array([*climate.mean, 10.0, WRONG, 8 / 3]), covariance)
     joint = StrongFourDVar(
-        Augmented(Lorenz63(), "coefficients"), noise=2**0.5, background=background
+        Augmented(Lorenz63(), "coefficients"), noise=2**0.5, climatology=background
     )
     found = xdvarnet.reconstruct(
         observed.reindex(component=["x", "y", "z", "sigma", "rho", "beta"]), joint

@@ -23,7 +23,7 @@ from lorenz import NOISE, REDUCED, SYSTEMS, Data, System, score
 import xdvarnet
 from xdvarnet.dynamics.quadratic import QuadraticDynamics
 from xdvarnet.dynamics.rescaled import Rescaled
-from xdvarnet.mapping.states import SeriesAnalysis, SeriesObservations
+from xdvarnet.methods.dynamical import SeriesAnalysis, StateWindow
 from xdvarnet.methods.analog import AnalogForecast
 from xdvarnet.methods.climatology import Climatology
 from xdvarnet.methods.ensemble_kalman import ETKF, EnKF, EnsembleKalmanSmoother
@@ -44,8 +44,8 @@ class Trivial:
     mean: np.ndarray
     linear: bool
 
-    def solve_series(
-        self, observations: SeriesObservations, *, members: int | None = None, rng: object = None
+    def solve_states(
+        self, observations: StateWindow, *, members: int | None = None, rng: object = None
     ) -> SeriesAnalysis:
         anomalies = observations.values - self.mean
         filled = interpolate(anomalies) if self.linear else np.zeros_like(anomalies)

@@ -66,7 +66,7 @@ training = time.perf_counter() - start
 truth = lorenz63("test", samples=50, rng=1)
 obs = observe_series(truth, **observing, rng=0)
 methods = {"amortised": model}
-methods["iterative"] = StrongFourDVar(Lorenz63(), noise=noise, background=climate)
+methods["iterative"] = StrongFourDVar(Lorenz63(), noise=noise, climatology=climate)
 found, seconds = {}, {}
 for name, method in methods.items():
     start = time.perf_counter()

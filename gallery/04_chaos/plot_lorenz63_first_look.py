@@ -38,7 +38,7 @@ models = {
     "optimal interpolation": SeriesOptimalInterpolation(noise=noise).fit(training),
     "4DVarNet": xdvarnet.load_model("lorenz63"),
     "weak-constraint 4DVar": WeakFourDVar(
-        Lorenz63(), noise=noise, background=Climatology.from_series(training), model_noise=0.01
+        Lorenz63(), noise=noise, climatology=Climatology.from_series(training), model_noise=0.01
     ),
 }
 found = {name: obs.dvarnet.reconstruct(model) for name, model in models.items()}

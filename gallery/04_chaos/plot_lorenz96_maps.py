@@ -30,7 +30,7 @@ obs = observe_series(truth, every=4, components=20, noise=noise, rng=0)
 kalman_filter = ETKF(
     Lorenz96(),
     noise=noise,
-    background=Climatology.from_series(lorenz96("training", samples=50)),
+    climatology=Climatology.from_series(lorenz96("training", samples=50)),
     members=30,
     inflation=1.05,
     localisation=Localisation(6),

@@ -238,7 +238,7 @@ def _observables(model: WithTracer, state: torch.Tensor) -> torch.Tensor:
     height = flow.pressure_height(vorticity)
     u, v = flow.velocity(vorticity)
     u_divergent, v_divergent = flow.divergent_velocity(vorticity)
-    u, v = u[0] - flow.currents[0] + u_divergent, v[0] + v_divergent
+    u, v = u[0] - flow.zonal[0] + u_divergent, v[0] + v_divergent
     return torch.stack([height[0], state[-1], u, v, height[1]])
 
 

@@ -6,6 +6,9 @@ __getattr__, __dir__, __all__ = attach(
     __name__,
     {
         "Augmented": "augmented",
+        "Forecast": "forecast",
+        "Gridded": "heights",
+        "Heights": "heights",
         "Lorenz63": "lorenz",
         "Lorenz96": "lorenz",
         "QuadraticDynamics": "quadratic",

@@ -66,7 +66,7 @@ class WithTracer(nn.Module):
         vorticity, tracer = spectrum[..., :-1, :, :], spectrum[..., -1, :, :]
         psi = flow.invert(vorticity)
         u, v = flow.eddy_currents(psi)
-        mean = flow.currents[0] * tracer + self.gradient * psi[..., 0, :, :]
+        mean = flow.zonal[0] * tracer + self.gradient * psi[..., 0, :, :]
         carried = transport(grid, u[..., 0, :, :], v[..., 0, :, :], tracer, mean)
         change = -carried - (1 / self.relaxation) * tracer
         return torch.cat([flow.vortex_rates(vorticity, psi, u, v), change.unsqueeze(-3)], dim=-3)

@@ -45,9 +45,9 @@ class LayeredQG(nn.Module):
 
     stretching: torch.Tensor
     inversion: torch.Tensor
-    currents: torch.Tensor
+    zonal: torch.Tensor
     gradients: torch.Tensor
-    drag: torch.Tensor
+    damping: torch.Tensor
 
     def __init__(
         self,
@@ -75,9 +75,9 @@ class LayeredQG(nn.Module):
         buffers = {
             "stretching": matrix,
             "inversion": inverse.permute(2, 3, 0, 1).contiguous(),
-            "currents": flow[:, None, None],
+            "zonal": flow[:, None, None],
             "gradients": (beta - matrix @ flow)[:, None, None],
-            "drag": torch.tensor(drag, dtype=torch.float64)[:, None, None],
+            "damping": torch.tensor(drag, dtype=torch.float64)[:, None, None],
         }
         for name, values in buffers.items():
             self.register_buffer(name, values.to(grid.squared.dtype), persistent=False)
@@ -101,8 +101,8 @@ class LayeredQG(nn.Module):
         self, spectrum: torch.Tensor, psi: torch.Tensor, u: torch.Tensor, v: torch.Tensor
     ) -> torch.Tensor:
         """Like `rates`, with the spectrum of the stream function and its currents at hand."""
-        mean = self.currents * spectrum + self.gradients * psi
-        return -transport(self.grid, u, v, spectrum, mean) - self.drag * self.grid.laplacian(psi)
+        mean = self.zonal * spectrum + self.gradients * psi
+        return -transport(self.grid, u, v, spectrum, mean) - self.damping * self.grid.laplacian(psi)
 
     def invert(self, spectrum: torch.Tensor) -> torch.Tensor:
         """Spectrum of the stream function from that of the potential vorticity."""
@@ -131,7 +131,7 @@ class LayeredQG(nn.Module):
         """Geostrophic currents (m/s) of each layer, the uniform ones included."""
         self._check(state)
         u, v = self.eddy_currents(self.invert(self.grid.to_spectrum(state)))
-        return u + self.currents, v
+        return u + self.zonal, v
 
     def largest_speed(self, state: torch.Tensor) -> float:
         """Largest speed of a layer, m/s."""
@@ -224,7 +224,8 @@ class TwoLayerQG(LayeredQG):
             currents=currents,
             drag=(0.0, drag),
         )
-        self.layer_ratio = layer_ratio
+        self.deformation_radius, self.layer_ratio = deformation_radius, layer_ratio
+        self.currents, self.drag = currents, drag
 
     def energy(self, state: torch.Tensor) -> torch.Tensor:
         """Kinetic and available potential energy of the eddies for each mass (...), m2 s-2."""
@@ -264,7 +265,7 @@ class TwoLayerQG(LayeredQG):
         change = self.invert(self.vortex_rates(spectrum, psi, u, v))
         upper, lower = psi.unbind(-3)
         thickness = lower - upper
-        mean = self.currents[0] * thickness + (self.currents[0] - self.currents[1]) * upper
+        mean = self.zonal[0] * thickness + (self.zonal[0] - self.zonal[1]) * upper
         carried = transport(grid, u[..., 0, :, :], v[..., 0, :, :], thickness, mean)
         moved = change[..., 1, :, :] - change[..., 0, :, :] + carried
         return self.stretching[0, 1] / self.f0 * moved
@@ -309,6 +310,7 @@ class ReducedGravityQG(LayeredQG):
         _check_positive("deformation_radius", deformation_radius, "m")
         stretching = [[-1 / deformation_radius**2]]
         super().__init__(grid, stretching, f0=f0, beta=beta, currents=(0.0,), drag=(0.0,))
+        self.deformation_radius = deformation_radius
 
     def from_ssh(self, ssh: torch.Tensor) -> torch.Tensor:
         """State with the sea surface height (..., 1, y, x), m."""

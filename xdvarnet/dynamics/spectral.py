@@ -70,7 +70,7 @@ class SpectralGrid(nn.Module):
                 raise InvalidInputError(f"{name}={size}; give an even number of at least 4.")
         if not 0 < spacing < float("inf"):
             raise InvalidInputError(f"spacing={spacing}; give a positive distance in m.")
-        self.rows, self.columns, self.spacing = rows, columns, spacing
+        self.rows, self.columns, self.spacing, self.dtype = rows, columns, spacing, dtype
         turn = 2 * torch.pi / spacing
         ky = turn * torch.fft.fftfreq(rows, dtype=torch.float64)[:, None]
         kx = turn * torch.fft.rfftfreq(columns, dtype=torch.float64)[None, :]

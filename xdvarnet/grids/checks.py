@@ -6,7 +6,6 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 import xarray as xr
 from pint import LazyRegistry
-from pint.errors import PintError
 
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError
 
@@ -38,6 +37,13 @@ def _spell_out(units: str) -> str:
 
 
 _registry = LazyRegistry(kwargs={"preprocessors": [_mark_exponents, _spell_out]})
+"""Reads units, and refuses bad ones with whatever its parser meets: besides its own errors
+AssertionError ("m^", of some versions), TokenError ("m(") or ZeroDivisionError ("m/0"). Each
+exception is therefore caught where units are read, and nothing else is done there."""
+
+
+def _problem(error: Exception) -> str:
+    return str(error) or type(error).__name__
 
 
 def check_times(days: np.ndarray, name: str, *, daily: bool) -> None:
@@ -148,7 +154,7 @@ def is_speed(units: str) -> bool:
     """Whether these are units of a speed."""
     try:
         return _registry.Unit(units).is_compatible_with("m/s")
-    except (PintError, ValueError, TypeError, AttributeError):
+    except Exception:  # see _registry
         return False
 
 
@@ -175,11 +181,11 @@ def units_factor(array: xr.DataArray, target: str) -> float:
         if zero != 0:
             raise ValueError("they differ by an offset, which is not supported")
         return float(one)
-    except (PintError, ValueError, TypeError, AttributeError) as error:
+    except Exception as error:  # see _registry
         raise InvalidInputError(
             f"variable {array.name!r} has units {given!r}, which do not convert to {target!r} "
-            f"({error}); accepted are units that differ from {target!r} by a factor. Correct the "
-            "attribute 'units' or convert the values."
+            f"({_problem(error)}); accepted are units that differ from {target!r} by a factor. "
+            "Correct the attribute 'units' or convert the values."
         ) from error
 
 
@@ -197,9 +203,10 @@ def check_units(units: object) -> str:
         raise InvalidTypeError(f"units={units!r} is no string; give units such as 'm'.")
     try:
         _registry.Quantity(1.0, units)
-    except (PintError, ValueError, TypeError, AttributeError) as error:
+    except Exception as error:  # see _registry
         raise InvalidInputError(
-            f"units={units!r} are not known ({error}); give units such as 'm', 'cm' or 'degC'."
+            f"units={units!r} are not known ({_problem(error)}); give units such as 'm', 'cm' or "
+            "'degC'."
         ) from error
     return units
 
@@ -267,7 +274,7 @@ def quantity(value: str | float, units: str, name: str) -> float:
     if isinstance(value, str):
         try:
             value = float(_registry.Quantity(value).to(units).magnitude)
-        except (PintError, ValueError, TypeError, AttributeError) as error:
+        except Exception as error:  # see _registry
             raise InvalidInputError(
                 f"{name}={value!r} is not understood; give a number and units that convert to "
                 f"{units}, such as '10 {units}'."

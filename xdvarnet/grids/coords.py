@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError, InvalidTypeError
+from xdvarnet.grids.names import COORDINATES
 
 EARTH_RADIUS = 6371.0
 """Mean radius of the Earth in km."""
@@ -25,12 +26,6 @@ _SAME_POSITION = 1e-6
 
 _LARGEST_LATITUDE = 90.5
 """Degrees; grids of cell borders or of rounded values go a little beyond the pole."""
-
-_NAMES = {
-    "longitude": ("longitude", "lon", "nav_lon", "x"),
-    "latitude": ("latitude", "lat", "nav_lat", "y"),
-    "time": ("time", "time_counter", "ocean_time"),
-}
 
 
 @dataclass(frozen=True)
@@ -78,32 +73,28 @@ def find_axes(dataset: xr.Dataset | xr.DataArray, *, time: bool = True) -> Axes:
 
 
 def _find(dataset: xr.Dataset | xr.DataArray, kind: str, *, required: bool) -> str | None:
+    names, units = COORDINATES[kind].grid, COORDINATES[kind].units
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found = sorted(set(dataset.cf.coordinates.get(kind, [])) & set(map(str, dataset.coords)))
     on_axis = [name for name in found if name in dataset.dims]
-    usual = [name for name in found if name.lower() in _NAMES[kind]]
+    usual = [name for name in found if name.lower() in names]
     if len(found) > 1 and len(on_axis) == 1:
         found = on_axis
     elif len(found) > 1 and not on_axis and len(usual) == 1:
         found = usual  # the others are those of the nadir, or of other points of a cell
     if not found:
         lower = {str(name).lower(): str(name) for name in dataset.coords}
-        found = [lower[name] for name in _NAMES[kind] if name in lower][:1]
+        found = [lower[name] for name in names if name in lower][:1]
     if len(found) == 1:
         return found[0]
     if not found and not required:
         return None
     problem = f"{len(found)} {kind} coordinates {found}" if found else f"no {kind} coordinate"
-    example = {
-        "longitude": "units 'degrees_east'",
-        "latitude": "units 'degrees_north'",
-        "time": "standard_name 'time'",
-    }[kind]
+    example = f"standard_name {kind!r}" if units is None else f"units {units!r}"
     raise InvalidInputError(
         f"{problem} found among the coordinates {sorted(map(str, dataset.coords))}; name it "
-        f"{' or '.join(repr(name) for name in _NAMES[kind])}, or give it the CF attribute "
-        f"{example}."
+        f"{' or '.join(map(repr, names))}, or give it the CF attribute {example}."
     )
 
 
@@ -130,18 +121,27 @@ def days_since_epoch(time: xr.DataArray) -> np.ndarray:
             raise InvalidInputError(f"coordinate {time.name!r} has missing times (NaT); drop them.")
         whole = values.astype("datetime64[D]")  # with the rest apart, no year is out of range
         return (whole - EPOCH).astype(float) + (values - whole) / np.timedelta64(1, "D")
-    first = values.flat[0] if values.size else None
-    if values.dtype == object and hasattr(first, "calendar"):
+    if holds_dates(time):
         import cftime
 
+        calendar = values.flat[0].calendar
         return np.asarray(
-            cftime.date2num(values, "days since 1950-01-01", calendar=first.calendar), dtype=float
+            cftime.date2num(values, "days since 1950-01-01", calendar=calendar), dtype=float
         )
     raise InvalidInputError(
         f"coordinate {time.name!r} holds {values.dtype} values and no dates; accepted are "
         "datetime64 and cftime dates. Open the file with decode_times=True, or apply "
         "xarray.decode_cf."
     )
+
+
+def holds_dates(array: xr.DataArray) -> bool:
+    """Whether the values are dates, of numpy or of cftime; an empty array of objects has none."""
+    if array.dtype != object or not array.size:
+        return array.dtype.kind == "M"
+    # Only dates of cftime have a calendar; their class is not asked for, as importing it takes time
+    # and the values are there only if cftime is.
+    return hasattr(array.values.flat[0], "calendar")
 
 
 def continuous_longitude(longitude: np.ndarray) -> np.ndarray:

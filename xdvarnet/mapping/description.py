@@ -32,6 +32,9 @@ FLOOR = 2**22
 FACTORIES = (torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch.randn, torch.eye)
 """What allocates the arrays of networks."""
 
+DTYPES = {"float32": torch.float32, "float64": torch.float64}
+"""Types of numbers that a network may be made of."""
+
 VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
@@ -71,6 +74,8 @@ def _describe(value: object, arrays: Arrays, name: str, *, weights: bool) -> obj
         return [below(item, number) for number, item in enumerate(value)]
     if isinstance(value, Mapping) and not isinstance(value, xr.Dataset):
         return {key: below(item, key) for key, item in value.items()}
+    if isinstance(value, torch.dtype):
+        return {"class": "dtype", "arguments": {"name": str(value).removeprefix("torch.")}}
     if isinstance(value, slice):
         arguments = {"start": value.start, "stop": value.stop, "step": value.step}
     elif isinstance(value, np.ndarray):
@@ -133,7 +138,14 @@ def build(
         If a class is not among `classes`, or does not accept its arguments; if weights are missing,
         of another shape or not finite; if a network would be larger than the arrays tell.
     """
-    known = {"ndarray": None, "Dataset": None, "DataArray": None, "slice": None, **classes}
+    known = {
+        "ndarray": None,
+        "Dataset": None,
+        "DataArray": None,
+        "dtype": None,
+        "slice": None,
+        **classes,
+    }
     limit = max(FLOOR, sum(array.size for array in arrays.values()))
     try:
         with _Limit(limit):
@@ -163,6 +175,8 @@ def _build(
         )
     if kind == "slice":
         return slice(arguments["start"], arguments["stop"], arguments["step"])
+    if kind == "dtype":
+        return DTYPES[arguments["name"]]
     if kind == "ndarray":
         return arrays[name]
     if kind == "Dataset":

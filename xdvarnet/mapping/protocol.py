@@ -2,7 +2,7 @@
 
 import html
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -63,19 +63,19 @@ class Analysis:
 
 @dataclass(frozen=True)
 class Observations:
-    """The observations of a domain, as anomalies from the background.
+    """Observations of a state over time, as anomalies from the background.
 
     Attributes
     ----------
     values : mapping of str to numpy.ndarray
-        For each variable, shape (time, latitude, longitude), in the model's units; NaN where
-        nothing was observed.
+        For each variable, shape (time, latitude, longitude), or (sample, time, component) for
+        series, in the model's units; NaN where nothing was observed.
     days : numpy.ndarray
-        Days since 1950-01-01, shape (time,).
-    latitude, longitude : numpy.ndarray
-        Degrees, increasing, shapes (latitude,) and (longitude,).
+        Days since 1950-01-01, or times of the series, shape (time,).
+    latitude, longitude : numpy.ndarray or None
+        Degrees, increasing, shapes (latitude,) and (longitude,); None for series.
     sea : numpy.ndarray
-        True on sea, shape (latitude, longitude).
+        True on sea, shape (latitude, longitude); True for all components of a series.
     first_guess : Analysis or None
         The analysis that a model starts from, where it is there already.
     wanted : slice or None
@@ -89,17 +89,30 @@ class Observations:
 
     values: Fields
     days: np.ndarray
-    latitude: np.ndarray
-    longitude: np.ndarray
+    latitude: np.ndarray | None
+    longitude: np.ndarray | None
     sea: np.ndarray
     first_guess: Analysis | None = None
     wanted: slice | None = None
     offset: int = 0
     record: int | None = None
 
+    @classmethod
+    def of_series(cls, values: Fields, times: np.ndarray) -> "Observations":
+        """Make those of series (sample, time, component)."""
+        components = next(iter(values.values())).shape[-1]
+        return cls(values, times, None, None, np.ones(components, bool))
+
+    @property
+    def is_map(self) -> bool:
+        """Whether states are maps, and not components of a series."""
+        return self.latitude is not None
+
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Number of days, latitudes and longitudes."""
+        """Number of days, latitudes and longitudes; of samples, times and components."""
+        if self.latitude is None or self.longitude is None:
+            return next(iter(self.values.values())).shape
         return self.days.size, self.latitude.size, self.longitude.size
 
     @property
@@ -136,6 +149,8 @@ class Reconstructor(ABC):
         Days of observations on either side of a day that its map needs; None for the whole record.
     gives_std : bool
         Whether an analysis has a standard deviation.
+    labels : sequence or None
+        Names of the components of the series that it was made for: others are refused.
 
     Examples
     --------
@@ -157,6 +172,7 @@ class Reconstructor(ABC):
     background: Background
     halo: int | None = None
     gives_std: bool = False
+    labels: Sequence[Hashable] | None = None
 
     @abstractmethod
     def solve(
@@ -303,13 +319,17 @@ def check_analysis(
     checked = check_shapes(model, observations, analysis, members)
     for kind, fields in checked.kinds.items():
         for name, array in fields.items():
-            used = array[..., observations.used, :, :][..., observations.sea]
+            used = array
+            if observations.is_map:
+                used = array[..., observations.used, :, :][..., observations.sea]
             bad = used.size - int(np.isfinite(used).sum())
             if bad:
+                largest = np.nanmax(np.abs(observations.values[name]), initial=0)
                 raise InvalidInputError(
-                    f"{type(model).__name__} gives values that are not finite for {bad} of "
-                    f"{used.size} cells at sea ({kind} of {name!r}). Check the weights of the "
-                    "model, and the units of the observations."
+                    f"{type(model).__name__} gives values that are not finite: {bad} of "
+                    f"{used.size} ({kind} of {name!r}). The observations reach {largest:g}: check "
+                    "their units, that they are of the system that the model was made for, and its "
+                    "weights."
                 )
     return checked
 
@@ -331,7 +351,8 @@ def check_shapes(
             raise InvalidInputError(
                 f"{type(model).__name__}.solve returned {kind} of {given}; it must be {wanted}."
             )
-        fields[kind] = {name: np.asarray(analysis.kinds[kind][name], np.float32) for name in wanted}
+        dtype = np.float32 if observations.is_map else None  # series keep their precision
+        fields[kind] = {name: np.asarray(analysis.kinds[kind][name], dtype) for name in wanted}
     return Analysis(**fields, first_guess=analysis.first_guess)
 
 

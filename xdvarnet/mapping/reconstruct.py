@@ -9,6 +9,7 @@ from xdvarnet.grids.checks import check_dataset, check_members, check_times, uni
 from xdvarnet.grids.coords import Grid, find_grid
 from xdvarnet.grids.internal import DIMS, hide_unobserved, to_internal
 from xdvarnet.grids.labels import field_attributes, model_attributes
+from xdvarnet.grids.series import STATE
 from xdvarnet.mapping.lazy import analyse_lazily, check_observed
 from xdvarnet.mapping.progress import show_progress
 from xdvarnet.mapping.protocol import (
@@ -20,12 +21,11 @@ from xdvarnet.mapping.protocol import (
     check_model,
 )
 from xdvarnet.mapping.series import reconstruct_series
-from xdvarnet.mapping.states import SeriesReconstructor
 
 
 def reconstruct(
     dataset: xr.Dataset,
-    model: Reconstructor | SeriesReconstructor,
+    model: Reconstructor,
     *,
     members: int | None = None,
     return_members: bool = False,
@@ -46,7 +46,7 @@ def reconstruct(
         mapped. dask arrays stay lazy: one task for each chunk of days, values being checked when
         they are computed. A model of series takes ``state`` (sample, time, component) instead, with
         any number of dimensions for the samples and the times in the model's unit.
-    model : Reconstructor or SeriesReconstructor
+    model : Reconstructor
         Such as ``load_model("med-ssh")`` or ``OptimalInterpolation(...)``; or, for series,
         ``load_model("lorenz63")`` or ``StrongFourDVar(...)``.
     members : int, optional
@@ -66,7 +66,7 @@ def reconstruct(
         mean), ``<variable>_std`` where the model has one, and ``<variable>_members`` if asked for,
         with the dimension ``member`` first. Land is NaN. The attributes name the model and the
         version, and ``history`` has one more line. ``xdvarnet_lead`` is the lead of the model,
-        where it has one: see `xdvarnet.with_lead`. ``xdvarnet_ensemble`` says how a calibrated
+        where it has one: see `xdvarnet.Lead`. ``xdvarnet_ensemble`` says how a calibrated
         model made the standard deviation and the members, such as ``"hybrid, 100 members"``.
 
     Raises
@@ -96,11 +96,11 @@ def reconstruct(
     check_dataset(dataset)
     check_members(members, return_members)
     generator = default_rng(rng)
-    if isinstance(model, SeriesReconstructor) and not isinstance(model, type):
+    check_model(model)
+    if STATE in model.variables:
         return reconstruct_series(
             dataset, model, members=members, return_members=return_members, rng=generator
         )
-    check_model(model)
     dataset = hide_unobserved(dataset, model.variables, model.observed)
     grid = find_grid(dataset)
     _check_days(grid)

@@ -6,12 +6,12 @@ import xarray as xr
 from xdvarnet.errors import InvalidInputError, warn
 from xdvarnet.grids.labels import field_attributes, model_attributes
 from xdvarnet.grids.series import STATE, check_labels, find_series
-from xdvarnet.mapping.states import SeriesObservations, SeriesReconstructor
+from xdvarnet.mapping.protocol import Observations, Reconstructor, analyse
 
 
 def reconstruct_series(
     dataset: xr.Dataset,
-    model: SeriesReconstructor,
+    model: Reconstructor,
     *,
     members: int | None,
     return_members: bool,
@@ -23,7 +23,7 @@ def reconstruct_series(
     ----------
     dataset : xarray.Dataset
         ``state`` as `xdvarnet.grids.series.find_series` takes it, NaN where unobserved.
-    model : SeriesReconstructor
+    model : Reconstructor
         A method or a trained network.
     members, return_members, rng
         As in `xdvarnet.reconstruct`.
@@ -35,7 +35,7 @@ def reconstruct_series(
         the order, coordinates and dtype of the input.
     """
     series = find_series(dataset)
-    check_labels(series.labels, getattr(model, "labels", None))
+    check_labels(series.labels, model.labels)
     observed = np.isfinite(series.values).any((1, 2))
     if not observed.any():
         raise InvalidInputError(
@@ -47,25 +47,15 @@ def reconstruct_series(
             f"{(~observed).sum()} of {observed.size} samples have no observation; what the model "
             "gives there comes from what it knew before, and has no worth as an analysis."
         )
-    analysis = model.solve_series(
-        SeriesObservations(series.values, series.dt), members=members, rng=rng
-    )
-    bad = ~np.isfinite(analysis.mean).all((1, 2))
-    if bad.any():
-        raise InvalidInputError(
-            f"the model gives values that are not finite for {bad.sum()} of {bad.size} samples; "
-            f"observations reach {np.nanmax(np.abs(series.values)):g}: check their units, and that "
-            "they are of the system that the model was made for."
-        )
-    kinds = {STATE: ("mean", analysis.mean), f"{STATE}_std": ("std", analysis.std)}
-    if return_members:
-        kinds[f"{STATE}_members"] = ("members", analysis.members)
+    observations = Observations.of_series({STATE: series.values}, series.times)
+    analysis = analyse(model, observations, members=members, rng=rng)
     fields = {}
-    for name, (kind, values) in kinds.items():
-        if values is not None:
-            fields[name] = series.restore(values).assign_attrs(
+    for kind, arrays in analysis.kinds.items():
+        if STATE in arrays and (kind != "members" or return_members):
+            name = STATE if kind == "mean" else f"{STATE}_{kind}"
+            fields[name] = series.restore(arrays[STATE]).assign_attrs(
                 field_attributes(series.like, STATE, kind, "1")
             )
-    if analysis.std is not None:
+    if f"{STATE}_std" in fields:
         fields[STATE].attrs["ancillary_variables"] = f"{STATE}_std"
     return xr.Dataset(fields, attrs=model_attributes(dataset.attrs, "reconstruct with", model))

@@ -1,13 +1,16 @@
 """Forecasts by analogs: what followed the most similar states of a catalogue."""
 
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from numbers import Integral
-from typing import Self
 
 import numpy as np
 import torch
 import xarray as xr
 from scipy.spatial import cKDTree
 
+from xdvarnet.dynamics.forecast import Forecast
 from xdvarnet.errors import InvalidInputError, UnknownNameError
 from xdvarnet.grids.series import EVEN, find_series
 
@@ -20,7 +23,37 @@ BATCH = 20_000
 """Number of states that are forecast at once."""
 
 
-class AnalogForecast:
+@dataclass(frozen=True, eq=False)
+class Catalogue:
+    """States, and what followed them.
+
+    Attributes
+    ----------
+    inputs : numpy.ndarray
+        What tells analogs, one row for each.
+    increments : numpy.ndarray
+        What was added to them a time step later.
+    dt : float
+        The time step.
+    components : int
+        Of a state.
+    labels : sequence or None
+        Names of the components.
+    """
+
+    inputs: np.ndarray
+    increments: np.ndarray
+    dt: float
+    components: int
+    labels: Sequence[Hashable] | None = None
+
+    @cached_property
+    def tree(self) -> cKDTree:
+        """For the search of neighbours."""
+        return cKDTree(self.inputs)
+
+
+class AnalogForecast(Forecast):
     """Analog forecast, which takes the place of a dynamical model.
 
     The k states of a catalogue that are nearest to a state (its analogs, at distances d) have the
@@ -44,6 +77,8 @@ class AnalogForecast:
         and follow the same law, as in Lorenz-96: then each is forecast alone, from a catalogue of
         all places. By default analogs are whole states, of which there are too few in more than
         some five dimensions.
+    catalogue : Catalogue, optional
+        Of the states; `fit` makes it.
 
     Raises
     ------
@@ -68,7 +103,12 @@ class AnalogForecast:
     """
 
     def __init__(
-        self, k: int = 40, *, method: str = "local_linear", neighbourhood: int | None = None
+        self,
+        k: int = 40,
+        *,
+        method: str = "local_linear",
+        neighbourhood: int | None = None,
+        catalogue: Catalogue | None = None,
     ) -> None:
         if method not in METHODS:
             raise UnknownNameError(f"method={method!r} is unknown; known are {', '.join(METHODS)}.")
@@ -79,6 +119,7 @@ class AnalogForecast:
                 f"neighbourhood={neighbourhood}; give at least 1 component on either side, or None."
             )
         self.k, self.method, self.neighbourhood = k, method, neighbourhood
+        self.catalogue = catalogue
 
     def __repr__(self) -> str:
         return (
@@ -86,8 +127,20 @@ class AnalogForecast:
             f"neighbourhood={self.neighbourhood})"
         )
 
-    def fit(self, truth: xr.Dataset) -> Self:
-        """Make the catalogue of states and of those that follow.
+    @property
+    def labels(self) -> Sequence[Hashable] | None:
+        """Names of the components, once fitted."""
+        return None if self.catalogue is None else self.catalogue.labels
+
+    @property
+    def known(self) -> Catalogue:
+        """The catalogue of a fitted forecast; an error for another."""
+        if self.catalogue is None:
+            raise InvalidInputError(f"{self!r} has no catalogue yet; call fit(training) first.")
+        return self.catalogue
+
+    def fit(self, truth: xr.Dataset) -> "AnalogForecast":
+        """Return this forecast with a catalogue of states and of those that follow.
 
         Parameters
         ----------
@@ -102,25 +155,29 @@ class AnalogForecast:
         """
         series = find_series(truth)
         values = series.values
-        self.dt, self.components, self.labels = series.dt, values.shape[-1], series.labels
-        self._check_ring()
+        components = values.shape[-1]
+        self._check_ring(components)
         inputs = self._inputs(values[:, :-1])
         increments = self._outputs(values[:, 1:] - values[:, :-1])
         complete = np.isfinite(inputs).all(1) & np.isfinite(increments).all(1)
-        self.inputs, self.increments = inputs[complete], increments[complete]
-        if len(self.inputs) < self.k:
+        inputs, increments = inputs[complete], increments[complete]
+        if len(inputs) < self.k:
             raise InvalidInputError(
-                f"the catalogue has {len(self.inputs)} states, and k={self.k} analogs are needed; "
+                f"the catalogue has {len(inputs)} states, and k={self.k} analogs are needed; "
                 "give more or longer series."
             )
-        unknowns = self.inputs.shape[1] + 1
+        unknowns = inputs.shape[1] + 1
         if self.method == "local_linear" and self.k <= unknowns:
             raise InvalidInputError(
                 f"k={self.k} analogs do not determine the {unknowns} unknowns of a linear "
                 "regression; give more analogs, or method='local_constant'."
             )
-        self.tree = cKDTree(self.inputs)
-        return self
+        return AnalogForecast(
+            self.k,
+            method=self.method,
+            neighbourhood=self.neighbourhood,
+            catalogue=Catalogue(inputs, increments, series.dt, components, series.labels),
+        )
 
     def forecast(self, states: torch.Tensor, dt: float) -> torch.Tensor:
         """Return states (..., component) after a time of `dt`.
@@ -131,17 +188,16 @@ class AnalogForecast:
             If there is no catalogue, it has other components, or `dt` is no multiple of its time
             step.
         """
-        if not hasattr(self, "tree"):
-            raise InvalidInputError(f"{self!r} has no catalogue yet; call fit(training) first.")
-        if states.shape[-1] != self.components:
+        known = self.known
+        if states.shape[-1] != known.components:
             raise InvalidInputError(
-                f"the catalogue has {self.components} components, and the last dimension of the "
+                f"the catalogue has {known.components} components, and the last dimension of the "
                 f"states should be theirs; their shape is {tuple(states.shape)}."
             )
-        steps = round(dt / self.dt)
-        if steps < 1 or abs(dt / self.dt / steps - 1) > EVEN:
+        steps = round(dt / known.dt)
+        if steps < 1 or abs(dt / known.dt / steps - 1) > EVEN:
             raise InvalidInputError(
-                f"dt={dt:g} is no multiple of the catalogue's time step {self.dt:g}; fit series "
+                f"dt={dt:g} is no multiple of the catalogue's time step {known.dt:g}; fit series "
                 "of that step."
             )
         values = states.numpy()
@@ -149,24 +205,25 @@ class AnalogForecast:
             values = values + self._increment(self._inputs(values)).reshape(values.shape)
         return torch.from_numpy(values)
 
-    def _check_ring(self) -> None:
-        if self.neighbourhood is not None and 2 * self.neighbourhood + 1 > self.components:
+    def _check_ring(self, components: int) -> None:
+        if self.neighbourhood is not None and 2 * self.neighbourhood + 1 > components:
             raise InvalidInputError(
                 f"neighbourhood={self.neighbourhood} on either side is more than the ring of "
-                f"{self.components} components."
+                f"{components} components."
             )
 
     def _inputs(self, values: np.ndarray) -> np.ndarray:
         """What tells analogs, of states (..., component): one row for each forecast."""
         if self.neighbourhood is None:
-            return values.reshape(-1, self.components)
+            return values.reshape(-1, values.shape[-1])
         reach = np.arange(-self.neighbourhood, self.neighbourhood + 1)
-        places = np.arange(self.components)[:, None] + reach
-        return values[..., places % self.components].reshape(-1, reach.size)
+        components = values.shape[-1]
+        places = np.arange(components)[:, None] + reach
+        return values[..., places % components].reshape(-1, reach.size)
 
     def _outputs(self, values: np.ndarray) -> np.ndarray:
         """What is forecast, of states (..., component): one row for each forecast."""
-        return values.reshape(-1, self.components if self.neighbourhood is None else 1)
+        return values.reshape(-1, values.shape[-1] if self.neighbourhood is None else 1)
 
     def _increment(self, inputs: np.ndarray) -> np.ndarray:
         """Forecast increment of each row."""
@@ -174,13 +231,14 @@ class AnalogForecast:
         return np.concatenate([self._regress(batch) for batch in batches])
 
     def _regress(self, inputs: np.ndarray) -> np.ndarray:
-        distances, found = self.tree.query(inputs, self.k, workers=-1)
+        known = self.known
+        distances, found = known.tree.query(inputs, self.k, workers=-1)
         scale = np.maximum(np.median(distances, 1, keepdims=True), np.finfo(float).tiny)
         weights = np.exp(-np.square(distances / scale))[:, None]
-        increments = self.increments[found]
+        increments = known.increments[found]
         if self.method == "local_constant":
             return (weights @ increments)[:, 0] / weights.sum(2)
-        apart = (self.inputs[found] - inputs[:, None]) / scale[:, None]
+        apart = (known.inputs[found] - inputs[:, None]) / scale[:, None]
         design = np.concatenate([np.ones((*found.shape, 1)), apart], 2)
         normal = (design.mT * weights) @ design
         slopes = np.arange(1, design.shape[2])

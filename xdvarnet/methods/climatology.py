@@ -1,14 +1,16 @@
 """Mean and covariance of the states of a model: what is known before any observation."""
 
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Self
 
 import numpy as np
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.grids.series import find_series
+from xdvarnet.grids.checks import check_positive
+from xdvarnet.grids.internal import to_internal
+from xdvarnet.grids.series import STATE, find_series
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +25,8 @@ class Climatology:
         Shape (component, component), symmetric and positive definite.
     labels : sequence, optional
         Names of the components.
+    variables : mapping of str to str
+        Names and units of what a state is made of, one after the other.
 
     Raises
     ------
@@ -41,6 +45,7 @@ class Climatology:
     mean: np.ndarray
     covariance: np.ndarray
     labels: Sequence[Hashable] | None = None
+    variables: Mapping[str, str] = field(default_factory=lambda: {STATE: "1"})
 
     def __post_init__(self) -> None:
         for name in ("mean", "covariance"):
@@ -80,6 +85,43 @@ class Climatology:
                 "not the observations."
             )
         return cls(states.mean(0), np.atleast_2d(np.cov(states.T)), series.labels)
+
+    @classmethod
+    def from_maps(
+        cls, maps: xr.Dataset, variables: Mapping[str, str], *, ridge: float = 1e-3
+    ) -> Self:
+        """Take mean and covariance of all cells at sea over the days of complete maps.
+
+        Parameters
+        ----------
+        maps : xarray.Dataset
+            Days, latitude and longitude, complete at sea; more days than the covariance has
+            degrees of freedom make it better.
+        variables : mapping of str to str
+            Names and units of what a state is made of.
+        ridge : float
+            Variance that is added on the diagonal, over the mean variance: few days leave a
+            covariance singular.
+
+        Raises
+        ------
+        InvalidInputError
+            If there are less than two days, a value at sea is missing, or the ridge is not
+            positive.
+        """
+        check_positive(ridge, "ridge", "the mean variance")
+        known = to_internal(maps, variables)
+        sea = known["sea"].values
+        states = np.concatenate([known[name].values[:, sea] for name in variables], 1).astype(float)
+        if len(states) < 2 or not np.isfinite(states).all():
+            raise InvalidInputError(
+                f"a climatology needs complete maps of two days at least; there are {len(states)} "
+                f"days with {np.isnan(states).sum()} missing values. Give the truth, and a "
+                "coordinate sea that is True where it has values."
+            )
+        covariance = np.cov(states.T)
+        covariance[np.diag_indices_from(covariance)] += ridge * covariance.diagonal().mean()
+        return cls(states.mean(0), covariance, None, dict(variables))
 
     @property
     def components(self) -> int:

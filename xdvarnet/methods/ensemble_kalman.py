@@ -5,29 +5,25 @@ was observed, analyses it. States are (sample, member, component), a window of t
 time, component). Each sample has random numbers of its own, so that no sample depends on others.
 """
 
-from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Sequence
-from functools import partial
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
 from numbers import Real
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 import torch
 
 from xdvarnet._random import default_rng
-from xdvarnet.dynamics.integration import Dynamics, check_tendency, rk4_step
+from xdvarnet.dynamics.forecast import Forecast, as_advance
+from xdvarnet.dynamics.integration import Dynamics, check_tendency
 from xdvarnet.errors import InvalidInputError, InvalidTypeError
 from xdvarnet.grids.checks import check_kind, check_positive
 from xdvarnet.grids.series import check_labels
-from xdvarnet.mapping.states import SeriesAnalysis, SeriesObservations
 from xdvarnet.methods.climatology import Climatology
+from xdvarnet.methods.dynamical import DynamicalMethod, StateAnalysis, StateWindow
 from xdvarnet.methods.localisation import Localisation
 
 BATCH_BYTES = 2**27
 """Size of the ensemble that is held at once; samples are taken in batches of it."""
-
-Advance = Callable[[torch.Tensor, float], torch.Tensor]
-"""From states (..., component) and a time step to the states after it."""
 
 Update = Callable[[torch.Tensor], torch.Tensor]
 """An analysis: from states (sample, member, time, component) to what they are then.
@@ -36,16 +32,7 @@ The last time is that of the observations.
 """
 
 
-@runtime_checkable
-class Forecast(Protocol):
-    """Anything that forecasts states without being a dynamical model, such as `AnalogForecast`."""
-
-    def forecast(self, states: torch.Tensor, dt: float) -> torch.Tensor:
-        """Return states (..., component) after a time of `dt`."""
-        ...
-
-
-class EnsembleFilter(ABC):
+class EnsembleFilter(DynamicalMethod):
     """What the ensemble filters share; see `EnKF` and `ETKF`.
 
     A filter of one's own defines how the ensemble of one time is analysed.
@@ -58,7 +45,7 @@ class EnsembleFilter(ABC):
         forecast.
     noise : float
         Standard deviation of the observation error.
-    background : Climatology
+    climatology : Climatology
         Distribution from which the first ensemble is drawn.
     members : int
         Size of the ensemble.
@@ -73,9 +60,9 @@ class EnsembleFilter(ABC):
     Raises
     ------
     InvalidInputError
-        If a number is out of range, or analogs and background have other components.
+        If a number is out of range, or analogs and climatology have other components.
     InvalidTypeError
-        If `dynamics`, `background` or `localisation` is of another kind, or a number is none.
+        If `dynamics`, `climatology` or `localisation` is of another kind, or a number is none.
     """
 
     def __init__(
@@ -83,23 +70,24 @@ class EnsembleFilter(ABC):
         dynamics: Dynamics | Forecast,
         *,
         noise: float,
-        background: Climatology,
+        climatology: Climatology,
         members: int = 20,
         inflation: float = 1.0,
         localisation: Localisation | None = None,
         model_noise: float = 0.0,
     ) -> None:
         self.advance = as_advance(dynamics)
-        if not isinstance(background, Climatology):
+        if not isinstance(climatology, Climatology):
             raise InvalidTypeError(
-                f"background is a {type(background).__name__}, no climatology; give "
+                f"climatology is a {type(climatology).__name__}; give "
                 "Climatology.from_series(training)."
             )
         if not isinstance(localisation, Localisation | None):
             raise InvalidTypeError(
                 f"localisation={localisation!r} is not accepted; give Localisation(radius) or None."
             )
-        check_labels(background.labels, getattr(dynamics, "labels", None))
+        if isinstance(dynamics, Forecast):
+            check_labels(climatology.labels, dynamics.labels)
         numbers = {"noise": noise, "inflation": inflation, "model_noise": model_noise}
         for name, number in numbers.items():
             check_kind(isinstance(number, Real), name, number, "a number")
@@ -109,12 +97,14 @@ class EnsembleFilter(ABC):
             raise InvalidInputError(
                 f"inflation={inflation!r} is not accepted; give at least 1, such as 1.02."
             )
-        self.dynamics, self.background, self.localisation = dynamics, background, localisation
+        self.dynamics, self.climatology, self.localisation = dynamics, climatology, localisation
         self.members, self.inflation = members, inflation
         self.noise = check_positive(noise, "noise", "units of the state")
         self.model_noise = check_positive(
             model_noise, "model_noise", "units of the state", zero=True
         )
+
+    gives_std = True
 
     def __repr__(self) -> str:
         return (
@@ -123,24 +113,19 @@ class EnsembleFilter(ABC):
             f"localisation={self.localisation}, model_noise={self.model_noise:g})"
         )
 
-    @property
-    def labels(self) -> Sequence[Hashable] | None:
-        """Names of the components."""
-        return self.background.labels
-
-    def solve_series(
+    def solve_states(
         self,
-        observations: SeriesObservations,
+        observations: StateWindow,
         *,
         members: int | None = None,
         rng: np.random.Generator | None = None,
-    ) -> SeriesAnalysis:
+    ) -> StateAnalysis:
         """Filter all samples: the analysis of a time knows the observations up to it.
 
         Parameters
         ----------
-        observations : SeriesObservations
-            Of the components of the background.
+        observations : StateWindow
+            Of the components of the climatology.
         members : int, optional
             How many of the ensemble are returned, at most the filter's own number. Mean and
             standard deviation are always those of all.
@@ -161,22 +146,22 @@ class EnsembleFilter(ABC):
     @torch.no_grad()
     def assimilate(
         self,
-        observations: SeriesObservations,
+        observations: StateWindow,
         *,
         lag: int | None,
         members: int | None = None,
         rng: np.random.Generator | None = None,
-    ) -> SeriesAnalysis:
+    ) -> StateAnalysis:
         """Filter and smooth all samples; see `EnsembleKalmanSmoother`.
 
         Parameters
         ----------
         observations, members, rng
-            As for `solve_series`.
+            As for `solve_states`.
         lag : int or None
             Number of later times whose observations change a state; None for all of them.
         """
-        observations.require_components(self.background.components, "the background")
+        observations.require_components(self.climatology.components, "the climatology")
         self._check_start(members)
         values = torch.from_numpy(observations.values)
         generators = default_rng(rng).spawn(len(values))
@@ -191,7 +176,7 @@ class EnsembleFilter(ABC):
             if members is not None:
                 ensembles.append(ensemble[:, :members].movedim(1, 0).clone())
         drawn = torch.cat(ensembles, 1).numpy() if ensembles else None
-        return SeriesAnalysis(torch.cat(means).numpy(), torch.cat(stds).numpy(), drawn)
+        return StateAnalysis(torch.cat(means).numpy(), torch.cat(stds).numpy(), drawn)
 
     def _check_start(self, members: int | None) -> None:
         if members is not None and members > self.members:
@@ -200,11 +185,11 @@ class EnsembleFilter(ABC):
                 f"for; make it with members={members}."
             )
         if not isinstance(self.dynamics, Forecast):
-            check_tendency(self.dynamics, torch.from_numpy(self.background.mean).repeat(2, 1))
+            check_tendency(self.dynamics, torch.from_numpy(self.climatology.mean).repeat(2, 1))
 
     def taper(self) -> torch.Tensor:
         """Weights of the covariance between components, shape (component, component)."""
-        number = self.background.components
+        number = self.climatology.components
         if self.localisation is None:
             return torch.ones(number, number, dtype=torch.float64)
         return self.localisation.weights(number)
@@ -242,7 +227,7 @@ class _Window:
         self.method, self.values, self.dt, self.generators = method, values, dt, generators
         samples, times, components = values.shape
         self.states = values.new_empty(samples, method.members, times, components)
-        first = [method.background.draw(method.members, generator) for generator in generators]
+        first = [method.climatology.draw(method.members, generator) for generator in generators]
         self.states[:, :, 0] = torch.from_numpy(np.stack(first))
 
     def assimilate(self, lag: int | None) -> torch.Tensor:
@@ -293,7 +278,7 @@ class EnKF(EnsembleFilter):
 
     Parameters
     ----------
-    dynamics, noise, background, members, inflation, localisation, model_noise
+    dynamics, noise, climatology, members, inflation, localisation, model_noise
         As for `EnsembleFilter`.
 
     References
@@ -307,10 +292,11 @@ class EnKF(EnsembleFilter):
     >>> from xdvarnet.dynamics.lorenz import Lorenz63
     >>> from xdvarnet.methods.ensemble_kalman import EnKF
     >>> from xdvarnet.methods.climatology import Climatology
-    >>> background = Climatology.from_series(lorenz63("training", samples=50))
+    from xdvarnet.methods.dynamical import DynamicalMethod, StateAnalysis, StateWindow
+    >>> climatology = Climatology.from_series(lorenz63("training", samples=50))
     >>> truth = lorenz63("test", samples=2)
     >>> obs = observe_series(truth, every=8, components=["x"], noise=2**0.5, rng=0)
-    >>> method = EnKF(Lorenz63(), noise=2**0.5, background=background, members=50)
+    >>> method = EnKF(Lorenz63(), noise=2**0.5, climatology=climatology, members=50)
     >>> obs.dvarnet.reconstruct(method, rng=0)["state_std"].dims
     ('sample', 'time', 'component')
     """
@@ -365,7 +351,7 @@ class ETKF(EnsembleFilter):
 
     Parameters
     ----------
-    dynamics, noise, background, members, inflation, localisation, model_noise
+    dynamics, noise, climatology, members, inflation, localisation, model_noise
         As for `EnsembleFilter`.
 
     References
@@ -380,11 +366,12 @@ class ETKF(EnsembleFilter):
     >>> from xdvarnet.methods.ensemble_kalman import ETKF
     >>> from xdvarnet.methods.localisation import Localisation
     >>> from xdvarnet.methods.climatology import Climatology
-    >>> background = Climatology.from_series(lorenz96("training", samples=5))
+    from xdvarnet.methods.dynamical import DynamicalMethod, StateAnalysis, StateWindow
+    >>> climatology = Climatology.from_series(lorenz96("training", samples=5))
     >>> truth = lorenz96("test", samples=1, steps=21)
     >>> obs = observe_series(truth, every=4, components=20, noise=2**0.5, rng=0)
     >>> method = ETKF(
-    ...     Lorenz96(), noise=2**0.5, background=background, members=10, inflation=1.05,
+    ...     Lorenz96(), noise=2**0.5, climatology=climatology, members=10, inflation=1.05,
     ...     localisation=Localisation(4)
     ... )
     >>> dict(obs.dvarnet.reconstruct(method, rng=0)["state"].sizes)
@@ -410,7 +397,7 @@ class ETKF(EnsembleFilter):
         return lambda states: torch.einsum("scmn,sntc->smtc", local, states)
 
 
-class EnsembleKalmanSmoother:
+class EnsembleKalmanSmoother(DynamicalMethod):
     """Ensemble Kalman smoother: a filter whose analyses also change the states before.
 
     The analysis that a filter makes of the state at the time of observations is made of earlier
@@ -444,14 +431,17 @@ class EnsembleKalmanSmoother:
     >>> from xdvarnet.dynamics.lorenz import Lorenz63
     >>> from xdvarnet.methods.ensemble_kalman import ETKF, EnsembleKalmanSmoother
     >>> from xdvarnet.methods.climatology import Climatology
-    >>> background = Climatology.from_series(lorenz63("training", samples=50))
+    from xdvarnet.methods.dynamical import DynamicalMethod, StateAnalysis, StateWindow
+    >>> climatology = Climatology.from_series(lorenz63("training", samples=50))
     >>> truth = lorenz63("test", samples=2)
     >>> obs = observe_series(truth, every=8, components=["x"], noise=2**0.5, rng=0)
-    >>> method = ETKF(Lorenz63(), noise=2**0.5, background=background, members=50)
+    >>> method = ETKF(Lorenz63(), noise=2**0.5, climatology=climatology, members=50)
     >>> found = obs.dvarnet.reconstruct(EnsembleKalmanSmoother(method), rng=0)
     >>> bool((found["state_std"][:, 0] < 5).all())
     True
     """
+
+    gives_std = True
 
     def __init__(self, method: EnsembleFilter, *, lag: int | None = None) -> None:
         if not isinstance(method, EnsembleFilter):
@@ -465,43 +455,20 @@ class EnsembleKalmanSmoother:
                 "the whole window."
             )
         self.method, self.lag = method, lag
+        self.climatology = method.climatology
 
     def __repr__(self) -> str:
         return f"EnsembleKalmanSmoother({self.method!r}, lag={self.lag})"
 
-    @property
-    def labels(self) -> Sequence[Hashable] | None:
-        """Names of the components."""
-        return self.method.labels
-
-    def solve_series(
+    def solve_states(
         self,
-        observations: SeriesObservations,
+        observations: StateWindow,
         *,
         members: int | None = None,
         rng: np.random.Generator | None = None,
-    ) -> SeriesAnalysis:
-        """Smooth all samples; parameters and errors as for `EnsembleFilter.solve_series`."""
+    ) -> StateAnalysis:
+        """Smooth all samples; parameters and errors as for `EnsembleFilter.solve_states`."""
         return self.method.assimilate(observations, lag=self.lag, members=members, rng=rng)
-
-
-def as_advance(dynamics: Dynamics | Forecast) -> Advance:
-    """Return what takes states over a time step: a forecast, or a model's Runge-Kutta step.
-
-    Raises
-    ------
-    InvalidTypeError
-        If it is neither.
-    """
-    if isinstance(dynamics, Forecast) and not isinstance(dynamics, type):
-        return dynamics.forecast
-    if callable(dynamics) and not isinstance(dynamics, type):
-        return partial(rk4_step, dynamics)
-    raise InvalidTypeError(
-        f"dynamics={dynamics!r} is no model and has no method 'forecast'; give Lorenz63(), a "
-        "torch.nn.Module or function of your own from states to their tendencies, or "
-        "AnalogForecast(...).fit(training)."
-    )
 
 
 def draw_normal(

@@ -4,11 +4,12 @@ from numbers import Real
 
 import torch
 
+from xdvarnet.dynamics.forecast import Forecast
 from xdvarnet.dynamics.integration import Dynamics
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_kind
 from xdvarnet.methods.climatology import Climatology
-from xdvarnet.methods.ensemble_kalman import EnKF, Forecast
+from xdvarnet.methods.ensemble_kalman import EnKF
 from xdvarnet.methods.localisation import Localisation
 
 
@@ -30,8 +31,8 @@ class HybridEnVar(EnKF):
 
     Parameters
     ----------
-    dynamics, noise, background, members, inflation, localisation, model_noise
-        As for `EnsembleFilter`; B is the covariance of the background.
+    dynamics, noise, climatology, members, inflation, localisation, model_noise
+        As for `EnsembleFilter`; B is the covariance of the climatology.
     weight : float
         Of the climatological covariance, from 0 to 1. As that is far larger than the errors of a
         forecast, a few hundredths are much.
@@ -51,8 +52,8 @@ class HybridEnVar(EnKF):
     >>> from xdvarnet.dynamics.lorenz import Lorenz96
     >>> from xdvarnet.methods.hybrid import HybridEnVar
     >>> from xdvarnet.methods.climatology import Climatology
-    >>> background = Climatology.from_series(lorenz96("training", samples=5))
-    >>> method = HybridEnVar(Lorenz96(), noise=1.0, background=background, weight=0.02)
+    >>> climatology = Climatology.from_series(lorenz96("training", samples=5))
+    >>> method = HybridEnVar(Lorenz96(), noise=1.0, climatology=climatology, weight=0.02)
     """
 
     def __init__(
@@ -60,7 +61,7 @@ class HybridEnVar(EnKF):
         dynamics: Dynamics | Forecast,
         *,
         noise: float,
-        background: Climatology,
+        climatology: Climatology,
         weight: float,
         members: int = 20,
         inflation: float = 1.0,
@@ -70,7 +71,7 @@ class HybridEnVar(EnKF):
         super().__init__(
             dynamics,
             noise=noise,
-            background=background,
+            climatology=climatology,
             members=members,
             inflation=inflation,
             localisation=localisation,
@@ -87,5 +88,5 @@ class HybridEnVar(EnKF):
     def covariance(self, of_ensemble: torch.Tensor) -> torch.Tensor:
         """Return P, from the covariance of the ensemble; see `EnKF.covariance`."""
         hybrid = (1 - self.weight) * super().covariance(of_ensemble)
-        hybrid[:, -1] += self.weight * torch.from_numpy(self.background.covariance)
+        hybrid[:, -1] += self.weight * torch.from_numpy(self.climatology.covariance)
         return hybrid

@@ -1,6 +1,7 @@
 """Optimal interpolation of series with the lagged covariances of training data."""
 
-from typing import Self
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -8,11 +9,34 @@ import xarray as xr
 
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_positive
-from xdvarnet.grids.series import EVEN, Series, find_series
-from xdvarnet.mapping.states import SeriesAnalysis, SeriesObservations
+from xdvarnet.grids.series import EVEN, STATE, Series, find_series
+from xdvarnet.methods.dynamical import DynamicalMethod, StateAnalysis, StateWindow
 
 
-class SeriesOptimalInterpolation:
+@dataclass(frozen=True, eq=False)
+class LaggedCovariance:
+    """Statistics of windows of series.
+
+    Attributes
+    ----------
+    mean : numpy.ndarray
+        Shape (component,).
+    covariance : numpy.ndarray
+        Covariance of component i with component j `lag` times before, shape (lag, i, j) for lags
+        from zero on.
+    dt : float
+        Time between two lags.
+    labels : sequence or None
+        Names of the components.
+    """
+
+    mean: np.ndarray
+    covariance: np.ndarray
+    dt: float
+    labels: Sequence[Hashable] | None = None
+
+
+class SeriesOptimalInterpolation(DynamicalMethod):
     """Gaussian conditioning of a whole window on its observations.
 
     The states of a window are taken as Gaussian, with a mean m and a covariance between two of
@@ -31,17 +55,8 @@ class SeriesOptimalInterpolation:
         Whether the statistics are the same for all components, which lie on a ring: means and
         covariances are averaged over its turns.
 
-    Attributes
-    ----------
-    mean : numpy.ndarray
-        m, shape (component,), once fitted.
-    covariance : numpy.ndarray
-        Covariance of component i with component j `lag` times before, shape (lag, i, j) for lags
-        from zero on, once fitted.
-    dt : float
-        Time between two lags, once fitted.
-    labels : list or None
-        Names of the components, once fitted.
+    statistics : LaggedCovariance, optional
+        m and P; `fit` makes them.
 
     Raises
     ------
@@ -63,15 +78,36 @@ class SeriesOptimalInterpolation:
     ['state', 'state_std']
     """
 
-    def __init__(self, *, noise: float, periodic: bool = False) -> None:
+    variables = {STATE: "1"}
+    gives_std = True
+
+    def __init__(
+        self,
+        *,
+        noise: float,
+        periodic: bool = False,
+        statistics: LaggedCovariance | None = None,
+    ) -> None:
         self.noise = check_positive(noise, "noise", "units of the state")
-        self.periodic = periodic
+        self.periodic, self.statistics = periodic, statistics
+
+    @property
+    def labels(self) -> Sequence[Hashable] | None:
+        """Names of the components, once fitted."""
+        return None if self.statistics is None else self.statistics.labels
+
+    @property
+    def known(self) -> LaggedCovariance:
+        """The statistics of a fitted method; an error for another."""
+        if self.statistics is None:
+            raise InvalidInputError(f"{self!r} has no covariance yet; call fit(training) first.")
+        return self.statistics
 
     def __repr__(self) -> str:
         return f"SeriesOptimalInterpolation(noise={self.noise:g}, periodic={self.periodic})"
 
-    def fit(self, truth: xr.Dataset) -> Self:
-        """Take mean and covariances from complete windows.
+    def fit(self, truth: xr.Dataset) -> "SeriesOptimalInterpolation":
+        """Return this method with the mean and the covariances of complete windows.
 
         Parameters
         ----------
@@ -89,17 +125,21 @@ class SeriesOptimalInterpolation:
         if self.periodic:
             mean = np.full_like(mean, mean.mean())
         covariance = _lagged_covariance(series.values - mean)
-        self.covariance = _turn(covariance) if self.periodic else covariance
-        self.mean, self.dt, self.labels = mean, series.dt, series.labels
-        return self
+        if self.periodic:
+            covariance = _turn(covariance)
+        return SeriesOptimalInterpolation(
+            noise=self.noise,
+            periodic=self.periodic,
+            statistics=LaggedCovariance(mean, covariance, series.dt, series.labels),
+        )
 
-    def solve_series(
+    def solve_states(
         self,
-        observations: SeriesObservations,
+        observations: StateWindow,
         *,
         members: int | None = None,
         rng: np.random.Generator | None = None,
-    ) -> SeriesAnalysis:
+    ) -> StateAnalysis:
         """Reconstruct all samples; nothing is random.
 
         Raises
@@ -113,27 +153,27 @@ class SeriesOptimalInterpolation:
         mean, std = np.empty_like(values), np.empty_like(values)
         seen = np.isfinite(values)
         patterns, group = np.unique(seen.reshape(len(seen), -1), axis=0, return_inverse=True)
-        table = _two_sided(self.covariance[: values.shape[1]])
+        known = self.known
+        table = _two_sided(known.covariance[: values.shape[1]])
         for number, pattern in enumerate(patterns):
             alike = group.ravel() == number
             cells = pattern.reshape(values.shape[1:])
-            mean[alike], std[alike] = self._condition(table, cells, (values - self.mean)[alike])
-        return SeriesAnalysis(mean + self.mean, std)
+            mean[alike], std[alike] = self._condition(table, cells, (values - known.mean)[alike])
+        return StateAnalysis(mean + known.mean, std)
 
-    def _check(self, observations: SeriesObservations, members: int | None) -> None:
+    def _check(self, observations: StateWindow, members: int | None) -> None:
         if members is not None:
             raise InvalidInputError(
                 f"members={members}, and {self!r} has no ensemble; leave members=None."
             )
-        if not hasattr(self, "covariance"):
-            raise InvalidInputError(f"{self!r} has no covariance yet; call fit(training) first.")
-        observations.require_components(self.mean.size, "the training data")
+        known = self.known
+        observations.require_components(known.mean.size, "the training data")
         times = observations.values.shape[1]
-        if times > len(self.covariance) or abs(observations.dt / self.dt - 1) > EVEN:
+        if times > len(known.covariance) or abs(observations.dt / known.dt - 1) > EVEN:
             raise InvalidInputError(
                 f"windows of {times} times at steps of {observations.dt:g} need covariances at all "
-                f"these lags; they are known for {len(self.covariance)} times at steps of "
-                f"{self.dt:g}. Fit longer training windows, of the same time step."
+                f"these lags; they are known for {len(known.covariance)} times at steps of "
+                f"{known.dt:g}. Fit longer training windows, of the same time step."
             )
 
     def _condition(

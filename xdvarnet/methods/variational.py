@@ -3,18 +3,20 @@
 All samples are analysed at once, in float64, and each for itself.
 """
 
-from abc import ABC, abstractmethod
-from collections.abc import Hashable, Sequence
+from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 import torch
 
-from xdvarnet.dynamics.integration import Dynamics, integrate, rk4_step
+from xdvarnet.dynamics.forecast import Forecast, as_advance, check_advance
+from xdvarnet.dynamics.integration import Dynamics
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, warn
 from xdvarnet.grids.checks import check_kind, check_positive
-from xdvarnet.mapping.states import SeriesAnalysis, SeriesObservations, SeriesReconstructor
+from xdvarnet.mapping.protocol import Reconstructor, check_model
 from xdvarnet.methods.climatology import Climatology
+from xdvarnet.methods.dynamical import DynamicalMethod, StateAnalysis, StateWindow
 from xdvarnet.methods.linear_smoother import smooth
 from xdvarnet.methods.window_cost import WindowCost
 
@@ -25,30 +27,27 @@ LARGE = 3.0
 """Standard deviations of the background beyond which that of an analysis is not believed."""
 
 
-class _FourDVar(ABC):
+class _FourDVar(DynamicalMethod):
     """4DVar with either constraint: the cost, its minimum and the error there."""
 
     model_noise = 0.0
+    gives_std = True
 
     def __init__(
-        self, dynamics: Dynamics, noise: float, background: Climatology, iterations: int
+        self, dynamics: Dynamics | Forecast, noise: float, climatology: Climatology, iterations: int
     ) -> None:
-        self.dynamics, self.background = _check_knowledge(dynamics, background)
+        self.dynamics, self.climatology = dynamics, _check_climatology(climatology)
+        self.advance = as_advance(dynamics)
         self.noise = check_positive(noise, "noise", "the units of the state")
         self.iterations = _check_count(iterations, "iterations")
 
-    @property
-    def labels(self) -> Sequence[Hashable] | None:
-        """Names of the components."""
-        return self.background.labels
-
-    def solve_series(
+    def solve_states(
         self,
-        observations: SeriesObservations,
+        observations: StateWindow,
         *,
         members: int | None = None,
         rng: np.random.Generator | None = None,
-    ) -> SeriesAnalysis:
+    ) -> StateAnalysis:
         """Mean and standard deviation of all samples.
 
         It warns of samples that did not converge, and of those with a standard deviation above 3
@@ -68,12 +67,12 @@ class _FourDVar(ABC):
         with torch.no_grad():
             for rows in torch.arange(len(values)).split(size):
                 cost = self._cost(values[rows], observations.dt)
-                part = SeriesObservations(observations.values[rows.numpy()], observations.dt)
+                part = observations.take(rows.numpy())
                 try:
                     mean[rows], converged[rows] = self._minimise(cost, part)
                     _, variance = smooth(cost.linearise(mean[rows]), variance=True)
                 except torch.linalg.LinAlgError as error:
-                    raise _diverged(self.background, values) from error
+                    raise _diverged(self.climatology, values) from error
                 std[rows] = variance.clamp(min=0).sqrt()
         if not converged.all():
             warn(
@@ -81,7 +80,7 @@ class _FourDVar(ABC):
                 "their analyses are the best that were found. Give more iterations, or smaller "
                 "stages."
             )
-        known = torch.from_numpy(self.background.covariance).diagonal().sqrt()
+        known = torch.from_numpy(self.climatology.covariance).diagonal().sqrt()
         large = (std > LARGE * known).any(2).any(1)
         if large.any():
             warn(
@@ -89,13 +88,13 @@ class _FourDVar(ABC):
                 f"{LARGE:g} times that of the background. It takes errors to grow linearly, which "
                 "they do not where observations are so few or so long ago: do not believe it there."
             )
-        return SeriesAnalysis(mean.numpy(), std.numpy())
+        return StateAnalysis(mean.numpy(), std.numpy())
 
     def _cost(self, values: torch.Tensor, dt: float) -> WindowCost:
         return WindowCost(
-            step=lambda state: rk4_step(self.dynamics, state, dt),
-            mean=torch.from_numpy(self.background.mean),
-            covariance=torch.from_numpy(self.background.covariance),
+            step=lambda state: self.advance(state, dt),
+            mean=torch.from_numpy(self.climatology.mean),
+            covariance=torch.from_numpy(self.climatology.covariance),
             values=values.nan_to_num(),
             precision=values.isfinite() / self.noise**2,
             model_noise=self.model_noise,
@@ -103,7 +102,7 @@ class _FourDVar(ABC):
 
     @abstractmethod
     def _minimise(
-        self, cost: WindowCost, observations: SeriesObservations
+        self, cost: WindowCost, observations: StateWindow
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Trajectories at a minimum, and whether each is at one."""
 
@@ -132,7 +131,7 @@ class StrongFourDVar(_FourDVar):
         The model, from states (..., component) to their tendencies.
     noise : float
         Standard deviation of the observation error, in the units of the state.
-    background : Climatology
+    climatology : Climatology
         Mean xb and covariance B of the initial state.
     growth : int
         Number of times by which the window grows: errors should grow little over them.
@@ -142,7 +141,7 @@ class StrongFourDVar(_FourDVar):
     Raises
     ------
     InvalidTypeError
-        If the dynamics are no model, or the background is no climatology.
+        If the dynamics are no model, or `climatology` is none.
     InvalidInputError
         If a number is not positive.
 
@@ -152,10 +151,11 @@ class StrongFourDVar(_FourDVar):
     >>> from xdvarnet.dynamics.lorenz import Lorenz63
     >>> from xdvarnet.methods.variational import StrongFourDVar
     >>> from xdvarnet.methods.climatology import Climatology
-    >>> background = Climatology.from_series(lorenz63("training", samples=50))
+    from xdvarnet.methods.dynamical import DynamicalMethod, StateAnalysis, StateWindow
+    >>> climatology = Climatology.from_series(lorenz63("training", samples=50))
     >>> truth = lorenz63("validation", samples=2, steps=50)
     >>> observed = observe_series(truth, every=8, components=["x"], noise=0.5, rng=0)
-    >>> method = StrongFourDVar(Lorenz63(), noise=0.5, background=background)
+    >>> method = StrongFourDVar(Lorenz63(), noise=0.5, climatology=climatology)
     >>> found = observed.dvarnet.reconstruct(method)
     >>> bool(((found - truth)["state"] ** 2).mean() < 1)
     True
@@ -163,14 +163,14 @@ class StrongFourDVar(_FourDVar):
 
     def __init__(
         self,
-        dynamics: Dynamics,
+        dynamics: Dynamics | Forecast,
         *,
         noise: float,
-        background: Climatology,
+        climatology: Climatology,
         growth: int = 8,
         iterations: int = 20,
     ) -> None:
-        super().__init__(dynamics, noise, background, iterations)
+        super().__init__(dynamics, noise, climatology, iterations)
         self.growth = _check_count(growth, "growth")
 
     def __repr__(self) -> str:
@@ -180,7 +180,7 @@ class StrongFourDVar(_FourDVar):
         )
 
     def _minimise(
-        self, cost: WindowCost, observations: SeriesObservations
+        self, cost: WindowCost, observations: StateWindow
     ) -> tuple[torch.Tensor, torch.Tensor]:
         times = cost.values.shape[1]
         found = cost.mean.expand(len(cost.values), 1, -1)
@@ -208,7 +208,7 @@ class WeakFourDVar(_FourDVar):
 
     Parameters
     ----------
-    dynamics, noise, background
+    dynamics, noise, climatology
         As in `StrongFourDVar`.
     model_noise : float
         Standard deviation of the model error that each step adds to each component.
@@ -216,15 +216,15 @@ class WeakFourDVar(_FourDVar):
         Factors of `model_noise`, one after the other; the last is 1.
     iterations : int
         Largest number of steps in each stage.
-    first_guess : SeriesReconstructor, optional
+    first_guess : Reconstructor, optional
         Whose analysis the minimisation starts from, such as ``load_model("lorenz96")``; fewer and
         smaller stages are enough then.
 
     Raises
     ------
     InvalidTypeError
-        If the dynamics are no model, the background is no climatology, the first guess is no
-        model of series, or the stages are no sequence.
+        If the dynamics are no model, `climatology` is none, the first guess is no
+        model, or the stages are no sequence.
     InvalidInputError
         If a number is not positive, or the stages are none or do not end with 1.
 
@@ -234,29 +234,29 @@ class WeakFourDVar(_FourDVar):
     >>> from xdvarnet.dynamics.lorenz import Lorenz63
     >>> from xdvarnet.methods.variational import WeakFourDVar
     >>> from xdvarnet.methods.climatology import Climatology
-    >>> background = Climatology.from_series(lorenz63("training", samples=50))
+    from xdvarnet.methods.dynamical import DynamicalMethod, StateAnalysis, StateWindow
+    >>> climatology = Climatology.from_series(lorenz63("training", samples=50))
     >>> truth = lorenz63("validation", samples=2, steps=50)
     >>> observed = observe_series(truth, every=8, components=["x"], noise=0.5, rng=0)
-    >>> method = WeakFourDVar(Lorenz63(), noise=0.5, background=background, model_noise=0.01)
+    >>> method = WeakFourDVar(Lorenz63(), noise=0.5, climatology=climatology, model_noise=0.01)
     >>> sorted(observed.dvarnet.reconstruct(method))
     ['state', 'state_std']
     """
 
     def __init__(
         self,
-        dynamics: Dynamics,
+        dynamics: Dynamics | Forecast,
         *,
         noise: float,
-        background: Climatology,
+        climatology: Climatology,
         model_noise: float,
         stages: Sequence[float] = (100, 10, 1),
         iterations: int = 20,
-        first_guess: SeriesReconstructor | None = None,
+        first_guess: Reconstructor | None = None,
     ) -> None:
-        super().__init__(dynamics, noise, background, iterations)
+        super().__init__(dynamics, noise, climatology, iterations)
         if first_guess is not None:
-            right = isinstance(first_guess, SeriesReconstructor)
-            check_kind(right, "first_guess", first_guess, "a model such as load_model('lorenz96')")
+            check_model(first_guess, "first_guess")
         self.first_guess = first_guess
         self.model_noise = check_positive(model_noise, "model_noise", "the units of the state")
         check_kind(isinstance(stages, Sequence), "stages", stages, "factors such as (100, 10, 1)")
@@ -275,19 +275,19 @@ class WeakFourDVar(_FourDVar):
         )
 
     def _minimise(
-        self, cost: WindowCost, observations: SeriesObservations
+        self, cost: WindowCost, observations: StateWindow
     ) -> tuple[torch.Tensor, torch.Tensor]:
-        if self.first_guess is None:
+        if observations.first_guess is None:
             found = _interpolate(cost)
         else:
-            found = torch.from_numpy(self.first_guess.solve_series(observations).mean)
+            found = torch.from_numpy(observations.first_guess)
         for factor in self.stages:
             stage = replace(cost, model_noise=factor * self.model_noise)
             found, converged = stage.minimise(found, self.iterations)
         return found, converged
 
 
-class ThreeDVar:
+class ThreeDVar(DynamicalMethod):
     """Sequential 3DVar: analyses with a constant covariance, and forecasts between them.
 
     From the background's mean on, the model forecasts from one time to the next; where there are
@@ -302,7 +302,7 @@ class ThreeDVar:
         persistence.
     noise : float
         Standard deviation of the observation error, in the units of the state.
-    background : Climatology
+    climatology : Climatology
         Mean to start from, and covariance.
     scale : float
         B is the background's covariance times this: forecasts err less than a climatology.
@@ -310,7 +310,7 @@ class ThreeDVar:
     Raises
     ------
     InvalidTypeError
-        If the dynamics are no model, or the background is no climatology.
+        If the dynamics are no model, or `climatology` is none.
     InvalidInputError
         If a number is not positive.
 
@@ -320,36 +320,38 @@ class ThreeDVar:
     >>> from xdvarnet.dynamics.lorenz import Lorenz63
     >>> from xdvarnet.methods.variational import ThreeDVar
     >>> from xdvarnet.methods.climatology import Climatology
-    >>> background = Climatology.from_series(lorenz63("training", samples=50))
+    from xdvarnet.methods.dynamical import DynamicalMethod, StateAnalysis, StateWindow
+    >>> climatology = Climatology.from_series(lorenz63("training", samples=50))
     >>> truth = lorenz63("validation", samples=2)
     >>> observed = observe_series(truth, every=8, components=["x"], noise=0.5, rng=0)
-    >>> method = ThreeDVar(Lorenz63(), noise=0.5, background=background)
+    >>> method = ThreeDVar(Lorenz63(), noise=0.5, climatology=climatology)
     >>> observed.dvarnet.reconstruct(method)["state"].shape
     (2, 200, 3)
     """
 
     def __init__(
-        self, dynamics: Dynamics, *, noise: float, background: Climatology, scale: float = 0.3
+        self,
+        dynamics: Dynamics | Forecast,
+        *,
+        noise: float,
+        climatology: Climatology,
+        scale: float = 0.3,
     ) -> None:
-        self.dynamics, self.background = _check_knowledge(dynamics, background)
+        self.dynamics, self.climatology = dynamics, _check_climatology(climatology)
+        self.advance = as_advance(dynamics)
         self.noise = check_positive(noise, "noise", "the units of the state")
         self.scale = check_positive(scale, "scale", "the background's covariance")
 
     def __repr__(self) -> str:
         return f"ThreeDVar({self.dynamics!r}, noise={self.noise:g}, scale={self.scale:g})"
 
-    @property
-    def labels(self) -> Sequence[Hashable] | None:
-        """Names of the components."""
-        return self.background.labels
-
-    def solve_series(
+    def solve_states(
         self,
-        observations: SeriesObservations,
+        observations: StateWindow,
         *,
         members: int | None = None,
         rng: np.random.Generator | None = None,
-    ) -> SeriesAnalysis:
+    ) -> StateAnalysis:
         """Mean of all samples, without a standard deviation.
 
         Raises
@@ -367,17 +369,17 @@ class ThreeDVar:
                 "check that observations and model have the same units, or give a smaller scale, "
                 "or series with a smaller time step."
             )
-        return SeriesAnalysis(mean.numpy())
+        return StateAnalysis(mean.numpy())
 
     def _cycle(self, values: torch.Tensor, dt: float) -> list[torch.Tensor]:
         """Analyses where there are observations, and forecasts elsewhere."""
-        covariance = self.scale * torch.from_numpy(self.background.covariance)
+        covariance = self.scale * torch.from_numpy(self.climatology.covariance)
         identity = self.noise**2 * torch.eye(len(covariance), dtype=torch.float64)
-        state = torch.from_numpy(self.background.mean).expand(len(values), -1)
+        state = torch.from_numpy(self.climatology.mean).expand(len(values), -1)
         states = []
         for t in range(values.shape[1]):
             if t > 0:
-                state = rk4_step(self.dynamics, state, dt)
+                state = self.advance(state, dt)
             observed = values[:, t].isfinite().double()
             if observed.any():
                 innovation = observed * (values[:, t].nan_to_num() - state)
@@ -389,7 +391,7 @@ class ThreeDVar:
 
 
 def _check(
-    method: _FourDVar | ThreeDVar, observations: SeriesObservations, members: int | None
+    method: _FourDVar | ThreeDVar, observations: StateWindow, members: int | None
 ) -> torch.Tensor:
     """Return the observed values, if the method can be applied to them."""
     if members is not None:
@@ -397,35 +399,29 @@ def _check(
             f"{type(method).__name__} has no ensemble. Leave members=None; 4DVar gives a standard "
             "deviation."
         )
-    background, (_, times, _) = method.background, observations.values.shape
-    observations.require_components(background.components, "the background")
-    start = torch.from_numpy(background.mean).repeat(2, 1)
-    with torch.no_grad():
-        integrate(method.dynamics, start, times - 1, observations.dt)
+    climatology, (_, times, _) = method.climatology, observations.values.shape
+    observations.require_components(climatology.components, "the climatology")
+    start = torch.from_numpy(climatology.mean).repeat(2, 1)
+    check_advance(method.dynamics, start, observations.dt, times)
     return torch.from_numpy(observations.values)
 
 
-def _check_knowledge(dynamics: Dynamics, background: Climatology) -> tuple[Dynamics, Climatology]:
-    if isinstance(dynamics, type) or not callable(dynamics):
+def _check_climatology(climatology: Climatology) -> Climatology:
+    if not isinstance(climatology, Climatology):
         raise InvalidTypeError(
-            f"dynamics={dynamics!r} is no model that gives the tendency of a state; give "
-            "Lorenz63(), QuadraticDynamics(...).fit(states, dt), or a torch.nn.Module or function "
-            "of your own. Forecasts by analogs are for the ensemble filters."
+            f"climatology is a {type(climatology).__name__}; give "
+            "Climatology.from_series(training)."
         )
-    if not isinstance(background, Climatology):
-        raise InvalidTypeError(
-            f"background is a {type(background).__name__}; give Climatology.from_series(training)."
-        )
-    return dynamics, background
+    return climatology
 
 
-def _diverged(background: Climatology, values: torch.Tensor) -> InvalidInputError:
-    std = torch.from_numpy(background.covariance).diagonal().sqrt()
-    departure = (values - torch.from_numpy(background.mean)).abs() / std
+def _diverged(climatology: Climatology, values: torch.Tensor) -> InvalidInputError:
+    std = torch.from_numpy(climatology.covariance).diagonal().sqrt()
+    departure = (values - torch.from_numpy(climatology.mean)).abs() / std
     return InvalidInputError(
         "the model diverges in the minimisation. The observation that is farthest from the "
-        f"background's mean is {departure.nan_to_num().max():.3g} of its standard deviations away; "
-        "where that is more than 10 or so, check that both have the same units. Else give a "
+        f"climatology's mean is {departure.nan_to_num().max():.3g} of its standard deviations "
+        "away; where that is more than 10 or so, check that both have the same units. Else give a "
         "smaller time step."
     )
 

@@ -7,6 +7,7 @@ import xarray as xr
 from xdvarnet.errors import InvalidInputError, warn
 from xdvarnet.grids.checks import check_positive, check_variable, units_factor
 from xdvarnet.grids.coords import continuous_longitude, find_grid
+from xdvarnet.grids.names import DEGREES
 from xdvarnet.grids.points import find_points
 from xdvarnet.tracks.sample import sample_tracks
 from xdvarnet.tracks.segments import find_label
@@ -131,8 +132,8 @@ def binned_rmse(tracks: xr.Dataset, variable: str = "error", *, spacing: float =
             ),
         },
         {
-            "latitude": ("latitude", latitude, {"units": "degrees_north"}),
-            "longitude": ("longitude", longitude, {"units": "degrees_east"}),
+            "latitude": ("latitude", latitude, DEGREES["latitude"]),
+            "longitude": ("longitude", longitude, DEGREES["longitude"]),
         },
     )
 

@@ -2,7 +2,6 @@
 
 import copy
 import hashlib
-import html
 from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -16,9 +15,10 @@ from xdvarnet.dynamics.lorenz import Lorenz63, Lorenz96
 from xdvarnet.dynamics.rescaled import Rescaled
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, warn
 from xdvarnet.grids.checks import check_counts, check_kind, check_positive
-from xdvarnet.grids.series import Series, check_labels, check_pair, find_series
+from xdvarnet.grids.series import STATE, Series, check_labels, check_pair, find_series
+from xdvarnet.mapping.background import Background
 from xdvarnet.mapping.description import check_storable
-from xdvarnet.mapping.states import SeriesAnalysis, SeriesObservations
+from xdvarnet.methods.dynamical import DynamicalMethod, StateAnalysis, StateWindow
 from xdvarnet.networks.series_normalizer import SeriesNormalizer
 from xdvarnet.solver.batch import Batch
 from xdvarnet.solver.inversions.amortised import AmortisedFourDVar
@@ -43,7 +43,7 @@ Observe = Callable[[xr.Dataset, np.random.Generator], xr.Dataset]
 """From a truth to observations of it, drawn anew at each call."""
 
 
-class SeriesInversion:
+class SeriesInversion(DynamicalMethod):
     """A learned solver of series, trained end to end.
 
     It normalises the observations, fills them in time by linear interpolation as a first guess,
@@ -99,6 +99,8 @@ class SeriesInversion:
     ('sample', 'time', 'component')
     """
 
+    variables = {STATE: "1"}
+
     def __init__(
         self,
         solver: nn.Module,
@@ -138,24 +140,26 @@ class SeriesInversion:
     def __repr__(self) -> str:
         return f"SeriesInversion({_summary(self.solver)}, dt={self.dt:g}, steps={self.steps})"
 
-    def _repr_html_(self) -> str:
-        rows = {
+    def summary(self) -> dict[str, object]:
+        """Return what a notebook shows of the model."""
+        return {
             "solver": _summary(self.solver),
             "parameters": count_parameters(self.solver),
             "window": f"{self.steps} times, {self.dt:g} apart",
             "normalisation": self.normalizer,
             **self.provenance,
         }
-        cells = "".join(
-            f"<tr><th>{html.escape(str(name))}</th><td>{html.escape(str(value))}</td></tr>"
-            for name, value in rows.items()
-        )
-        return f"<table><caption>xdvarnet SeriesInversion</caption>{cells}</table>"
 
     def with_options(
-        self, *, precision: str | None = None, provenance: Mapping[str, str] | None = None
+        self,
+        *,
+        background: Background | None = None,
+        device: str | None = None,
+        precision: str | None = None,
+        provenance: Mapping[str, str] | None = None,
     ) -> "SeriesInversion":
         """Return the same model with other options; None keeps an option."""
+        super().with_options(background=background, device=device)
         return self._replace(
             precision=precision or self.precision, provenance=provenance or self.provenance
         )
@@ -178,13 +182,13 @@ class SeriesInversion:
         """Names of the components."""
         return self.normalizer.labels
 
-    def solve_series(
+    def solve_states(
         self,
-        observations: SeriesObservations,
+        observations: StateWindow,
         *,
         members: int | None = None,
         rng: np.random.Generator | None = None,
-    ) -> SeriesAnalysis:
+    ) -> StateAnalysis:
         """Reconstruct all samples.
 
         It warns of observations beyond 10 standard deviations from the mean of the training.
@@ -211,7 +215,7 @@ class SeriesInversion:
             self._solve(self._inputs(observations.values[first : first + CHUNK]))
             for first in range(0, len(observations.values), CHUNK)
         ]
-        return SeriesAnalysis(np.concatenate(parts))
+        return StateAnalysis(np.concatenate(parts))
 
     def _solve(self, inputs: tuple[torch.Tensor, list[Data], torch.Tensor | None]) -> np.ndarray:
         with torch.inference_mode(), autocast("cpu", self.precision):

@@ -1,8 +1,13 @@
-"""Altimeters, nadir and swath, and their orbits."""
+"""Altimeters, nadir and swath, and the missions that are known by name."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
-import numpy as np
+from xdvarnet.errors import InvalidInputError, InvalidTypeError
+from xdvarnet.grids.checks import check_kind, check_known
+from xdvarnet.observing.base import Mission, Positions
+from xdvarnet.observing.orbits import Orbit, Region, ground_speed, ground_track
+from xdvarnet.observing.swath import Swath, swath_points
 
 _RADS = (
     "repeat cycle and revolutions: Radar Altimeter Database System, conf/rads.xml, "
@@ -10,39 +15,16 @@ _RADS = (
 )
 
 
-@dataclass(frozen=True)
-class Swath:
-    """Pixels on both sides of the ground track, with a gap below the satellite.
+@dataclass(frozen=True, kw_only=True)
+class Altimeter(Mission, Orbit):
+    """An altimeter on a circular orbit, nadir or swath.
 
-    Attributes
-    ----------
-    near, far : float
-        Distance of the first and of the last pixel from the ground track in km.
-    spacing : float
-        Distance between neighbouring pixels in km, across and along the track.
-    """
-
-    near: float
-    far: float
-    spacing: float
-
-    @property
-    def distances(self) -> np.ndarray:
-        """Distances from the ground track in km, shape (pixels,), from left (negative) to right."""
-        right = np.arange(self.near, self.far + self.spacing / 2, self.spacing)
-        return np.concatenate([-right[::-1], right])
-
-
-@dataclass(frozen=True)
-class Mission:
-    """An altimeter on a circular orbit, whose ground track repeats or drifts.
-
-    Attributes
+    Parameters
     ----------
     name : str
-        Name, as in `MISSIONS`.
+        Name, without blanks.
     inclination : float
-        Inclination of the orbit in degrees.
+        Inclination of the orbit in degrees, 0 to 180.
     repeat_days : float
         Length of the repeat cycle in days of 86400 s; of a drifting orbit, the time of
         `repeat_revolutions`, after which its tracks come near to where they were.
@@ -51,45 +33,52 @@ class Mission:
     nodal_days : float
         Turns of the Earth below the precessing orbit in that time: a whole number where the track
         repeats. It differs from `repeat_days` by less than 1 %.
-    source : str
-        Where these numbers come from.
     partner : str or None
-        Mission on the same orbit, to which it keeps its place.
+        Name of the mission on the same orbit to which it keeps its place.
     tracks_apart : float
         Distance eastward from the partner's track to its own that is flown at the same time, in
         track spacings: 0 on the same track; interleaved if it is a half more than a whole number.
     swath : Swath or None
         Where its pixels are; None for a nadir altimeter.
+    source : str
+        Where these numbers come from.
+
+    Raises
+    ------
+    InvalidTypeError
+        If a name is no text, or the swath no `Swath`.
+    InvalidInputError
+        If a name or a number is not accepted.
+
+    Examples
+    --------
+    >>> later = Altimeter("swot2", inclination=77.6, repeat_days=20.86455, repeat_revolutions=292,
+    ...                   nodal_days=21, partner="swot", tracks_apart=0.5,
+    ...                   swath=Swath(near=10, far=60, spacing=2))
+    >>> round(later.phase(0.25) - 0.25, 5)  # half a track of 292
+    0.00171
     """
 
-    name: str
-    inclination: float
-    repeat_days: float
-    repeat_revolutions: int
-    nodal_days: float
-    source: str
-    partner: str | None = None
     tracks_apart: float = 0.0
-    swath: Swath | None = None
+    source: str = ""
 
-    @property
-    def drifts(self) -> bool:
-        """Whether the orbit is not kept, so that the ground track never closes."""
-        return self.nodal_days % 1 != 0
-
-    @property
-    def nodal_period(self) -> float:
-        """Time from one ascending node to the next, in seconds."""
-        return self.repeat_days * 86400 / self.repeat_revolutions
-
-    @property
-    def track_spacing(self) -> float:
-        """Distance in longitude between neighbouring ascending tracks, in degrees."""
-        return 360 / self.repeat_revolutions
+    def __post_init__(self) -> None:
+        Mission.__post_init__(self)
+        Orbit.__post_init__(self)
 
     def phase(self, of_partner: float) -> float:
         """Return the phase of the orbit, as a fraction of a turn, from that of the partner."""
         return (of_partner + self.tracks_apart * self.track_spacing / 360) % 1
+
+    def positions(
+        self, start_day: float, end_day: float, *, phase: float, region: Region | None = None
+    ) -> Positions:
+        """Return its ground track, a point a second, or the pixels of its swath."""
+        if self.swath is None:
+            points = ground_track(self, start_day, end_day, phase=phase, region=region)
+        else:
+            points = swath_points(self, self.swath, start_day, end_day, phase=phase, region=region)
+        return Positions(*points, along=points[0] * 86400 * ground_speed(self))
 
 
 _AVISO = "https://www.aviso.altimetry.fr/en/missions"
@@ -99,7 +88,7 @@ _SWOT = f"science orbit from July 2023: {_AVISO}/future-missions/swot/orbit.html
 MISSIONS = {
     mission.name: mission
     for mission in (
-        Mission(
+        Altimeter(
             "jason1",
             inclination=66.04,
             repeat_days=9.9156428,
@@ -108,7 +97,7 @@ MISSIONS = {
             source="inclination: https://podaac.jpl.nasa.gov/TOPEX-POSEIDON (the same orbit); "
             + _RADS,
         ),
-        Mission(
+        Altimeter(
             "topex_interleaved",
             inclination=66.04,
             repeat_days=9.9156428,
@@ -121,7 +110,7 @@ MISSIONS = {
             partner="jason1",
             tracks_apart=0.5,
         ),
-        Mission(
+        Altimeter(
             "envisat",
             inclination=98.55,
             repeat_days=35.0,
@@ -130,7 +119,7 @@ MISSIONS = {
             source="inclination: https://earth.esa.int/web/guest/missions/"
             "esa-operational-eo-missions/envisat/operations; " + _RADS,
         ),
-        Mission(
+        Altimeter(
             "gfo",
             inclination=108.05,
             repeat_days=17.05057808,
@@ -139,7 +128,7 @@ MISSIONS = {
             source="inclination: Born, Mitchell and Heyler (1987), Johns Hopkins APL Technical "
             "Digest 8 (the Geosat orbit, which GFO repeats); " + _RADS,
         ),
-        Mission(
+        Altimeter(
             "sentinel6",
             inclination=66.04,
             repeat_days=9.9156428,
@@ -147,7 +136,7 @@ MISSIONS = {
             nodal_days=10,
             source="the orbit and the tracks of Jason-1; " + _RADS,
         ),
-        Mission(
+        Altimeter(
             "jason3",
             inclination=66.04,
             repeat_days=9.9156428,
@@ -159,7 +148,7 @@ MISSIONS = {
             partner="sentinel6",
             tracks_apart=-4.5,  # its neighbouring tracks are flown five days apart
         ),
-        Mission(
+        Altimeter(
             "sentinel3a",
             inclination=98.65,
             repeat_days=27.0,
@@ -167,7 +156,7 @@ MISSIONS = {
             nodal_days=27,
             source=f"{_SENTINEL3}; " + _RADS,
         ),
-        Mission(
+        Altimeter(
             "sentinel3b",
             inclination=98.65,
             repeat_days=27.0,
@@ -177,7 +166,7 @@ MISSIONS = {
             partner="sentinel3a",
             tracks_apart=10.5,  # 140 degrees of a revolution ahead, and 27 / 385 of it eastward
         ),
-        Mission(
+        Altimeter(
             "cryosat2",
             inclination=92.03,
             repeat_days=368.239641,
@@ -188,7 +177,7 @@ MISSIONS = {
             "https://openadb.dgfi.tum.de/en/missions/cryosat2, where its 369 days are those of the "
             "nodes; " + _RADS,
         ),
-        Mission(
+        Altimeter(
             "saral",
             inclination=98.54,
             repeat_days=35.0054,
@@ -199,7 +188,7 @@ MISSIONS = {
             "2018: Radar Altimeter Database System, conf/rads.xml, "
             "https://github.com/remkos/rads. Before, it repeated the track of Envisat.",
         ),
-        Mission(
+        Altimeter(
             "hy2b",
             inclination=99.34,
             repeat_days=14.0,
@@ -208,7 +197,7 @@ MISSIONS = {
             source="the orbit of HY-2A until 2016: https://ilrs.gsfc.nasa.gov/missions/"
             "satellite_missions/current_missions/hy2b_general.html; " + _RADS,
         ),
-        Mission(
+        Altimeter(
             "swot_nadir",
             inclination=77.6,
             repeat_days=20.86455,
@@ -216,7 +205,7 @@ MISSIONS = {
             nodal_days=21,
             source=f"{_SWOT}; " + _RADS,
         ),
-        Mission(
+        Altimeter(
             "swot",
             inclination=77.6,
             repeat_days=20.86455,
@@ -238,3 +227,78 @@ Examples
 >>> MISSIONS["saral"].drifts
 True
 """
+
+
+def list_missions() -> list[str]:
+    """Return the names of the known missions, in alphabetical order.
+
+    A mission of your own is an `Altimeter`, or an object of another subclass of `Mission`.
+
+    Examples
+    --------
+    >>> list_missions()[:4]
+    ['cryosat2', 'envisat', 'gfo', 'hy2b']
+    """
+    return sorted(MISSIONS)
+
+
+def read_mission(mission: str | Mission) -> Mission:
+    """Return the mission that a name stands for; an object stands for itself.
+
+    Raises
+    ------
+    UnknownNameError
+        If there is no mission of that name.
+    InvalidTypeError
+        If it is neither a name nor a mission.
+    InvalidInputError
+        If it has the name of a known mission and is another one.
+    """
+    if isinstance(mission, str):
+        check_known(mission, MISSIONS, "mission")
+        return MISSIONS[mission]
+    wanted = "the name of a mission, see list_missions(), or a Mission such as Altimeter(...)"
+    check_kind(isinstance(mission, Mission), "mission", mission, wanted)
+    if mission.name in MISSIONS and mission != MISSIONS[mission.name]:
+        raise InvalidInputError(
+            f"{mission.name!r} is the name of a known mission, and the one given differs from it; "
+            "give it another name."
+        )
+    return mission
+
+
+def read_missions(missions: str | Mission | Iterable[str | Mission]) -> tuple[Mission, ...]:
+    """Return missions that are given by name or as objects, in their order.
+
+    Raises
+    ------
+    UnknownNameError
+        If a name is unknown.
+    InvalidTypeError
+        If they are no sequence, such as a set, whose order differs from run to run, or one of them
+        is neither a name nor a mission.
+    InvalidInputError
+        If there is none, two have one name, one has the name of a known mission and is another one,
+        or a partner has a partner.
+    """
+    if isinstance(missions, str | Mission):
+        missions = (missions,)
+    if not isinstance(missions, Iterable) or isinstance(missions, set | frozenset):
+        raise InvalidTypeError(
+            f"missions={missions!r} is no sequence; give a list of names or missions in a fixed "
+            "order, on which the draws depend, such as ['jason1', 'envisat']."
+        )
+    flown = tuple(map(read_mission, missions))
+    names = [mission.name for mission in flown]
+    if not names:
+        raise InvalidInputError(f"no missions given; choose from {', '.join(list_missions())}.")
+    if len(set(names)) < len(names):
+        raise InvalidInputError(f"missions {names} repeat a name; give each once.")
+    with_partner = {mission.name for mission in flown if mission.partner in names}
+    for mission in flown:
+        if mission.partner in with_partner:
+            raise InvalidInputError(
+                f"the partner of {mission.name!r} is {mission.partner!r}, which keeps its place to "
+                "a partner itself; give both the same partner."
+            )
+    return flown

@@ -1,15 +1,56 @@
 """Where the pixels of a swath are."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from xdvarnet.errors import InvalidInputError
+from xdvarnet.grids.checks import check_kind, check_positive
 from xdvarnet.grids.coords import EARTH_RADIUS
-from xdvarnet.observing.missions import Mission
-from xdvarnet.observing.orbits import Region, ground_speed, ground_track, heading
+from xdvarnet.observing.orbits import Orbit, Region, ground_speed, ground_track, heading
+
+
+@dataclass(frozen=True)
+class Swath:
+    """Pixels on both sides of the ground track, with a gap below the satellite.
+
+    Attributes
+    ----------
+    near, far : float
+        Distance of the first and of the last pixel from the ground track in km; half a spacing is
+        nearest, without a gap.
+    spacing : float
+        Distance between neighbouring pixels in km, across and along the track.
+
+    Raises
+    ------
+    InvalidInputError
+        If a distance is not positive, or the last pixel is nearer than the first.
+    """
+
+    near: float
+    far: float
+    spacing: float
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            check_positive(value, name, "km")
+        if self.far < self.near:
+            raise InvalidInputError(
+                f"far={self.far!r} is less than near={self.near!r}; give the distances of the last "
+                "and the first pixel from the ground track, in km."
+            )
+
+    @property
+    def distances(self) -> np.ndarray:
+        """Distances from the ground track in km, shape (pixels,), from left (negative) to right."""
+        right = np.arange(self.near, self.far + self.spacing / 2, self.spacing)
+        return np.concatenate([-right[::-1], right])
 
 
 def swath_points(
-    mission: Mission,
+    orbit: Orbit,
+    swath: Swath,
     start_day: float,
     end_day: float,
     *,
@@ -20,12 +61,14 @@ def swath_points(
 
     Each pixel lies on the great circle through the nadir point that crosses the track at a right
     angle, at its distance from the nadir, on a sphere of 6371 km. A line follows the other after
-    the time in which the nadir moves by the mission's spacing at the equator.
+    the time in which the nadir moves by the spacing of the swath at the equator.
 
     Parameters
     ----------
-    mission : Mission
-        With a `swath`.
+    orbit : Orbit
+        Of the satellite.
+    swath : Swath
+        Where its pixels are.
     start_day, end_day : float
         Period in days since 1950-01-01, the end excluded.
     phase : float
@@ -39,38 +82,36 @@ def swath_points(
     days : numpy.ndarray
         Days since 1950-01-01, shape (lines,).
     longitude, latitude : numpy.ndarray
-        Degrees, shape (lines, pixels), the pixels at `mission.swath.distances`: from left to right
-        of the direction of flight.
+        Degrees, shape (lines, pixels), the pixels at `swath.distances`: from left to right of the
+        direction of flight.
 
     Raises
     ------
-    InvalidInputError
-        If the mission has no swath.
+    InvalidTypeError
+        If `swath` is none.
 
     Examples
     --------
     >>> from xdvarnet.observing.missions import MISSIONS
-    >>> days, longitude, _ = swath_points(MISSIONS["swot"], 0, 0.01, phase=0.25)
+    >>> swot = MISSIONS["swot"]
+    >>> days, longitude, _ = swath_points(swot, swot.swath, 0, 0.01, phase=0.25)
     >>> days.size, longitude.shape
     (2765, (2765, 52))
     """
-    if mission.swath is None:
-        raise InvalidInputError(
-            f"{mission.name} is a nadir altimeter and has no swath; ground_track gives its points."
-        )
+    wanted = "a Swath(near, far, spacing); ground_track gives the points of a nadir altimeter"
+    check_kind(isinstance(swath, Swath), "swath", swath, wanted)
     region = (-180.0, 180.0, -90.0, 90.0) if region is None else region
-    distances = mission.swath.distances
     days, longitude, latitude = ground_track(
-        mission,
+        orbit,
         start_day,
         end_day,
         phase=phase,
-        step=mission.swath.spacing / ground_speed(mission),
-        region=_widen(region, mission.swath.far),
+        step=swath.spacing / ground_speed(orbit),
+        region=_widen(region, swath.far),
     )
-    across = heading(mission, days) + 90
+    across = heading(orbit, days) + 90
     longitude, latitude = _move(
-        longitude[:, None], latitude[:, None], across[:, None], distances[None, :]
+        longitude[:, None], latitude[:, None], across[:, None], swath.distances[None, :]
     )
     longitude = _wrap(longitude, region)
     seen = in_region(longitude, latitude, region).any(axis=1)

@@ -190,7 +190,8 @@ def read_day(day: Day) -> np.datetime64:
     """
     if isinstance(day, xr.DataArray):
         day = day.values[()]  # a date where there is one, else refused below
-        day = day.isoformat() if hasattr(day, "isoformat") else day  # cftime
+        # numpy reads no date of cftime, whose class is there only where cftime is installed
+        day = day.isoformat() if hasattr(day, "isoformat") else day
     try:
         return np.datetime64(day, "ns")
     except (TypeError, ValueError) as error:

@@ -10,6 +10,7 @@ from scipy.spatial import cKDTree
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_dataset, check_variable, quantity
 from xdvarnet.grids.history import add_history
+from xdvarnet.grids.names import DEGREES
 from xdvarnet.grids.points import Points, find_points
 from xdvarnet.tracks.sample import wrap_longitude
 from xdvarnet.tracks.segments import LABELS, find_label, segments
@@ -277,8 +278,8 @@ def _describe(
         },
         {
             "pass": ["earlier", "later"],
-            "longitude": ("crossover", crossing.longitude, {"units": "degrees_east"}),
-            "latitude": ("crossover", crossing.latitude, {"units": "degrees_north"}),
+            "longitude": ("crossover", crossing.longitude, DEGREES["longitude"]),
+            "latitude": ("crossover", crossing.latitude, DEGREES["latitude"]),
             "time": (dims, crossing.interpolate(tracks[points.axes.time].values)),
             **labels,
         },

@@ -12,6 +12,7 @@ from xdvarnet.calibration.calibrated import Calibrated
 from xdvarnet.calibration.errors import ErrorProcess
 from xdvarnet.dynamics.advection import WithTracer
 from xdvarnet.dynamics.augmented import Augmented
+from xdvarnet.dynamics.heights import Gridded, Heights
 from xdvarnet.dynamics.lorenz import Lorenz63, Lorenz96
 from xdvarnet.dynamics.quadratic import QuadraticDynamics
 from xdvarnet.dynamics.quasigeostrophic import ReducedGravityQG, TwoLayerQG
@@ -24,8 +25,15 @@ from xdvarnet.mapping.cover import Window
 from xdvarnet.mapping.description import Arrays, build, describe
 from xdvarnet.mapping.lead import Lead
 from xdvarnet.mapping.protocol import Reconstructor
+from xdvarnet.methods.analog import AnalogForecast, Catalogue
+from xdvarnet.methods.climatology import Climatology
+from xdvarnet.methods.ensemble_kalman import ETKF, EnKF, EnsembleKalmanSmoother
 from xdvarnet.methods.gaussian_field.field import SPDEField
+from xdvarnet.methods.hybrid import HybridEnVar
+from xdvarnet.methods.localisation import Localisation
 from xdvarnet.methods.optimal_interpolation import OptimalInterpolation
+from xdvarnet.methods.series_interpolation import LaggedCovariance, SeriesOptimalInterpolation
+from xdvarnet.methods.variational import StrongFourDVar, ThreeDVar, WeakFourDVar
 from xdvarnet.networks.dvarnet import DVarNet
 from xdvarnet.networks.normalizer import Normalizer
 from xdvarnet.networks.series_inversion import SeriesInversion
@@ -54,22 +62,33 @@ from xdvarnet.zoo.format import read, write
 
 CLASSES = {
     "AmortisedFourDVar": AmortisedFourDVar,
+    "AnalogForecast": AnalogForecast,
     "Augmented": Augmented,
     "BilinearAutoencoder": BilinearAutoencoder,
     "CNNStep": CNNStep,
     "Calibrated": Calibrated,
+    "Catalogue": Catalogue,
+    "Climatology": Climatology,
     "ConvLSTMStep": ConvLSTMStep,
     "DVarNet": DVarNet,
     "DirectInversion": DirectInversion,
     "DirectNetwork": DirectNetwork,
+    "ETKF": ETKF,
+    "EnKF": EnKF,
+    "EnsembleKalmanSmoother": EnsembleKalmanSmoother,
     "ErrorProcess": ErrorProcess,
     "FeatureObservation": FeatureObservation,
     "FixedPoint": FixedPoint,
     "GibbsPrior": GibbsPrior,
     "GradientStep": GradientStep,
+    "Gridded": Gridded,
+    "Heights": Heights,
+    "HybridEnVar": HybridEnVar,
     "InitialBackground": InitialBackground,
+    "LaggedCovariance": LaggedCovariance,
     "Lead": Lead,
     "LinearPrior": LinearPrior,
+    "Localisation": Localisation,
     "Lorenz63": Lorenz63,
     "Lorenz96": Lorenz96,
     "MaskedObservation": MaskedObservation,
@@ -92,9 +111,12 @@ CLASSES = {
     "SeriesInversion": SeriesInversion,
     "SeriesLSTMStep": SeriesLSTMStep,
     "SeriesNormalizer": SeriesNormalizer,
+    "SeriesOptimalInterpolation": SeriesOptimalInterpolation,
     "SeriesUNet": SeriesUNet,
     "ShallowWater": ShallowWater,
     "SpectralGrid": SpectralGrid,
+    "StrongFourDVar": StrongFourDVar,
+    "ThreeDVar": ThreeDVar,
     "TimeAttention": TimeAttention,
     "TrainingGrid": TrainingGrid,
     "TwoLayerQG": TwoLayerQG,
@@ -102,6 +124,7 @@ CLASSES = {
     "UNetPrior": UNetPrior,
     "UNetStep": UNetStep,
     "VariationalSolver": VariationalSolver,
+    "WeakFourDVar": WeakFourDVar,
     "Window": Window,
     "WithTracer": WithTracer,
 }
@@ -120,11 +143,7 @@ DATA_SUFFIXES = {".grib", ".h5", ".nc", ".nc4", ".zarr"}
 """Files of data, which are given by mistake."""
 
 
-Model = Reconstructor | SeriesInversion
-"""What a file may hold."""
-
-
-def load_model(name: str | Path, *, classes: Sequence[type] = ()) -> Model:
+def load_model(name: str | Path, *, classes: Sequence[type] = ()) -> Reconstructor:
     """Load a shipped model by its name, or a model file by its path.
 
     Nothing in a file is executed, and no global state of torch changes.
@@ -138,7 +157,7 @@ def load_model(name: str | Path, *, classes: Sequence[type] = ()) -> Model:
 
     Returns
     -------
-    Reconstructor or SeriesInversion
+    Reconstructor
         A model of maps, on the CPU (``model.with_options(device="cuda")`` moves it), or of series.
         ``"med-ssh"`` is `Calibrated`: its ``model`` is the network.
 
@@ -191,12 +210,12 @@ def list_models() -> list[str]:
     return sorted(SHIPPED)
 
 
-def save_model(model: Model, path: str | Path) -> None:
+def save_model(model: Reconstructor, path: str | Path) -> None:
     """Write a method or model to one ``.safetensors`` file, atomically.
 
     Parameters
     ----------
-    model : Reconstructor or SeriesInversion
+    model : Reconstructor
         A trained model or a method with its options. The device is not stored.
     path : str or pathlib.Path
         File to write, in a folder that is made if there is none; ``load_model(path)`` reads it.
@@ -218,7 +237,7 @@ def save_model(model: Model, path: str | Path) -> None:
     >>> xdvarnet.load_model(path).noise
     0.02
     """
-    if not isinstance(model, Model):
+    if not isinstance(model, Reconstructor):
         raise InvalidTypeError(
             f"a {type(model).__name__} is no model; give one such as OptimalInterpolation(...) or "
             "a trained DVarNet."
@@ -231,12 +250,12 @@ def save_model(model: Model, path: str | Path) -> None:
     write(path, description, arrays)
 
 
-def _load(path: Path, classes: Sequence[type]) -> Model:
+def _load(path: Path, classes: Sequence[type]) -> Reconstructor:
     description, arrays = read(path)
     known = {**CLASSES, **{kind.__name__: kind for kind in classes}}
     with torch.random.fork_rng(devices=[]), torch.device("cpu"), _single_precision():
         model = build(description.get("model"), arrays, known)
-    if not isinstance(model, Model):
+    if not isinstance(model, Reconstructor):
         raise ModelFileError(f"{str(path)!r} describes no model of this package.")
     return model
 

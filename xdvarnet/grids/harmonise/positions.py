@@ -13,20 +13,8 @@ import cf_xarray  # noqa: F401  registers .cf
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.grids.coords import Axes
-
-NAMES = {
-    "time": ("time", "time_counter", "ocean_time", "time_centered"),
-    "latitude": ("lat", "latitude", "nav_lat", "lat_rho", "geolat", "geolat_t", "tlat"),
-    "longitude": ("lon", "longitude", "nav_lon", "lon_rho", "geolon", "geolon_t", "tlon"),
-}
-"""Names in products, in lower case, the preferred first."""
-
-SHORT = {"time": "time", "latitude": "lat", "longitude": "lon"}
-"""Names in the convention."""
-
-_UNITS = {"latitude": "degrees_north", "longitude": "degrees_east"}
-_DIRECTION = {"time": "T", "latitude": "Y", "longitude": "X"}
+from xdvarnet.grids.coords import Axes, holds_dates
+from xdvarnet.grids.names import COORDINATES
 
 
 def find_positions(dataset: xr.Dataset, variables: Sequence[str]) -> Axes:
@@ -86,14 +74,14 @@ def _candidates(dataset: xr.Dataset, kind: str) -> list[str]:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         found = {str(name) for name in every.cf.coordinates.get(kind, [])}
-    found |= {str(name) for name in variables if str(name).lower() in NAMES[kind]}
+    found |= {str(name) for name in variables if str(name).lower() in COORDINATES[kind].product}
     return sorted(
         name for name in found - bounds if not re.search("bnds|bounds|vertices", name.lower())
     )
 
 
 def _preference(kind: str, name: str) -> int:
-    names = NAMES[kind]
+    names = COORDINATES[kind].product
     return names.index(name.lower()) if name.lower() in names else len(names)
 
 
@@ -105,19 +93,20 @@ def _find_place(dataset: xr.Dataset, kind: str, dims: set) -> str:
     if not best:
         raise InvalidInputError(
             f"no {kind} found for data with dimensions {sorted(map(str, dims))}; the dataset has "
-            f"the coordinates {sorted(map(str, dataset.coords))}. Name it {SHORT[kind]!r}, or give "
-            f"it the CF attribute units {_UNITS[kind]!r}."
+            f"the coordinates {sorted(map(str, dataset.coords))}. Name it "
+            f"{COORDINATES[kind].short!r}, or give it the CF attribute units "
+            f"{COORDINATES[kind].units!r}."
         )
     return _one(kind, best)
 
 
 def _one(kind: str, names: list[str]) -> str:
     ranked = sorted(names, key=lambda name: (_preference(kind, name), name))
-    known = len(NAMES[kind])
+    known = len(COORDINATES[kind].product)
     if len(ranked) > 1 and _preference(kind, ranked[0]) == known:
         raise InvalidInputError(
             f"{', '.join(map(repr, ranked))} may each be the {kind}; rename the right one: "
-            f"dataset.rename({{...: {SHORT[kind]!r}}})."
+            f"dataset.rename({{...: {COORDINATES[kind].short!r}}})."
         )
     return ranked[0]
 
@@ -125,8 +114,8 @@ def _one(kind: str, names: list[str]) -> str:
 def _find_time(dataset: xr.Dataset, variables: Sequence[str]) -> str | None:
     dims = {dim for name in variables for dim in dataset[name].dims}
     named = [n for n in _candidates(dataset, "time") if set(dataset[n].dims) <= dims]
-    axes = [str(n) for n in dataset.indexes if n in dims and _holds_dates(dataset[n])]
-    dated = [name for name in {*named, *axes} if _holds_dates(dataset[name])]
+    axes = [str(n) for n in dataset.indexes if n in dims and holds_dates(dataset[n])]
+    dated = [name for name in {*named, *axes} if holds_dates(dataset[name])]
     if not dated and named:
         raise InvalidInputError(
             f"coordinate {named[0]!r} holds {dataset[named[0]].dtype} values and no dates; open "
@@ -142,12 +131,6 @@ def _find_time(dataset: xr.Dataset, variables: Sequence[str]) -> str | None:
     most = [name for name in dated if dataset[name].dims] or dated
     on_axis = [name for name in most if name in dataset.indexes]
     return _one("time", on_axis or most) if dated else None
-
-
-def _holds_dates(array: xr.DataArray) -> bool:
-    if array.dtype != object or not array.size:
-        return array.dtype.kind == "M"
-    return hasattr(array.values.flat[0], "calendar")
 
 
 def name_positions(dataset: xr.Dataset, axes: Axes) -> tuple[xr.Dataset, list[str]]:
@@ -167,14 +150,15 @@ def name_positions(dataset: xr.Dataset, axes: Axes) -> tuple[xr.Dataset, list[st
         attributes, and what was done.
     """
     done = []
-    dims = {kind: dataset[name].dims for kind, name in vars(axes).items() if name is not None}
+    names = {kind: name for kind, name in vars(axes).items() if name is not None}
+    dims = {kind: dataset[name].dims for kind, name in names.items()}
     gridded = set(dims["latitude"]) != set(dims["longitude"])
     axis = {kind for kind in dims if len(dims[kind]) == 1 and gridded}
     if not are_points(dataset, axes) and len(dims.get("time", ())) == 1:
         axis.add("time")
     dataset = dataset.set_coords(list(axes.dims))
-    for kind in dims:
-        old, short = getattr(axes, kind), SHORT[kind]
+    for kind, old in names.items():
+        short = COORDINATES[kind].short
         if old != short:
             dataset = _free(dataset, short).rename({old: short})
             done.append(f"{old} -> {short}")
@@ -206,13 +190,14 @@ def _make_axis(dataset: xr.Dataset, name: str) -> tuple[xr.Dataset, list[str]]:
 
 def _attributes(coordinate: xr.DataArray, kind: str) -> dict:
     attributes = {"standard_name": kind, **coordinate.attrs}
+    units = COORDINATES[kind].units
     if coordinate.name in coordinate.dims:
-        attributes["axis"] = _DIRECTION[kind]
-    if kind != "time":
-        given = attributes.get("units", _UNITS[kind])
+        attributes["axis"] = COORDINATES[kind].axis
+    if units is not None:
+        given = attributes.get("units", units)
         if not re.match(r"(?i)\s*(deg|°)", str(given)):
             raise InvalidInputError(
-                f"coordinate {coordinate.name!r} has units {given!r}; accepted is {_UNITS[kind]!r}."
+                f"coordinate {coordinate.name!r} has units {given!r}; accepted is {units!r}."
             )
-        attributes["units"] = _UNITS[kind]
+        attributes["units"] = units
     return attributes

@@ -17,11 +17,9 @@ import xarray as xr
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_dataset
 from xdvarnet.grids.coords import find_axes, find_grid
+from xdvarnet.grids.names import COORDINATES
 
-_NAMES = {
-    "latitude": ("latitude", "lat", "nav_lat", "lat_rho"),
-    "longitude": ("longitude", "lon", "nav_lon", "lon_rho"),
-}
+_KINDS = ("latitude", "longitude")
 
 _LARGEST = {"latitude": 90.5, "longitude": 1000.0}
 """Degrees; larger numbers are no positions."""
@@ -132,7 +130,7 @@ def find_horizontal(dataset: xr.Dataset) -> HorizontalGrid:
             f"dimension, e.g. dataset.isel({extra}=0)."
         )
     positions = latitude.values.astype(float), longitude.transpose(*dims).values.astype(float)
-    for name, values, kind in zip(names, positions, ("latitude", "longitude"), strict=True):
+    for name, values, kind in zip(names, positions, _KINDS, strict=True):
         _check_range(name, values, kind)
     if min(positions[0].shape) < 2:
         raise InvalidInputError(
@@ -157,9 +155,9 @@ def _find_names(dataset: xr.Dataset) -> tuple[str, str]:
     coords, variables = set(dataset.coords), set(dataset.data_vars)
     first = {
         kind: _candidates(dataset, kind, coords) or _candidates(dataset, kind, variables)
-        for kind in _NAMES
+        for kind in _KINDS
     }
-    every = {kind: _candidates(dataset, kind, coords | variables) for kind in _NAMES}
+    every = {kind: _candidates(dataset, kind, coords | variables) for kind in _KINDS}
     # one-dimensional coordinates beside positions on the same two dimensions are only nominal
     exact = [pair for pair in _pairs(dataset, every) if dataset[pair[0]].ndim == 2]
     covered = {_dims(dataset, pair) for pair in exact}
@@ -183,7 +181,8 @@ def _candidates(dataset: xr.Dataset, kind: str, pool: set[Hashable]) -> list[str
         warnings.simplefilter("ignore")
         known = set(dataset.set_coords(list(dataset.data_vars)).cf.coordinates.get(kind, []))
     names = {str(name) for name in pool} - bounds_names(dataset)
-    return sorted(names & known or {name for name in names if name.lower() in _NAMES[kind]})
+    usual = COORDINATES[kind].curvilinear
+    return sorted(names & known or {name for name in names if name.lower() in usual})
 
 
 def _pairs(dataset: xr.Dataset, names: dict[str, list[str]]) -> list[tuple[str, str]]:
