@@ -2,6 +2,8 @@
 
 from importlib.metadata import version as installed_version
 
+import xdvarnet
+
 project = "xdvarnet"
 author = "xdvarnet developers"
 copyright = "2026, xdvarnet developers"
@@ -21,9 +23,11 @@ templates_path = ["_templates"]
 exclude_patterns = ["_build", "recipes", "results/*_tables.md"]
 default_role = "py:obj"  # `name` in a docstring is a link where there is a page for it
 
-# The pages follow xdvarnet.__all__, lazily loaded names included.
+# The pages follow __all__ of the package and its subpackages, lazily loaded names included.
 autosummary_generate = True
 autosummary_ignore_module_all = False
+autosummary_imported_members = True
+autosummary_context = {"daily": xdvarnet.__all__}  # described there, not in the subpackages again
 autodoc_typehints = "none"  # the docstrings give the types
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False

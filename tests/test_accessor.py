@@ -1,7 +1,6 @@
 """The accessor: each method is one call of the public function of the same name."""
 
 import inspect
-import re
 
 import numpy as np
 import pandas as pd
@@ -77,7 +76,5 @@ def test_it_survives_operations_on_the_dataset(change, dataset):
 
 
 @pytest.mark.parametrize("name", METHODS)
-def test_a_method_describes_its_parameters(name):
-    method = getattr(DVarNetAccessor, name)
-    for parameter in parameters(method):
-        assert re.search(rf"^ +(.*, )?{parameter.name}(, .*)? : ", method.__doc__, re.MULTILINE)
+def test_a_method_points_to_its_function(name):
+    assert f"As `xdvarnet.{name}`" in getattr(DVarNetAccessor, name).__doc__

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from xdvarnet.solver.batch import Batch
-from xdvarnet.solver.observation import Data
+from xdvarnet.solver.data import Data
 
 
 def make_batch(context: torch.Tensor | None) -> Batch:

@@ -4,8 +4,8 @@ import pytest
 import torch
 
 from xdvarnet.errors import InvalidInputError
+from xdvarnet.solver.data import Data
 from xdvarnet.solver.inversions.context import split_context
-from xdvarnet.solver.observation import Data
 
 
 def test_values_and_mask_are_those_that_were_joined():

@@ -7,10 +7,10 @@ from torch import nn
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.mapping.description import build, describe
 from xdvarnet.solver.batch import Batch
+from xdvarnet.solver.data import Data
 from xdvarnet.solver.inversions.direct_map import DirectInversion
 from xdvarnet.solver.losses import ReconstructionLoss
 from xdvarnet.solver.multiscale import UNet
-from xdvarnet.solver.observation import Data
 
 CHANNELS, CONTEXT = 3, 4
 
@@ -84,4 +84,4 @@ def test_it_is_described_and_built():
     again.load_state_dict(inversion.state_dict())
     inputs = make_inputs()
     assert torch.equal(again(*inputs), inversion(*inputs))
-    assert (again.channels, again.context, again.iterations) == (CHANNELS, CONTEXT, 1)
+    assert (again.channels, again.context, again.iterations) == (CHANNELS, CONTEXT, None)

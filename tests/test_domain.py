@@ -193,7 +193,7 @@ def test_values_that_are_not_finite_are_an_error_and_no_map(window):
     model = Identity(window)
     nothing = np.float32(np.nan)
     model.see = lambda given, *_: Analysis({"ssh": np.full(given.shape, nothing)})
-    with pytest.raises(InvalidInputError, match=r"not finite for \d+ of \d+ cells at sea"):
+    with pytest.raises(InvalidInputError, match=r"not finite: \d+ of \d+ \(mean of 'ssh'\)"):
         analyse(model, observations())
 
 

@@ -222,7 +222,7 @@ def test_samples_do_not_depend_on_each_other(kind, monkeypatch):
     values[0, 5:], values[1, 2] = np.nan, 1.0
     other = method.solve_states(StateWindow(values, DT), rng=np.random.default_rng(0))
     np.testing.assert_allclose(found.mean[2:], other.mean[2:], atol=1e-10)
-    monkeypatch.setattr("xdvarnet.methods.ensemble_kalman.BATCH_BYTES", 1)
+    monkeypatch.setattr("xdvarnet.methods.ensemble_filter.BATCH_BYTES", 1)
     single = method.solve_states(StateWindow(values, DT), rng=np.random.default_rng(0))
     np.testing.assert_allclose(single.mean, other.mean, atol=1e-10)
     np.testing.assert_allclose(single.std, other.std, atol=1e-10)

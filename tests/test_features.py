@@ -6,8 +6,9 @@ from torch import nn
 
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.mapping.description import build, describe
+from xdvarnet.solver.data import Data
 from xdvarnet.solver.features import FeatureObservation
-from xdvarnet.solver.observation import Data, MaskedObservation
+from xdvarnet.solver.observation import MaskedObservation
 from xdvarnet.solver.priors.bilinear import BilinearAutoencoder
 from xdvarnet.solver.steps import ConvLSTMStep
 from xdvarnet.solver.variational import VariationalSolver

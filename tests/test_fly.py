@@ -32,8 +32,9 @@ def test_points_of_an_altimeter():
 def test_points_of_a_swath():
     """Lines and pixels, with the distance from the track."""
     dataset = fly("swot", "2023-08-01", "2023-08-09", phase=0.3, region=REGION)
+    swot = MISSIONS["swot"]
     _, longitude, latitude = swath_points(
-        MISSIONS["swot"], FIRST, FIRST + 8, phase=0.3, region=REGION
+        swot, swot.swath, FIRST, FIRST + 8, phase=0.3, region=REGION
     )
     assert dataset["longitude"].dims == ("num_lines", "num_pixels")
     assert dataset["time"].dims == ("num_lines",)

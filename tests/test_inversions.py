@@ -11,12 +11,13 @@ from xdvarnet.dynamics.lorenz import Lorenz63
 from xdvarnet.dynamics.rescaled import Rescaled
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.mapping.description import build, describe
+from xdvarnet.solver.data import Data
 from xdvarnet.solver.inversions.amortised import AmortisedFourDVar
 from xdvarnet.solver.inversions.direct import DirectNetwork
 from xdvarnet.solver.inversions.fixed_point import FixedPoint
 from xdvarnet.solver.inversions.recurrent_filter import RecurrentFilter
 from xdvarnet.solver.minimisation import Minimisation
-from xdvarnet.solver.observation import Data, MaskedObservation
+from xdvarnet.solver.observation import MaskedObservation
 from xdvarnet.solver.priors.gibbs import GibbsPrior
 from xdvarnet.solver.priors.ode import OdePrior
 from xdvarnet.solver.series_layers import SeriesUNet

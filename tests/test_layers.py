@@ -177,12 +177,12 @@ def run_python(code: str) -> str:
 
 
 def test_import_is_light():
-    """`import xdvarnet` loads neither torch nor the plotting libraries."""
+    """`import xdvarnet` loads neither torch nor dask nor the plotting libraries."""
     loaded = json.loads(
         run_python("import json, sys, xdvarnet; print(json.dumps(sorted(sys.modules)))")
     )
     assert "xdvarnet" in loaded
-    assert sorted({"torch", "matplotlib", "cartopy"} & set(loaded)) == []
+    assert sorted({"torch", "dask", "matplotlib", "cartopy"} & set(loaded)) == []
 
 
 def test_import_leaves_the_global_generator_alone():

@@ -6,7 +6,6 @@ import torch
 
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.solver.priors.linear import LinearPrior
-from xdvarnet.solver.priors.projection import as_prior
 
 SHAPE, CELLS = (2, 5, 3), 30
 
@@ -50,7 +49,7 @@ def test_cost_is_the_variance_left_out(prior):
     """Of the states that the patterns are of: the sum of the other eigenvalues."""
     states = make_states()
     values = np.linalg.eigvalsh(np.cov(states.flatten(1).numpy().T, bias=True))
-    cost = as_prior(prior).cost(states).mean().item()
+    cost = prior.cost(states).mean().item()
     assert cost == pytest.approx(values[:-4].sum() / CELLS)
 
 

@@ -4,14 +4,15 @@ import math
 
 import pytest
 import torch
-from torch import nn
 
 from xdvarnet.dynamics.lorenz import Lorenz63
 from xdvarnet.errors import InvalidInputError, UnknownNameError
+from xdvarnet.solver.data import Data
 from xdvarnet.solver.minimisation import Minimisation
-from xdvarnet.solver.observation import Data, MaskedObservation
+from xdvarnet.solver.observation import MaskedObservation
 from xdvarnet.solver.priors.linear import LinearPrior
 from xdvarnet.solver.priors.ode import OdePrior
+from xdvarnet.solver.priors.projection import Projection
 from xdvarnet.solver.steps import GradientStep
 from xdvarnet.solver.variational import VariationalSolver
 
@@ -22,6 +23,13 @@ OPTIMISERS = pytest.mark.parametrize(
     ("optimiser", "rate", "iterations", "tolerance"),
     [("sgd", 0.1, 600, 1e-4), ("adam", 0.05, 600, 1e-4), ("lbfgs", 1.0, 60, 1e-4)],
 )
+
+
+class Nothing(Projection):
+    """A prior that says nothing: every state is its own projection."""
+
+    def forward(self, state):
+        return state
 
 
 def make_prior() -> LinearPrior:
@@ -77,7 +85,7 @@ def test_a_rate_does_not_depend_on_the_size_of_a_window(optimiser):
     data = make_data()
     wide = Data(*(torch.cat([part, part], 2) for part in (data.values, data.mask)))
     descent = Minimisation(
-        nn.Identity(), MaskedObservation(), optimiser=optimiser, rate=0.02, iterations=5
+        Nothing(), MaskedObservation(), optimiser=optimiser, rate=0.02, iterations=5
     )
     result = descent(torch.zeros_like(wide.values), [wide])
     expected = descent(torch.zeros_like(data.values), [data])
@@ -88,7 +96,7 @@ def test_a_plain_step_by_hand():
     """Cells of which the prior says nothing: x - r 2 w (x - y) / noise^2, where observed."""
     data = make_data()
     descent = Minimisation(
-        nn.Identity(),
+        Nothing(),
         MaskedObservation(noise=NOISE),
         optimiser="sgd",
         rate=0.05,

@@ -8,8 +8,9 @@ from torch import nn
 
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.mapping.description import build, describe
+from xdvarnet.solver.data import Data
 from xdvarnet.solver.multiscale import TimeAttention, UNet, UNetStep
-from xdvarnet.solver.observation import Data, MaskedObservation
+from xdvarnet.solver.observation import MaskedObservation
 from xdvarnet.solver.priors.bilinear import BilinearAutoencoder
 from xdvarnet.solver.priors.unet import UNetPrior
 from xdvarnet.solver.variational import VariationalSolver

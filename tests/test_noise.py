@@ -9,7 +9,8 @@ from xdvarnet.observing.measurements import Measurements
 from xdvarnet.observing.missions import MISSIONS
 from xdvarnet.observing.noise import KarinNoise, check_noise, draw_errors
 
-DISTANCES = MISSIONS["swot"].swath.distances
+SWOT, SARAL = MISSIONS["swot"], MISSIONS["saral"]
+DISTANCES = SWOT.swath.distances
 
 
 def swath(lines, step=2.0):
@@ -60,7 +61,7 @@ def test_drawn_errors_have_the_stated_std_at_each_distance():
     lines = 4000
     drawn = points(lines)
     noise = {"swot": KarinNoise(4.0)}
-    errors = draw_errors(noise, ["swot"], drawn, 1.0, np.random.default_rng(3))
+    errors = draw_errors(noise, [SWOT], drawn, 1.0, np.random.default_rng(3))
     expected = noise["swot"].std(DISTANCES, area=4.0)
     for distance, std in zip(DISTANCES, expected, strict=True):
         sample = errors[drawn.across == distance]
@@ -73,7 +74,7 @@ def test_independent_errors_are_independent():
     """Along the track and across it, without tilts."""
     lines = 3000
     drawn = points(lines)
-    errors = draw_errors({"swot": KarinNoise()}, ["swot"], drawn, 1.0, np.random.default_rng(3))
+    errors = draw_errors({"swot": KarinNoise()}, [SWOT], drawn, 1.0, np.random.default_rng(3))
     table = np.empty((lines, DISTANCES.size))
     table[(drawn.along / 2).astype(int), np.searchsorted(DISTANCES, drawn.across)] = errors
     table /= table.std(axis=0)
@@ -151,7 +152,7 @@ def test_the_order_of_pixels_does_not_matter():
 def test_a_number_is_for_all_and_a_mapping_for_each():
     """A mapping of equal numbers draws the same errors as the number."""
     drawn = points(20, nadirs=300)
-    missions = ["swot", "saral"]
+    missions = [SWOT, SARAL]
     one = draw_errors(0.2, missions, drawn, 1.0, np.random.default_rng(1))
     np.testing.assert_array_equal(one, np.random.default_rng(1).normal(0.0, 0.2, one.size))
     each = draw_errors({"swot": 0.2, "saral": 0.2}, missions, drawn, 1.0, np.random.default_rng(1))
@@ -168,7 +169,7 @@ def test_only_karin_noise_is_converted_from_metres():
     drawn = points(20, nadirs=300)
     noise = {"swot": KarinNoise(roll=5.0), "saral": 0.2}
     metres, centimetres = (
-        draw_errors(noise, ["swot", "saral"], drawn, metre, np.random.default_rng(1))
+        draw_errors(noise, [SWOT, SARAL], drawn, metre, np.random.default_rng(1))
         for metre in (1.0, 100.0)
     )
     own = drawn.missions == 1
@@ -180,15 +181,15 @@ def test_no_measurements_have_no_errors():
     """A domain that no swath crosses."""
     empty = Measurements(*[np.zeros(0, int)] * 4, np.zeros(0), np.zeros(0))
     noise = {"swot": KarinNoise(roll=1.0)}
-    assert draw_errors(noise, ["swot"], empty, 1.0, np.random.default_rng(1)).size == 0
+    assert draw_errors(noise, [SWOT], empty, 1.0, np.random.default_rng(1)).size == 0
 
 
 def test_noise_is_kept_in_the_order_of_the_missions():
     """Only of those that fly."""
     given = {"gfo": 1, "saral": 2, "swot": KarinNoise(), "envisat": 3}
-    checked = check_noise(given, ["swot", "saral"])
+    checked = check_noise(given, [SWOT, SARAL])
     assert list(checked.items()) == [("swot", KarinNoise()), ("saral", 2.0)]
-    assert check_noise(1, ["gfo"]) == 1.0
+    assert check_noise(1, [MISSIONS["gfo"]]) == 1.0
 
 
 # bad input

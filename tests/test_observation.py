@@ -5,7 +5,8 @@ import pytest
 import torch
 
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.solver.observation import Data, InitialBackground, MaskedObservation
+from xdvarnet.solver.data import Data
+from xdvarnet.solver.observation import InitialBackground, MaskedObservation
 from xdvarnet.solver.priors.linear import LinearPrior
 from xdvarnet.solver.steps import GradientStep
 from xdvarnet.solver.variational import VariationalSolver

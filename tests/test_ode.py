@@ -9,7 +9,8 @@ from torch import nn
 from xdvarnet.dynamics.integration import integrate
 from xdvarnet.dynamics.lorenz import Lorenz63, Lorenz96
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError
-from xdvarnet.solver.observation import Data, MaskedObservation
+from xdvarnet.solver.data import Data
+from xdvarnet.solver.observation import MaskedObservation
 from xdvarnet.solver.priors.gibbs import GibbsPrior
 from xdvarnet.solver.priors.ode import OdePrior
 from xdvarnet.solver.steps import GradientStep

@@ -199,4 +199,4 @@ def test_installed_wheel_has_data_and_weights(wheel, tmp_path):
     printed = run([sys.executable, "-c", code], elsewhere, PYTHONPATH=str(site)).splitlines()
     assert Path(printed[0]).is_relative_to(site)
     assert "91" in printed[1] and "128" in printed[1] and "344" in printed[1]
-    assert printed[2] == "DVarNet"
+    assert printed[2] == "Calibrated"

@@ -1,28 +1,28 @@
-"""The prior of a projection, and what a module is taken for."""
+"""The prior of a projection."""
 
 import pytest
 import torch
-from torch import nn
 
-from xdvarnet.solver.priors.base import Prior
-from xdvarnet.solver.priors.projection import ProjectionPrior, as_prior
+from xdvarnet.solver.priors.projection import Projection
 from xdvarnet.solver.priors.unet import UNetPrior
 
 SHAPE = (3, 2, 5, 7)
 
 
 @pytest.fixture
-def prior() -> ProjectionPrior:
-    torch.manual_seed(0)
-    return ProjectionPrior(UNetPrior(2, hidden=3, depth=1).double())
+def prior() -> Projection:
+    return UNetPrior(2, hidden=3, depth=1, rng=0).double()
 
 
 def test_cost_of_a_linear_projection_by_hand():
     """Phi halves: |x / 2|^2 / n."""
-    half = nn.Conv2d(1, 1, 1, bias=False)
-    nn.init.constant_(half.weight, 0.5)
+
+    class Half(Projection):
+        def forward(self, state):
+            return state / 2
+
     state = torch.tensor([[[[2.0, 4.0]]], [[[0.0, 6.0]]]])
-    prior = ProjectionPrior(half)
+    prior = Half()
     torch.testing.assert_close(prior.cost(state), torch.tensor([2.5, 4.5]))
     torch.testing.assert_close(prior.gradient(state), state / 4)
 
@@ -45,13 +45,3 @@ def test_a_gradient_is_not_preconditioned(prior):
     gradient = torch.randn(SHAPE)
     assert prior.precondition(gradient) is gradient
     assert prior.parameter_channels == 0
-
-
-def test_a_prior_is_taken_as_it_is_and_a_module_as_a_projection():
-    class Ridge(nn.Module, Prior):
-        def cost(self, state):
-            return state.square().flatten(1).mean(1)
-
-    ridge, network = Ridge(), nn.Conv2d(2, 2, 1)
-    assert as_prior(ridge) is ridge
-    assert as_prior(network).projection is network

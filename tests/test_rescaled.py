@@ -98,7 +98,7 @@ def test_changing_an_array_later_changes_nothing():
 
 def test_the_mean_may_tell_the_number_of_components():
     assert Rescaled(torch.nn.Linear(2, 2), (1.0, 2.0), 3.0).components == 2
-    with pytest.raises(InvalidInputError, match="Linear has no attribute 'components'"):
+    with pytest.raises(InvalidInputError, match="Linear does not say its number of components"):
         Rescaled(torch.nn.Linear(2, 2), 1.0, 3.0)
 
 

@@ -17,7 +17,8 @@ from xdvarnet.errors import (
     ModelFileError,
     XdvarnetWarning,
 )
-from xdvarnet.networks.series_inversion import SeriesInversion, count_parameters, interpolate
+from xdvarnet.networks.series_checks import count_parameters, interpolate
+from xdvarnet.networks.series_inversion import SeriesInversion
 from xdvarnet.networks.series_normalizer import SeriesNormalizer
 from xdvarnet.solver.inversions.amortised import AmortisedFourDVar
 from xdvarnet.solver.inversions.direct import DirectNetwork

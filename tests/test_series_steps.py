@@ -4,8 +4,10 @@ import pytest
 import torch
 
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.solver.observation import Data, MaskedObservation
+from xdvarnet.solver.data import Data
+from xdvarnet.solver.observation import MaskedObservation
 from xdvarnet.solver.priors.gibbs import GibbsPrior
+from xdvarnet.solver.priors.projection import Projection
 from xdvarnet.solver.series_layers import (
     SeriesConvolution,
     SeriesUNet,
@@ -129,7 +131,7 @@ def test_network_step_sees_the_state():
             assert seen.shape[1] == 4
             return seen[:, 3:]
 
-    class Flat(torch.nn.Module):
+    class Flat(Projection):
         def forward(self, state):
             return state
 

@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.solver.observation import Data, MaskedObservation
+from xdvarnet.solver.data import Data
+from xdvarnet.solver.observation import MaskedObservation
 from xdvarnet.solver.priors.spde import PARAMETERS, RANGE, SPDEPrior
 from xdvarnet.solver.steps import ConvLSTMStep, GradientStep
 from xdvarnet.solver.variational import VariationalSolver

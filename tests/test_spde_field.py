@@ -302,7 +302,7 @@ def test_the_engine_is_chosen_by_memory(monkeypatch, caplog):
 
 def test_what_does_not_fit_is_refused_before_any_work(monkeypatch):
     """Neither the mesh nor the normalisation is begun."""
-    monkeypatch.setattr("xdvarnet.methods.gaussian_field.field.extended_mesh", None)
+    monkeypatch.setattr("xdvarnet.methods.gaussian_field.process.extended_mesh", None)
     axes = {"lat": 0.125 * np.arange(250), "lon": 0.125 * np.arange(400)}
     days = {"time": np.datetime64("2020-01-01", "ns") + np.arange(10) * np.timedelta64(1, "D")}
     with pytest.raises(InvalidInputError, match="the exact factor of .* GB.*the iterative engine"):

@@ -18,7 +18,7 @@ def observations() -> xr.Dataset:
     return toy_system().observe(toy_truth(6), rng=3)
 
 
-class Shift(torch.nn.Module):
+class Shift(xdvarnet.solver.Step):
     """A step that moves every channel of parameters once by its own amount."""
 
     def forward(self, gradient, context, memory):

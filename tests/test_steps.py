@@ -9,6 +9,7 @@ from torch import nn
 
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.mapping.description import build, describe
+from xdvarnet.solver.contracts import Step
 from xdvarnet.solver.multiscale import UNetStep
 from xdvarnet.solver.steps import CNNStep, ConvLSTMStep, GradientStep, ObservationAge
 
@@ -168,7 +169,7 @@ def test_lstm_step_equals_the_cell_of_torch():
 DAYS, VARIABLES, MORE = 4, 2, 3
 
 
-class Listener(nn.Module):
+class Listener(Step):
     """A step that gives back what it was told as its memory, and counts its calls."""
 
     channels, context, sees_state = CHANNELS, 3 * DAYS * VARIABLES + MORE, True

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from xdvarnet.errors import InvalidInputError
+from xdvarnet.errors import InvalidInputError, InvalidTypeError
 from xdvarnet.observing.missions import MISSIONS
 from xdvarnet.observing.orbits import ground_speed, ground_track
-from xdvarnet.observing.swath import in_region, swath_points
+from xdvarnet.observing.swath import Swath, in_region, swath_points
 
 SWOT = MISSIONS["swot"]
 DISTANCES = SWOT.swath.distances
@@ -23,7 +23,7 @@ def sphere():
 def revolution():
     """Return the nadir and the swath of a revolution and a half: both poles are passed."""
     nadir = ground_track(SWOT, 12, 12.107, phase=0.6, step=STEP)
-    swath = swath_points(SWOT, 12, 12.107, phase=0.6)
+    swath = swath_points(SWOT, SWOT.swath, 12, 12.107, phase=0.6)
     np.testing.assert_array_equal(nadir[0], swath[0])
     return nadir, swath
 
@@ -95,7 +95,7 @@ def test_swath_is_that_of_pyinterp(revolution):
 @pytest.fixture(scope="module")
 def everywhere():
     """Return three revolutions without a region."""
-    return swath_points(SWOT, 100, 100.25, phase=0.3)
+    return swath_points(SWOT, SWOT.swath, 100, 100.25, phase=0.3)
 
 
 @pytest.mark.parametrize(
@@ -112,7 +112,9 @@ def everywhere():
 def test_region_keeps_all_lines_that_reach_it(everywhere, region):
     """Also those whose nadir is outside; no pixel of the region is missing."""
     west, east, _, _ = region
-    days, longitude, latitude = swath_points(SWOT, 100, 100.25, phase=0.3, region=region)
+    days, longitude, latitude = swath_points(
+        SWOT, SWOT.swath, 100, 100.25, phase=0.3, region=region
+    )
     first = (west + east) / 2 - 180
     wrapped = first + (everywhere[1] - first) % 360
     seen = in_region(wrapped, everywhere[2], region).any(axis=1)
@@ -126,15 +128,20 @@ def test_region_keeps_all_lines_that_reach_it(everywhere, region):
 
 def test_a_region_beyond_the_swath_sees_none():
     """SWOT reaches 77.6 degrees, and its swath half a degree more."""
-    assert swath_points(SWOT, 0, 1, phase=0.0, region=(-180, 180, 78.2, 90))[0].size == 0
-    assert swath_points(SWOT, 0, 1, phase=0.0, region=(-180, 180, 78.0, 90))[0].size > 0
+    assert (
+        swath_points(SWOT, SWOT.swath, 0, 1, phase=0.0, region=(-180, 180, 78.2, 90))[0].size == 0
+    )
+    assert swath_points(SWOT, SWOT.swath, 0, 1, phase=0.0, region=(-180, 180, 78.0, 90))[0].size > 0
 
 
 def test_successive_days_join():
     """No line is lost or repeated at midnight."""
     region = (-6, 37, 30, 46)
-    parts = [swath_points(SWOT, day, day + 1, phase=0.4, region=region) for day in (70, 71, 72)]
-    whole = swath_points(SWOT, 70, 73, phase=0.4, region=region)
+    parts = [
+        swath_points(SWOT, SWOT.swath, day, day + 1, phase=0.4, region=region)
+        for day in (70, 71, 72)
+    ]
+    whole = swath_points(SWOT, SWOT.swath, 70, 73, phase=0.4, region=region)
     for joined, expected in zip(zip(*parts, strict=True), whole, strict=True):
         np.testing.assert_array_equal(np.concatenate(joined), expected)
 
@@ -143,7 +150,9 @@ def test_a_cycle_covers_nearly_all():
     """There are gaps below the satellite and between tracks, and none where the tracks converge."""
 
     def share(region):
-        _, longitude, latitude = swath_points(SWOT, 0, SWOT.repeat_days, phase=0.1, region=region)
+        _, longitude, latitude = swath_points(
+            SWOT, SWOT.swath, 0, SWOT.repeat_days, phase=0.1, region=region
+        )
         west, east, south, north = region
         cells = [np.linspace(west, east, 91), np.linspace(south, north, 46)]
         return (np.histogram2d(longitude.ravel(), latitude.ravel(), cells)[0] > 0).mean()
@@ -154,5 +163,22 @@ def test_a_cycle_covers_nearly_all():
 
 def test_a_nadir_altimeter_has_no_pixels():
     """The message names the function that serves."""
-    with pytest.raises(InvalidInputError, match="saral is a nadir altimeter .* ground_track"):
-        swath_points(MISSIONS["saral"], 0, 1, phase=0.0)
+    saral = MISSIONS["saral"]
+    with pytest.raises(InvalidTypeError, match="swath is None; give a Swath.* ground_track"):
+        swath_points(saral, saral.swath, 0, 1, phase=0.0)
+
+
+@pytest.mark.parametrize(
+    ("distances", "message"),
+    [
+        ((0, 60, 2), "near=0 is not accepted; give more than zero, in km"),
+        ((10, np.nan, 2), "far=nan is not accepted"),
+        ((10, 60, -2), "spacing=-2 is not accepted"),
+        ((60, 10, 2), "far=10 is less than near=60"),
+        (("ten", 60, 2), "near='ten' is no number"),
+    ],
+)
+def test_bad_swath(distances, message):
+    """Messages say which distance is wrong."""
+    with pytest.raises(InvalidInputError, match=message):
+        Swath(*distances)

@@ -15,6 +15,7 @@ from xdvarnet.observing.system import ObservingSystem, observe
 FOUR = ["jason1", "envisat", "gfo", "topex_interleaved"]
 DAYS, ROWS, COLUMNS = 13, 22, 31
 SPACING = {"lat": 0.25, "lon": 0.4}
+AROUND = (-7, 9, 31, 40)
 
 
 def field(values, **attrs):
@@ -52,9 +53,12 @@ def points_of(dataset, mission, seed):
     first = int(
         (dataset["time"].values[0] - np.datetime64("1950-01-01", "ns")) / np.timedelta64(1, "D")
     )
-    swath = MISSIONS[mission].swath is not None
-    days, longitude, latitude = (swath_points if swath else ground_track)(
-        MISSIONS[mission], first, first + dataset.sizes["time"], phase=phase, region=(-7, 9, 31, 40)
+    period, where = (first, first + dataset.sizes["time"]), {"phase": phase, "region": AROUND}
+    orbit, swath = MISSIONS[mission], MISSIONS[mission].swath
+    days, longitude, latitude = (
+        swath_points(orbit, swath, *period, **where)
+        if swath
+        else ground_track(orbit, *period, **where)
     )
     if swath:
         days = np.repeat(days, longitude.shape[1])
@@ -603,7 +607,7 @@ def test_system_is_what_the_function_does(smooth):
             ["gfo", "swot"],
             {"gfo": KarinNoise(), "swot": 0.1},
             InvalidInputError,
-            r"noise\['gfo'\] is a KarinNoise.* gfo is a nadir altimeter; give a number",
+            r"noise\['gfo'\] is a KarinNoise.* gfo has no swath; give a number",
         ),
         (["swot"], KarinNoise(), InvalidInputError, r"give a mapping .* such as {'swot': Karin"),
     ],

@@ -12,8 +12,9 @@ from torch import nn
 
 from xdvarnet.errors import InvalidInputError, ModelFileError
 from xdvarnet.solver.batch import Batch
+from xdvarnet.solver.data import Data
 from xdvarnet.solver.losses import ReconstructionLoss
-from xdvarnet.solver.observation import Data, MaskedObservation
+from xdvarnet.solver.observation import MaskedObservation
 from xdvarnet.solver.priors.bilinear import BilinearAutoencoder
 from xdvarnet.solver.steps import ConvLSTMStep
 from xdvarnet.solver.variational import VariationalSolver

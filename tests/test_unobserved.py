@@ -8,7 +8,7 @@ from toys import DAYS, toy_interpolation, toy_system, toy_truth
 
 import xdvarnet
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError
-from xdvarnet.solver.observation import Data
+from xdvarnet.solver.data import Data
 from xdvarnet.training.draws import check_flips
 
 VARIABLES = {"ssh": "m", "v": "m s-1", "sst": "K"}

@@ -10,13 +10,16 @@ import torch
 from torch import nn
 
 from xdvarnet.dynamics.lorenz import Lorenz63
-from xdvarnet.errors import InvalidInputError
+from xdvarnet.errors import InvalidInputError, InvalidTypeError
 from xdvarnet.mapping.description import build, describe
+from xdvarnet.solver.contracts import Step
+from xdvarnet.solver.data import Data
 from xdvarnet.solver.inversions.direct_map import DirectInversion
 from xdvarnet.solver.multiscale import UNet, UNetStep
-from xdvarnet.solver.observation import Data, MaskedObservation
+from xdvarnet.solver.observation import MaskedObservation
 from xdvarnet.solver.priors.bilinear import BilinearAutoencoder
 from xdvarnet.solver.priors.ode import OdePrior
+from xdvarnet.solver.priors.projection import Projection
 from xdvarnet.solver.priors.unet import UNetPrior
 from xdvarnet.solver.steps import CNNStep, ConvLSTMStep, GradientStep
 from xdvarnet.solver.variational import VariationalSolver
@@ -37,7 +40,7 @@ STEPS = {
 }
 
 
-class Linear(nn.Module):
+class Linear(Projection):
     """A prior that is one matrix on all cells of a sample: the cost is quadratic."""
 
     def __init__(self, cells: int) -> None:
@@ -48,7 +51,7 @@ class Linear(nn.Module):
         return (state.flatten(1) @ self.matrix.T).view_as(state)
 
 
-class Spy(nn.Module):
+class Spy(Step):
     """A step that notes what it was given, and how much of the prior's graph is alive."""
 
     def __init__(self, step: nn.Module) -> None:
@@ -252,7 +255,16 @@ def test_first_gradient_has_unit_scale_in_every_sample():
 def test_a_gradient_of_zero_can_be_learned_from():
     """Nothing observed and nothing that the prior changes: the derivative is no NaN."""
     torch.manual_seed(0)
-    prior = nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1, bias=False)
+
+    class Convolved(Projection):
+        def __init__(self):
+            super().__init__()
+            self.layer = nn.Conv2d(CHANNELS, CHANNELS, 3, padding=1, bias=False)
+
+        def forward(self, state):
+            return self.layer(state)
+
+    prior = Convolved()
     solver = VariationalSolver(prior, MaskedObservation(), CNNStep(CHANNELS), iterations=2)
     zero = torch.zeros(2, CHANNELS, *SIZE)
     analysis = solver(zero, [Data(zero, zero)])
@@ -262,7 +274,7 @@ def test_a_gradient_of_zero_can_be_learned_from():
 
 
 def test_memory_goes_from_one_iteration_to_the_next():
-    class Count(nn.Module):
+    class Count(Step):
         def forward(self, gradient, context, memory):
             memory = 1 if memory is None else memory + 1
             return torch.full_like(gradient, memory), memory
@@ -545,7 +557,7 @@ def test_iterations_are_at_least_one(iterations):
 def test_only_observation_terms_are_taken_as_such():
     prior, step = BilinearAutoencoder(4), ConvLSTMStep(4)
     for other in (prior, OdePrior(Lorenz63(), 0.01)):
-        with pytest.raises(InvalidInputError, match=f"{type(other).__name__} is no observation"):
+        with pytest.raises(InvalidTypeError, match=f"observation term is {type(other).__name__}"):
             VariationalSolver(prior, [MaskedObservation(), other], step)
 
 

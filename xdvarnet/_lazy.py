@@ -6,7 +6,7 @@ from typing import Any
 
 
 def attach(
-    package: str, homes: Mapping[str, str]
+    package: str, homes: Mapping[str, str], *present: str
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
     """Return ``__getattr__``, ``__dir__`` and ``__all__`` of a package with lazy names.
 
@@ -15,8 +15,11 @@ def attach(
     package : str
         Name of the package.
     homes : mapping of str to str
-        For each public name, the module that has it, relative to the package. A name that is its
+        For each lazy name, the module that has it, relative to the package. A name that is its
         own module is that module.
+    *present : str
+        Public names that the package imports itself. A function that has the name of its module
+        is one of these: imported later, the module would take its place.
 
     Examples
     --------
@@ -31,5 +34,5 @@ def attach(
         module = importlib.import_module(f"{package}.{homes[name]}")
         return module if homes[name] == name else getattr(module, name)
 
-    names = sorted(homes)
+    names = sorted({*homes, *present})
     return get, lambda: names, names

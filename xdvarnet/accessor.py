@@ -40,13 +40,9 @@ class DVarNetAccessor:
         self._dataset = dataset
 
     def harmonise(self) -> xr.Dataset:
-        """Bring a product to one convention of names, units and axes: `xdvarnet.harmonise`.
+        """Bring a product to one convention of names, units and axes.
 
-        Returns
-        -------
-        xarray.Dataset
-            With ``time``, ``lat``, ``lon`` and those of ``ssh``, ``sla``, ``mdt``, ``lwe`` (m) and
-            ``sst`` (degC) that there are; the attribute ``xdvarnet_harmonised`` says what was done.
+        As `xdvarnet.harmonise`, which describes parameters, results and errors.
         """
         return harmonise(self._dataset)
 
@@ -57,23 +53,9 @@ class DVarNetAccessor:
         noise: float | Mapping[str, Noise] | None = None,
         rng: RandomState = None,
     ) -> xr.Dataset:
-        """Observe the Dataset along satellite tracks: `xdvarnet.observe`.
+        """Observe the Dataset along satellite tracks.
 
-        Parameters
-        ----------
-        missions : sequence of str or Observer
-            Names, of `xdvarnet.observing.missions.MISSIONS`; or what observes with a noise of its
-            own, as `CloudySST` and `CombinedSystem` do.
-        noise : float or mapping of str to (float or KarinNoise)
-            Standard deviation of the error of one measurement, in the units of the data, of all
-            missions or of each; needed with names.
-        rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
-            Source of the phases and errors; two calls with one seed are equal.
-
-        Returns
-        -------
-        xarray.Dataset
-            On the same grid, NaN where nothing was measured, with the coordinate ``sea``.
+        As `xdvarnet.observe`, which describes parameters, results and errors.
         """
         return observe(self._dataset, missions, noise=noise, rng=rng)
 
@@ -86,27 +68,9 @@ class DVarNetAccessor:
         rng: RandomState = None,
         progress: bool = False,
     ) -> xr.Dataset:
-        """Complete the observations to maps with a model: `xdvarnet.reconstruct`.
+        """Complete the observations to maps with a model.
 
-        Parameters
-        ----------
-        model : Reconstructor
-            Such as ``load_model("med-ssh")`` or ``OptimalInterpolation(...)``; for series, such
-            as ``load_model("lorenz63")``.
-        members : int, optional
-            Number of members of the ensemble, for a model that has one.
-        return_members : bool
-            Whether to return the members.
-        rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
-            Source of the members.
-        progress : bool
-            Whether to show a bar over the windows (not for lazy data).
-
-        Returns
-        -------
-        xarray.Dataset
-            Each variable, ``<variable>_std`` where the model has one, and
-            ``<variable>_members`` if asked for; NaN on land. For series, ``state`` likewise.
+        As `xdvarnet.reconstruct`, which describes parameters, results and errors.
         """
         from xdvarnet.mapping.reconstruct import reconstruct
 
@@ -126,25 +90,9 @@ class DVarNetAccessor:
         variable: str | None = None,
         kind: Literal["gridded", "osse2020a", "ose2021a", "ose2023a", "series"] = "gridded",
     ) -> xr.Dataset:
-        """Score the maps against a reference: `xdvarnet.score`.
+        """Score the maps against a reference.
 
-        Parameters
-        ----------
-        reference : xarray.Dataset
-            The truth, or better maps, on the same grid, of which common days and cells are
-            compared; or the tracks of a withheld altimeter for ``ose2021a`` and ``ose2023a``.
-        variable : str, optional
-            The variable to score; by default all gridded variables that both have, and that of
-            the challenge.
-        kind : {"gridded", "osse2020a", "ose2021a", "ose2023a", "series"}
-            Which scores; three are those of the mapping challenges, and the last is for ``state``
-            (sample, time, component).
-
-        Returns
-        -------
-        xarray.Dataset
-            Scalars ``rmse``, ``bias``, ``explained_variance``, ``mu``, ``sigma``,
-            ``gradient_rmse``, ``n_points`` and ``n_missing``; or those of the challenge.
+        As `xdvarnet.score`, which describes parameters, results and errors.
         """
         return score(self._dataset, reference, variable=variable, kind=kind)
 
@@ -156,23 +104,9 @@ class DVarNetAccessor:
         engine: str = "native",
         weights: xr.Dataset | None = None,
     ) -> xr.Dataset:
-        """Regrid to the horizontal grid of another Dataset: `xdvarnet.regrid`.
+        """Regrid to the horizontal grid of another Dataset.
 
-        Parameters
-        ----------
-        target : xarray.Dataset
-            Its longitude and latitude are the new grid.
-        method : {"linear", "conservative", "conservative_normed", "nearest"}
-            How.
-        engine : {"native", "xesmf"}
-            What computes the weights.
-        weights : xarray.Dataset, optional
-            Of `xdvarnet.grids.regrid.fields.regrid_weights`, for the same grids and method.
-
-        Returns
-        -------
-        xarray.Dataset
-            The same variables on the new grid.
+        As `xdvarnet.regrid`, which describes parameters, results and errors.
         """
         return regrid(self._dataset, target, method=method, engine=engine, weights=weights)
 
@@ -183,21 +117,9 @@ class DVarNetAccessor:
         method: Literal["linear", "nearest", "bicubic"] = "linear",
         engine: Literal["xarray", "pyinterp"] = "xarray",
     ) -> xr.Dataset:
-        """Sample the maps at the points of tracks: `xdvarnet.sample_tracks`.
+        """Sample the maps at the points of tracks.
 
-        Parameters
-        ----------
-        tracks : xarray.Dataset
-            Longitude, latitude and time of the points, along a nadir track or in a swath.
-        method : {"linear", "nearest", "bicubic"}
-            Interpolation in space.
-        engine : {"xarray", "pyinterp"}
-            What interpolates.
-
-        Returns
-        -------
-        xarray.Dataset
-            The sampled variables, with the dimensions and coordinates of the tracks.
+        As `xdvarnet.sample_tracks`, which describes parameters, results and errors.
         """
         return sample_tracks(self._dataset, tracks, method=method, engine=engine)
 
@@ -208,53 +130,23 @@ class DVarNetAccessor:
         statistic: Literal["mean", "median", "count", "std"] = "mean",
         time: xr.DataArray | pd.DatetimeIndex | Sequence | None = None,
     ) -> xr.Dataset:
-        """Average these tracks in the cells of a grid, day by day: `xdvarnet.bin_tracks`.
+        """Average these tracks in the cells of a grid, day by day.
 
-        Parameters
-        ----------
-        grid : xarray.Dataset
-            Its longitude, latitude and mask ``sea`` are used.
-        statistic : {"mean", "median", "count", "std"}
-            Of the values in a cell.
-        time : xarray.DataArray, pandas.DatetimeIndex or sequence of dates, optional
-            Stamps; default midnight of every day from the first track to the last.
-
-        Returns
-        -------
-        xarray.Dataset
-            On the grid, NaN where there is no value.
+        As `xdvarnet.bin_tracks`, which describes parameters, results and errors.
         """
         return bin_tracks(self._dataset, grid, statistic=statistic, time=time)
 
     def geostrophic(self, variable: str = "ssh", *, min_latitude: float = 5.0) -> xr.Dataset:
-        """Geostrophic currents of sea surface height: `xdvarnet.geostrophic`.
+        """Geostrophic currents of sea surface height.
 
-        Parameters
-        ----------
-        variable : str
-            Sea surface height, in units that convert to m.
-        min_latitude : float
-            Degrees; nearer to the equator the currents are NaN.
-
-        Returns
-        -------
-        xarray.Dataset
-            ``ugos`` and ``vgos`` in m/s; ``ugosa`` and ``vgosa`` of a sea level anomaly.
+        As `xdvarnet.geostrophic`, which describes parameters, results and errors.
         """
         return geostrophic(self._dataset, variable, min_latitude=min_latitude)
 
     def to_duacs(self, *, variable: str = "ssh") -> xr.Dataset:
-        """Bring the maps to the form of the DUACS products: `xdvarnet.to_duacs`.
+        """Bring the maps to the form of the DUACS products.
 
-        Parameters
-        ----------
-        variable : str
-            Sea surface height, in units that convert to m; ``sla`` is exported as well.
-
-        Returns
-        -------
-        xarray.Dataset
-            ``adt`` or ``sla`` with geostrophic currents and ``err_sla``, ready for ``to_netcdf``.
+        As `xdvarnet.to_duacs`, which describes parameters, results and errors.
         """
         return to_duacs(self._dataset, variable=variable)
 
@@ -270,29 +162,9 @@ class DVarNetAccessor:
         title: str | None = None,
         colorbar: bool = True,
     ) -> "GeoAxes":
-        """Draw the map of one day: `xdvarnet.plot_map`.
+        """Draw the map of one day.
 
-        Parameters
-        ----------
-        variable : str
-            What to draw.
-        time : str or date, optional
-            The day, such as ``"2005-06-20"``; not needed where there is only one.
-        ax : cartopy.mpl.geoaxes.GeoAxes, optional
-            Axes to draw in; default new ones in a new figure.
-        cmap : str or matplotlib.colors.Colormap, optional
-            Default by the variable's name, from cmocean.
-        vmin, vmax : float, optional
-            Limits of the colours, in the variable's units; default from the data.
-        title : str, optional
-            Default the date.
-        colorbar : bool
-            Whether to draw the colour bar, with the variable's long name and units.
-
-        Returns
-        -------
-        cartopy.mpl.geoaxes.GeoAxes
-            The axes, to add to.
+        As `xdvarnet.plot_map`, which describes parameters, results and errors.
         """
         return plot_map(
             self._dataset,
@@ -318,30 +190,9 @@ class DVarNetAccessor:
         title: str | None = None,
         colorbar: bool = True,
     ) -> "GeoAxes":
-        """Draw the points of tracks and swaths, or observed cells: `xdvarnet.plot_tracks`.
+        """Draw the points of tracks and swaths, or observed cells.
 
-        Parameters
-        ----------
-        variable : str
-            What to draw.
-        time : str or date, optional
-            The day, such as ``"2005-06-20"``; of points, from noon of the day before to noon. By
-            default all days together.
-        ax : cartopy.mpl.geoaxes.GeoAxes, optional
-            Axes to draw in; default new ones in a new figure.
-        cmap : str or matplotlib.colors.Colormap, optional
-            Default by the variable's name, from cmocean.
-        vmin, vmax : float, optional
-            Limits of the colours, in the variable's units; default from the data.
-        title : str, optional
-            Default the date.
-        colorbar : bool
-            Whether to draw the colour bar, with the variable's long name and units.
-
-        Returns
-        -------
-        cartopy.mpl.geoaxes.GeoAxes
-            The axes, to add to.
+        As `xdvarnet.plot_tracks`, which describes parameters, results and errors.
         """
         return plot_tracks(
             self._dataset,

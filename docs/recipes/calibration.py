@@ -24,6 +24,7 @@ from error_network import ErrorNetwork, train
 from matplotlib.figure import Figure
 
 import xdvarnet
+from xdvarnet.methods import MeanMapOffset, Persistence
 from xdvarnet.metrics.calibration import (
     binned_spread_skill,
     coverage,
@@ -99,8 +100,8 @@ class Maps:
                 "network": self.obs.dvarnet.reconstruct(model)["ssh"],
                 "interpolated": interpolated["ssh"],
                 "formal": interpolated["ssh_std"],
-                "constant": self.obs.dvarnet.reconstruct(xdvarnet.methods.MeanMapOffset(earlier))["ssh"],
-                "persistence": self.obs.dvarnet.reconstruct(xdvarnet.methods.Persistence(before))["ssh"],
+                "constant": self.obs.dvarnet.reconstruct(MeanMapOffset(earlier))["ssh"],
+                "persistence": self.obs.dvarnet.reconstruct(Persistence(before))["ssh"],
             }
         ).sel(time=self.truth["time"])
 

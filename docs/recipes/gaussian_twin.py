@@ -31,8 +31,9 @@ from xdvarnet.metrics.calibration import (
     spread_skill_ratio,
 )
 from xdvarnet.solver.batch import Batch
+from xdvarnet.solver.data import Data
 from xdvarnet.solver.losses import ReconstructionLoss
-from xdvarnet.solver.observation import Data, MaskedObservation
+from xdvarnet.solver.observation import MaskedObservation
 from xdvarnet.solver.priors.bilinear import BilinearAutoencoder
 from xdvarnet.solver.priors.spde import SPDEPrior
 from xdvarnet.solver.steps import ConvLSTMStep

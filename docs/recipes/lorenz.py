@@ -27,9 +27,9 @@ from xdvarnet.datasets import lorenz63, lorenz96, observe_series
 from xdvarnet.dynamics.lorenz import Lorenz63, Lorenz96
 from xdvarnet.dynamics.quadratic import QuadraticDynamics
 from xdvarnet.dynamics.rescaled import Rescaled
-from xdvarnet.networks.series_inversion import SeriesInversion, count_parameters
+from xdvarnet.networks.series_checks import count_parameters
+from xdvarnet.networks.series_inversion import SeriesInversion
 from xdvarnet.networks.series_normalizer import SeriesNormalizer
-from xdvarnet.solver.batch import Batch
 from xdvarnet.solver.inversions.amortised import AmortisedFourDVar
 from xdvarnet.solver.inversions.direct import DirectNetwork
 from xdvarnet.solver.inversions.fixed_point import FixedPoint
@@ -243,18 +243,6 @@ def build(system: System, row: Row, data: Data) -> nn.Module:
     return solver
 
 
-@dataclass(frozen=True)
-class AmortisedLoss:
-    """The variational cost with the model of the network, whose parameters may be learned."""
-
-    dt: float
-    weight: float
-
-    def evaluate(self, network: AmortisedFourDVar, batch: Batch) -> torch.Tensor:
-        loss = VariationalLoss(OdePrior(network.dynamics, self.dt), 1.0, self.weight)
-        return loss.evaluate(network, batch)
-
-
 def train(system: System, row: Row, data: Data, seed: int, checkpoint: Path) -> SeriesInversion:
     """Return the trained model of a row."""
     torch.manual_seed(seed)
@@ -281,12 +269,15 @@ def train(system: System, row: Row, data: Data, seed: int, checkpoint: Path) -> 
             checkpoint=f"{checkpoint}.prior",
             **options,
         )
-    losses = [None]
+    weights = [None]
     if row.step == "amortised":  # the jumps between segments count more and more
-        losses = [AmortisedLoss(system.dt, weight) for weight in (0.3, 3.0, 30.0)]
-    elif not row.supervised:
-        losses = [VariationalLoss(model.solver.prior.requires_grad_(False))]
-    for number, loss in enumerate(losses):
+        weights = [0.3, 3.0, 30.0]
+    for number, weight in enumerate(weights):
+        loss = None
+        if row.step == "amortised":  # parameters of its equations may be learned
+            loss = VariationalLoss(OdePrior(model.solver.dynamics, system.dt), 1.0, weight)
+        elif not row.supervised:
+            loss = VariationalLoss(model.solver.prior.requires_grad_(False))
         model = model.fit(
             system.observe,
             known,

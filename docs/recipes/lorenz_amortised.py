@@ -45,7 +45,7 @@ def vary_observations(folder: Path, data: Data, truth: xr.Dataset) -> list[dict]
     for variance, every in ((2, 8), (0.5, 8), (8, 8), (2, 4), (2, 16)):
         noise = variance**0.5
         observed = observe_series(truth, every=every, components=["x"], noise=noise, rng=1)
-        known = {"noise": noise, "background": climate}
+        known = {"noise": noise, "climatology": climate}
         methods = {
             "strong 4DVar": StrongFourDVar(Lorenz63(), **known),
             "ensemble Kalman smoother": EnsembleKalmanSmoother(

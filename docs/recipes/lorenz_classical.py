@@ -23,33 +23,37 @@ from lorenz import NOISE, REDUCED, SYSTEMS, Data, System, score
 import xdvarnet
 from xdvarnet.dynamics.quadratic import QuadraticDynamics
 from xdvarnet.dynamics.rescaled import Rescaled
-from xdvarnet.methods.dynamical import SeriesAnalysis, StateWindow
 from xdvarnet.methods.analog import AnalogForecast
 from xdvarnet.methods.climatology import Climatology
+from xdvarnet.methods.dynamical import DynamicalMethod, StateAnalysis, StateWindow
 from xdvarnet.methods.ensemble_kalman import ETKF, EnKF, EnsembleKalmanSmoother
 from xdvarnet.methods.hybrid import HybridEnVar
 from xdvarnet.methods.localisation import Localisation
 from xdvarnet.methods.series_interpolation import SeriesOptimalInterpolation
 from xdvarnet.methods.variational import StrongFourDVar, ThreeDVar, WeakFourDVar
-from xdvarnet.networks.series_inversion import SeriesInversion, interpolate
+from xdvarnet.networks.series_checks import interpolate
+from xdvarnet.networks.series_inversion import SeriesInversion
 from xdvarnet.solver.minimisation import Minimisation
 from xdvarnet.solver.observation import MaskedObservation
 from xdvarnet.solver.priors.ode import OdePrior
 
 
-@dataclass(frozen=True)
-class Trivial:
+class Trivial(DynamicalMethod):
     """The mean state, or observations interpolated in time."""
 
-    mean: np.ndarray
-    linear: bool
+    def __init__(self, climatology: Climatology, *, linear: bool) -> None:
+        self.climatology, self.linear = climatology, linear
 
     def solve_states(
-        self, observations: StateWindow, *, members: int | None = None, rng: object = None
-    ) -> SeriesAnalysis:
-        anomalies = observations.values - self.mean
+        self,
+        window: StateWindow,
+        *,
+        members: int | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> StateAnalysis:
+        anomalies = window.values - self.climatology.mean
         filled = interpolate(anomalies) if self.linear else np.zeros_like(anomalies)
-        return SeriesAnalysis(self.mean + filled)
+        return StateAnalysis(self.climatology.mean + filled)
 
 
 @dataclass(frozen=True)
@@ -85,12 +89,12 @@ def adam(system: System, data: Data) -> SeriesInversion:
 
 def rows_63(system: System, data: Data) -> dict[str, Row]:
     climate = Climatology.from_series(data.truth["training"])
-    known = {"noise": NOISE, "background": climate}
+    known = {"noise": NOISE, "climatology": climate}
     model = system.dynamics()
     few = data.truth["training"].isel(sample=slice(100))
     return {
-        "climatology": Row(lambda: Trivial(climate.mean, linear=False)),
-        "linear-interpolation": Row(lambda: Trivial(climate.mean, linear=True)),
+        "climatology": Row(lambda: Trivial(climate, linear=False)),
+        "linear-interpolation": Row(lambda: Trivial(climate, linear=True)),
         "oi": Row(
             lambda: SeriesOptimalInterpolation(noise=NOISE).fit(
                 data.truth["training"].isel(sample=slice(5000))
@@ -118,7 +122,7 @@ def rows_63(system: System, data: Data) -> dict[str, Row]:
 
 def rows_96(system: System, data: Data, folder: Path, seed: int) -> dict[str, Row]:
     climate = Climatology.from_series(data.truth["training"])
-    known = {"noise": NOISE, "background": climate}
+    known = {"noise": NOISE, "climatology": climate}
     model = system.dynamics()
     local = Localisation(12.0, periodic=True)
     wide = {"members": 100, "inflation": 1.05, "localisation": local}
@@ -136,8 +140,8 @@ def rows_96(system: System, data: Data, folder: Path, seed: int) -> dict[str, Ro
         )
 
     return {
-        "climatology": Row(lambda: Trivial(climate.mean, linear=False)),
-        "linear-interpolation": Row(lambda: Trivial(climate.mean, linear=True)),
+        "climatology": Row(lambda: Trivial(climate, linear=False)),
+        "linear-interpolation": Row(lambda: Trivial(climate, linear=True)),
         "oi": Row(
             lambda: SeriesOptimalInterpolation(noise=NOISE, periodic=True).fit(
                 data.truth["training"].isel(sample=slice(1000))

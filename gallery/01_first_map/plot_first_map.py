@@ -22,6 +22,7 @@ import matplotlib.pyplot as plt
 import pandas as pd
 
 import xdvarnet
+from xdvarnet.methods import MeanMapOffset, Persistence
 
 known = xdvarnet.datasets.mediterranean()
 seen = known.dvarnet.observe(["jason1", "envisat", "gfo", "topex_interleaved"], noise=0.02, rng=0)
@@ -40,8 +41,8 @@ obs
 # references that a useful method must beat: an earlier map plus that running mean.
 model = xdvarnet.load_model("med-ssh")
 methods = {
-    "mean map + offset": xdvarnet.methods.MeanMapOffset(known.sel(time=slice("2005-04-01", "2005-05-31"))),
-    "persistence of 9 June": xdvarnet.methods.Persistence(known.sel(time=slice(None, "2005-06-09"))),
+    "mean map + offset": MeanMapOffset(known.sel(time=slice("2005-04-01", "2005-05-31"))),
+    "persistence of 9 June": Persistence(known.sel(time=slice(None, "2005-06-09"))),
     "optimal interpolation": xdvarnet.OptimalInterpolation(
         "ssh",
         correlation_length="68 km",

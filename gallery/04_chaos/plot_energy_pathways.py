@@ -17,8 +17,8 @@ import matplotlib.pyplot as plt
 import torch
 
 import xdvarnet
-from xdvarnet.solver import MaskedObservation
 from xdvarnet.datasets import lorenz63, observe_series
+from xdvarnet.solver import MaskedObservation
 from xdvarnet.solver.minimisation import Minimisation
 
 truth = lorenz63("test", samples=10)

@@ -74,7 +74,7 @@ plt.show()
 noise = 2**0.5
 truth = lorenz63("test", samples=20)
 obs = observe_series(truth, every=8, components=["x"], noise=noise, rng=0)
-common = {"noise": noise, "background": climate}
+common = {"noise": noise, "climatology": climate}
 models = {
     "4DVar, true equations": WeakFourDVar(Lorenz63(), model_noise=0.01, **common),
     "4DVar, learned equations": WeakFourDVar(learned, model_noise=0.01, **common),

@@ -21,10 +21,10 @@ import torch
 import xarray as xr
 
 import xdvarnet
-from xdvarnet.solver import MaskedObservation, VariationalSolver
 from xdvarnet.datasets import lorenz63, observe_series
 from xdvarnet.networks.series_inversion import SeriesInversion
 from xdvarnet.networks.series_normalizer import SeriesNormalizer
+from xdvarnet.solver import MaskedObservation, VariationalSolver
 from xdvarnet.solver.losses import PriorLoss
 from xdvarnet.solver.priors.gibbs import GibbsPrior
 from xdvarnet.solver.series_layers import SeriesUNet

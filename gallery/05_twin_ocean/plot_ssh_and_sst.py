@@ -22,6 +22,7 @@ from xdvarnet.observing.clouds import CloudySST
 from xdvarnet.observing.combined import CombinedSystem
 from xdvarnet.solver.inversions.direct_map import DirectInversion
 from xdvarnet.solver.multiscale import UNet
+from xdvarnet.training import Augmentation
 
 training = xdvarnet.datasets.twin_ocean(days=240, seed=50, size=64)
 validation = xdvarnet.datasets.twin_ocean(days=21, seed=51, size=64, start="2022-01-01")
@@ -57,7 +58,7 @@ def train(names: list[str], steps: int) -> xdvarnet.DVarNet:
         steps_per_epoch=steps,
         learning_rate=2e-3,
         loss=xdvarnet.solver.ReconstructionLoss(gradient=2.0),
-        augmentation=xdvarnet.training.Augmentation(mixing=False, background_days=None, flips=False),
+        augmentation=Augmentation(mixing=False, background_days=None, flips=False),
     )
     return model.fit(
         training[names],
@@ -78,11 +79,10 @@ maps = {name: obs.dvarnet.reconstruct(model) for name, model in models.items()}
 # observations before and after. With temperatures the height is a little better, and its gradient
 # by a tenth: they show where the fronts are. Both networks have had six epochs, of one ocean
 # alone; a longer training on more oceans is better.
-table = {}
-for name, each in maps.items():
-    scores = each.isel(time=slice(5, 55)).dvarnet.score(truth, variable="ssh")
-    table[name] = {key: 100 * float(scores[key]) for key in ("rmse", "gradient_rmse")}
-pd.DataFrame(table).T.round(2)
+middle = {name: each.isel(time=slice(5, 55)) for name, each in maps.items()}
+scores = {name: each.dvarnet.score(truth, variable="ssh") for name, each in middle.items()}
+table = pd.DataFrame({name: each.to_pandas() for name, each in scores.items()}).T
+(100 * table[["rmse", "gradient_rmse"]]).round(2)
 
 # %%
 # A day

@@ -20,6 +20,7 @@ import pandas as pd
 import xarray as xr
 
 import xdvarnet
+from xdvarnet.methods import MeanMapOffset
 
 ocean = xdvarnet.datasets.twin_ocean(days=30, seed=100)
 truth = ocean[["ssh"]].drop_vars("sea").coarsen(lat=2, lon=2).mean(keep_attrs=True)
@@ -36,7 +37,7 @@ interpolation = xdvarnet.OptimalInterpolation(
     neighbours=100,
 )
 maps = {
-    "flat sea": obs.dvarnet.reconstruct(xdvarnet.methods.MeanMapOffset(xr.zeros_like(truth), days=11)),
+    "flat sea": obs.dvarnet.reconstruct(MeanMapOffset(xr.zeros_like(truth), days=11)),
     "optimal interpolation": obs.dvarnet.reconstruct(interpolation),
     "4DVarNet": obs.dvarnet.reconstruct(network),
 }

@@ -1,13 +1,13 @@
 """A tracer in the upper layer of a quasi-geostrophic flow."""
 
 import torch
-from torch import nn
 
 from xdvarnet.dynamics.quasigeostrophic import LayeredQG, transport
+from xdvarnet.dynamics.spectral import SpectralModel
 from xdvarnet.errors import InvalidInputError
 
 
-class WithTracer(nn.Module):
+class WithTracer(SpectralModel):
     """A layered flow and a tracer that its upper layer carries.
 
     The tracer is ``G y + c`` with a uniform northward gradient G, and its anomaly obeys
@@ -38,7 +38,7 @@ class WithTracer(nn.Module):
     >>> import torch
     >>> from xdvarnet.dynamics.advection import WithTracer
     >>> from xdvarnet.dynamics.quasigeostrophic import ReducedGravityQG
-    >>> from xdvarnet.dynamics.spectral import SpectralGrid
+    >>> from xdvarnet.dynamics.spectral import SpectralGrid, SpectralModel
     >>> grid = SpectralGrid(16, 24, spacing=20e3)
     >>> flow = ReducedGravityQG(grid, f0=9e-5, beta=1.8e-11, deformation_radius=30e3)
     >>> model = WithTracer(flow, gradient=-1e-5, relaxation=60 * 86400.0)

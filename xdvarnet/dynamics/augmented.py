@@ -1,14 +1,13 @@
 """Parameters of a model as components of its state, for their estimation together with it."""
 
 import torch
-from torch import nn
 from torch.func import functional_call
 
-from xdvarnet.dynamics.integration import check_tendency
+from xdvarnet.dynamics.integration import Model, check_tendency
 from xdvarnet.errors import InvalidInputError, InvalidTypeError
 
 
-class Augmented(nn.Module):
+class Augmented(Model):
     """A model whose state ends with parameters, which do not change in time.
 
     An assimilation of such states estimates parameters in each window, from their mean and
@@ -20,17 +19,17 @@ class Augmented(nn.Module):
 
     Parameters
     ----------
-    dynamics : torch.nn.Module
-        The model, with the attribute ``components``, the number of components of its state.
+    dynamics : Model
+        The model.
     parameter : str
         Which of its parameters: a number, or a vector of numbers.
 
     Raises
     ------
     InvalidTypeError
-        If the model is no module.
+        If the model is another object.
     InvalidInputError
-        If the model has no such parameter or no number of components, or does not work with a
+        If the model has no such parameter, or does not work with a
         parameter for each state.
 
     Examples
@@ -47,7 +46,8 @@ class Augmented(nn.Module):
     A model of one's own: components keep their dimension, as in ``state[..., :1]``, and the vector
     is taken apart.
 
-    >>> class Decay(torch.nn.Module):
+    >>> from xdvarnet.dynamics import Model
+    >>> class Decay(Model):
     ...     components = 2
     ...
     ...     def __init__(self):
@@ -62,22 +62,18 @@ class Augmented(nn.Module):
             [-5., -6.,  0.,  0.]])
     """
 
-    def __init__(self, dynamics: nn.Module, parameter: str) -> None:
+    def __init__(self, dynamics: Model, parameter: str) -> None:
         super().__init__()
-        if not isinstance(dynamics, nn.Module):
+        if not isinstance(dynamics, Model):
             raise InvalidTypeError(
-                f"dynamics={dynamics!r} is no torch.nn.Module; give a model such as Lorenz63()."
+                f"dynamics={dynamics!r} is no model that says its number of components; give one "
+                "such as Lorenz63(), or of a subclass of xdvarnet.dynamics.Model."
             )
         known = {name: value for name, value in dynamics.named_parameters() if value.ndim < 2}
         if parameter not in known:
             raise InvalidInputError(
                 f"{type(dynamics).__name__} has no parameter {parameter!r} of numbers; it has "
                 f"{', '.join(known) or 'none'}."
-            )
-        if not hasattr(dynamics, "components"):
-            raise InvalidInputError(
-                f"{type(dynamics).__name__} has no attribute 'components'; give your model one, "
-                "the number of components of its state."
             )
         self.dynamics, self.parameter = dynamics, parameter
         self.vector = known[parameter].ndim == 1

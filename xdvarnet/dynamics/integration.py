@@ -5,11 +5,27 @@ from collections.abc import Callable
 import numpy as np
 import torch
 from scipy.integrate import solve_ivp
+from torch import nn
 
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError
 
 Dynamics = Callable[[torch.Tensor], torch.Tensor]
 """A model: the tendency of a state (..., component), in the same shape."""
+
+
+class Model(nn.Module):
+    """A model of a vector of components: the base class of those that say how many there are.
+
+    A subclass defines ``forward``: from states (..., component) to their tendencies.
+
+    Attributes
+    ----------
+    components : int
+        Number of components of a state.
+    """
+
+    components: int
+
 
 Step = Callable[[Dynamics, torch.Tensor, float], torch.Tensor]
 

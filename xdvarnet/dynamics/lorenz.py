@@ -10,10 +10,11 @@ from numbers import Real
 import torch
 from torch import nn
 
+from xdvarnet.dynamics.integration import Model
 from xdvarnet.errors import InvalidInputError
 
 
-class Lorenz63(nn.Module):
+class Lorenz63(Model):
     """Convection in three components, ``x, y, z``.
 
     The tendencies are ``sigma (y - x)``, ``x (rho - z) - y`` and ``x y - beta z`` (Lorenz 1963,
@@ -84,7 +85,7 @@ class Lorenz63(nn.Module):
         return torch.cat([sigma * (y - x), x * (rho - z) - y, x * y - beta * z], -1)
 
 
-class Lorenz96(nn.Module):
+class Lorenz96(Model):
     """Waves on a circle of latitude: advection, damping and forcing.
 
     The tendency of component i is ``(x[i+1] - x[i-2]) x[i-1] - x[i] + F``, with periodic indices

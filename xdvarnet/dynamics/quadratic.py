@@ -6,14 +6,14 @@ from typing import Self
 import torch
 from torch import nn
 
-from xdvarnet.dynamics.integration import check_step_size, rk4_step
+from xdvarnet.dynamics.integration import Model, check_step_size, rk4_step
 from xdvarnet.errors import InvalidInputError, InvalidTypeError
 
 ROUNDS = 4
 """Gauss-Newton steps of a fit; the residual of a step is nearly linear in the coefficients."""
 
 
-class QuadraticDynamics(nn.Module):
+class QuadraticDynamics(Model):
     """Tendency of each component as a quadratic polynomial of the components, or of neighbours.
 
     ``dx_i/dt = sum_m c_im p_m``, with all monomials p of degree 0, 1 and 2 of the components. With

@@ -8,16 +8,15 @@ steps it, with the filter of the smallest scales.
 from collections.abc import Sequence
 
 import torch
-from torch import nn
 
-from xdvarnet.dynamics.spectral import SpectralGrid
+from xdvarnet.dynamics.spectral import SpectralGrid, SpectralModel
 from xdvarnet.errors import InvalidInputError
 
 GRAVITY = 9.81
 """Acceleration of gravity, m s-2."""
 
 
-class LayeredQG(nn.Module):
+class LayeredQG(SpectralModel):
     """Quasi-geostrophic layers, coupled by a matrix of vortex stretching.
 
     With the stream functions psi about uniform zonal currents U, layer i has the potential

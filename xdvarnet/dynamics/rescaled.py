@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from xdvarnet.dynamics.integration import Model
 from xdvarnet.dynamics.lorenz import check_components
 from xdvarnet.errors import InvalidInputError
 
@@ -13,7 +14,7 @@ Numbers = float | Sequence[float] | np.ndarray | torch.Tensor
 """One number for all components, or one for each."""
 
 
-class Rescaled(nn.Module):
+class Rescaled(Model):
     """The same model for the normalised state ``z = (x - mean) / std``.
 
     The tendency of z is ``f(std z + mean) / std`` for a model f of x. Steps of Runge-Kutta schemes
@@ -78,13 +79,14 @@ def _read(given: Numbers) -> torch.Tensor:
 
 def _count(dynamics: nn.Module, mean: torch.Tensor) -> int:
     """Number of components, that of the model or else of the mean."""
-    number = getattr(dynamics, "components", len(mean) if mean.ndim else None)
-    if number is None:
+    if isinstance(dynamics, Model):
+        return dynamics.components
+    if not mean.ndim:
         raise InvalidInputError(
-            f"{type(dynamics).__name__} has no attribute 'components', the number of components of "
-            "its state; give it one, or a mean of each component."
+            f"{type(dynamics).__name__} does not say its number of components; give a mean of each "
+            "component, or a model of a subclass of xdvarnet.dynamics.Model."
         )
-    return number
+    return len(mean)
 
 
 def _keep(name: str, values: torch.Tensor, components: int) -> float | tuple[float, ...]:

@@ -99,7 +99,7 @@ class ShallowWater(nn.Module):
         self.shape, self.dx, self.dy, self.depth = tuple(shape), dx, dy, depth
         self.coriolis, self.beta, self.gravity = coriolis, beta, gravity
         self.viscosity, self.walls = viscosity, walls
-        self._check_parameters()
+        _check_parameters(self)
         half = self.shape[0] / 2
         self._f_walls = (coriolis - beta * dy * half, coriolis + beta * dy * half)
         rows = torch.arange(self.shape[0], dtype=torch.float64)[:, None]
@@ -156,7 +156,7 @@ class ShallowWater(nn.Module):
             wall, or the step is unstable (`cfl_number`), all before the first step; or if the flow
             falls dry or diverges.
         """
-        self._check_start(state, steps, dt)
+        _check_start(self, state, steps, dt)
         states = [state]
         for _ in range(steps):
             states.append(rk4_step(self, states[-1], dt))
@@ -209,7 +209,7 @@ class ShallowWater(nn.Module):
         InvalidInputError
             If the shape is not that of the model, or f is zero or changes sign.
         """
-        self._check_shape(eta, self.shape)
+        _check_shape(self, eta, self.shape)
         u, v = self._geostrophic(eta)
         u, v = _mean_before(self._rows_to_centres(u), X), _mean_before(_mean_next(v, X), Y)
         inside = self._inside.to(eta.dtype)
@@ -272,7 +272,7 @@ class ShallowWater(nn.Module):
         return self._divergence(u, v)
 
     def _parts(self, state: torch.Tensor) -> tuple[torch.Tensor, ...]:
-        self._check_shape(state, (3, *self.shape))
+        _check_shape(self, state, (3, *self.shape))
         return state.unbind(-3)
 
     def _vorticity(self, u: torch.Tensor, v: torch.Tensor) -> torch.Tensor:
@@ -306,59 +306,62 @@ class ShallowWater(nn.Module):
         inside = self._inside.to(field.dtype)
         return _mean_next(inside * field, Y) / _mean_next(inside, Y)
 
-    def _check_parameters(self) -> None:
-        if len(self.shape) != 2 or min(self.shape) < 3:
-            raise InvalidInputError(f"shape={self.shape}; give (ny, nx), at least 3 cells each.")
-        for name in ("dx", "dy", "depth", "gravity"):
-            if not 0 < getattr(self, name) < math.inf:
-                raise InvalidInputError(
-                    f"{name}={getattr(self, name)}; give a positive number in SI units."
-                )
-        if not (math.isfinite(self.coriolis + self.beta) and 0 <= self.viscosity < math.inf):
-            raise InvalidInputError(
-                f"coriolis={self.coriolis}, beta={self.beta} and viscosity={self.viscosity}; give "
-                "finite numbers, and a viscosity that is not negative."
-            )
-        if self.beta and not self.walls:
-            raise InvalidInputError(
-                f"beta={self.beta:g} in a periodic domain, where f would jump from the north to "
-                "the south; give walls=True, or beta=0."
-            )
 
-    def _check_shape(self, field: torch.Tensor, shape: tuple[int, ...]) -> None:
-        if not isinstance(field, torch.Tensor):
-            raise InvalidTypeError(
-                f"expected a tensor, got {type(field).__name__}; give torch.as_tensor(...)."
-            )
-        if field.shape[-len(shape) :] != shape:
+def _check_parameters(model: ShallowWater) -> None:
+    if len(model.shape) != 2 or min(model.shape) < 3:
+        raise InvalidInputError(f"shape={model.shape}; give (ny, nx), at least 3 cells each.")
+    for name in ("dx", "dy", "depth", "gravity"):
+        if not 0 < getattr(model, name) < math.inf:
             raise InvalidInputError(
-                f"expected a shape (..., {', '.join(map(str, shape))}) for {self}, got "
-                f"{tuple(field.shape)}."
+                f"{name}={getattr(model, name)}; give a positive number in SI units."
             )
+    if not (math.isfinite(model.coriolis + model.beta) and 0 <= model.viscosity < math.inf):
+        raise InvalidInputError(
+            f"coriolis={model.coriolis}, beta={model.beta} and viscosity={model.viscosity}; give "
+            "finite numbers, and a viscosity that is not negative."
+        )
+    if model.beta and not model.walls:
+        raise InvalidInputError(
+            f"beta={model.beta:g} in a periodic domain, where f would jump from the north to "
+            "the south; give walls=True, or beta=0."
+        )
 
-    def _check_start(self, state: torch.Tensor, steps: int, dt: float) -> None:
-        _, v, eta = self._parts(state)
-        if steps < 1:
-            raise InvalidInputError(f"steps={steps}; a run takes at least 1.")
-        check_step_size(dt)
-        if not torch.isfinite(state).all():
-            raise InvalidInputError("the state to start from has values that are not finite.")
-        if eta.min() <= -self.depth:
-            raise InvalidInputError(
-                f"eta goes down to {eta.min():g} m, and the depth is {self.depth:g} m; the water "
-                "should be deeper than its surface is low."
-            )
-        if self.walls and v[..., 0, :].any():
-            raise InvalidInputError(
-                "v is not zero in the row 0, which is the walls; set state[..., 1, 0, :] = 0."
-            )
-        number = self.cfl_number(state, dt)
-        if number > CFL_LIMIT:
-            raise InvalidInputError(
-                f"dt={dt:g} s is unstable: its CFL number is {number:.3g}, and the limit is "
-                f"{CFL_LIMIT:.3g}. The largest safe dt for this start is "
-                f"{0.999 * dt * CFL_LIMIT / number:.4g} s."
-            )
+
+def _check_shape(model: ShallowWater, field: torch.Tensor, shape: tuple[int, ...]) -> None:
+    if not isinstance(field, torch.Tensor):
+        raise InvalidTypeError(
+            f"expected a tensor, got {type(field).__name__}; give torch.as_tensor(...)."
+        )
+    if field.shape[-len(shape) :] != shape:
+        raise InvalidInputError(
+            f"expected a shape (..., {', '.join(map(str, shape))}) for {model}, got "
+            f"{tuple(field.shape)}."
+        )
+
+
+def _check_start(model: ShallowWater, state: torch.Tensor, steps: int, dt: float) -> None:
+    _, v, eta = model._parts(state)
+    if steps < 1:
+        raise InvalidInputError(f"steps={steps}; a run takes at least 1.")
+    check_step_size(dt)
+    if not torch.isfinite(state).all():
+        raise InvalidInputError("the state to start from has values that are not finite.")
+    if eta.min() <= -model.depth:
+        raise InvalidInputError(
+            f"eta goes down to {eta.min():g} m, and the depth is {model.depth:g} m; the water "
+            "should be deeper than its surface is low."
+        )
+    if model.walls and v[..., 0, :].any():
+        raise InvalidInputError(
+            "v is not zero in the row 0, which is the walls; set state[..., 1, 0, :] = 0."
+        )
+    number = model.cfl_number(state, dt)
+    if number > CFL_LIMIT:
+        raise InvalidInputError(
+            f"dt={dt:g} s is unstable: its CFL number is {number:.3g}, and the limit is "
+            f"{CFL_LIMIT:.3g}. The largest safe dt for this start is "
+            f"{0.999 * dt * CFL_LIMIT / number:.4g} s."
+        )
 
 
 def _step_next(field: torch.Tensor, dim: int) -> torch.Tensor:

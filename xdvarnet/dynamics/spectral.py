@@ -1,7 +1,6 @@
 """Fields on a doubly periodic plane as Fourier series: derivatives, their inverses, and steps."""
 
 import math
-from typing import Protocol
 
 import torch
 from torch import nn
@@ -122,16 +121,18 @@ class SpectralGrid(nn.Module):
         return self.filter * spectrum
 
 
-class SpectralModel(Protocol):
-    """What `advance` needs of a model."""
+class SpectralModel(nn.Module):
+    """Base class of models on a spectral grid, with what `advance` needs."""
 
     grid: SpectralGrid
 
     def rates(self, spectrum: torch.Tensor) -> torch.Tensor:
         """Tendency of the spectrum of a state, per second."""
+        raise NotImplementedError
 
     def largest_speed(self, state: torch.Tensor) -> float:
         """Largest speed with which anything is carried, m/s."""
+        raise NotImplementedError
 
 
 def advance(
@@ -162,7 +163,7 @@ def advance(
     InvalidTypeError
         If the model has no spectral grid, or the state is no tensor.
     """
-    if not hasattr(model, "largest_speed"):
+    if not isinstance(model, SpectralModel):
         raise InvalidTypeError(
             f"model is of the type {type(model).__name__}; give a spectral one such as "
             "TwoLayerQG(...): advance(model, state, duration). Others have a run of their own."

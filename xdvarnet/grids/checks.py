@@ -2,12 +2,16 @@
 
 import re
 from collections.abc import Iterable, Mapping
+from functools import cache
+from typing import TYPE_CHECKING
 
 import numpy as np
 import xarray as xr
-from pint import LazyRegistry
 
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError
+
+if TYPE_CHECKING:
+    from pint import UnitRegistry
 
 DAY_TOLERANCE = 1e-3
 """Departure from daily steps that still counts as daily, in days."""
@@ -36,10 +40,17 @@ def _spell_out(units: str) -> str:
     return re.sub(r"(?i)^(degrees?|deg)[ _]?c(elsius)?$", "degC", units)
 
 
-_registry = LazyRegistry(kwargs={"preprocessors": [_mark_exponents, _spell_out]})
-"""Reads units, and refuses bad ones with whatever its parser meets: besides its own errors
-AssertionError ("m^", of some versions), TokenError ("m(") or ZeroDivisionError ("m/0"). Each
-exception is therefore caught where units are read, and nothing else is done there."""
+@cache
+def _registry() -> "UnitRegistry":
+    """Return what reads units; pint is slow to import, and brings dask along.
+
+    It refuses bad units with whatever its parser meets: besides its own errors AssertionError
+    (``m^``, in some versions), TokenError (``m(``) or ZeroDivisionError (``m/0``). So every
+    exception is caught where units are read, and nothing else is done there.
+    """
+    from pint import UnitRegistry
+
+    return UnitRegistry(preprocessors=[_mark_exponents, _spell_out])
 
 
 def _problem(error: Exception) -> str:
@@ -152,8 +163,9 @@ def check_variable(dataset: xr.Dataset, name: str) -> xr.DataArray:
 
 def is_speed(units: str) -> bool:
     """Whether these are units of a speed."""
+    registry = _registry()
     try:
-        return _registry.Unit(units).is_compatible_with("m/s")
+        return registry.Unit(units).is_compatible_with("m/s")
     except Exception:  # see _registry
         return False
 
@@ -176,8 +188,9 @@ def units_factor(array: xr.DataArray, target: str) -> float:
     given = array.attrs.get("units", target)
     if isinstance(given, str) and given == target:
         return 1.0
+    registry = _registry()
     try:
-        zero, one = _registry.Quantity(np.array([0.0, 1.0]), given).to(target).magnitude
+        zero, one = registry.Quantity(np.array([0.0, 1.0]), given).to(target).magnitude
         if zero != 0:
             raise ValueError("they differ by an offset, which is not supported")
         return float(one)
@@ -201,8 +214,9 @@ def check_units(units: object) -> str:
     """
     if not isinstance(units, str):
         raise InvalidTypeError(f"units={units!r} is no string; give units such as 'm'.")
+    registry = _registry()
     try:
-        _registry.Quantity(1.0, units)
+        registry.Quantity(1.0, units)
     except Exception as error:  # see _registry
         raise InvalidInputError(
             f"units={units!r} are not known ({_problem(error)}); give units such as 'm', 'cm' or "
@@ -272,8 +286,9 @@ def quantity(value: str | float, units: str, name: str) -> float:
         If `value` cannot be read, has other units, or is not positive.
     """
     if isinstance(value, str):
+        registry = _registry()
         try:
-            value = float(_registry.Quantity(value).to(units).magnitude)
+            value = float(registry.Quantity(value).to(units).magnitude)
         except Exception as error:  # see _registry
             raise InvalidInputError(
                 f"{name}={value!r} is not understood; give a number and units that convert to "

@@ -4,7 +4,7 @@ Both kinds end with the running mean of the observed basin, so that a seasonal r
 basin (some centimetres in a month) is not left to a model of eddies.
 """
 
-from typing import Protocol
+from abc import ABC, abstractmethod
 
 import numpy as np
 import xarray as xr
@@ -25,12 +25,12 @@ from xdvarnet.grids.internal import DIMS
 from xdvarnet.grids.smoothing import local_mean
 
 
-class Background(Protocol):
+class Background(ABC):
     """What `estimate` returns is removed before a model solves, and added after."""
 
+    @abstractmethod
     def estimate(self, observed: xr.DataArray) -> xr.DataArray:
         """Estimate the background of `observed` (time, latitude, longitude); lazy if it is lazy."""
-        ...
 
 
 def check_background(background: object) -> Background:
@@ -39,12 +39,13 @@ def check_background(background: object) -> Background:
     Raises
     ------
     InvalidTypeError
-        If it is a class, or has no method ``estimate``.
+        If it is none, or the class of one.
     """
-    if isinstance(background, type) or not callable(getattr(background, "estimate", None)):
+    if not isinstance(background, Background):
         raise InvalidTypeError(
             f"background={background!r} is no background; give one such as ObservedBackground() or "
-            "MeanMapBackground(mean_maps), an object and not its class."
+            "MeanMapBackground(mean_maps), an object and not its class, or one of a subclass of "
+            "xdvarnet.mapping.Background."
         )
     return background
 
@@ -92,7 +93,7 @@ def running_basin_mean(anomalies: xr.DataArray, days: float) -> xr.DataArray:
     )
 
 
-class NoBackground:
+class NoBackground(Background):
     """Nothing is removed: for methods that know the mean of their states."""
 
     def __repr__(self) -> str:
@@ -103,7 +104,7 @@ class NoBackground:
         return xr.zeros_like(observed)
 
 
-class MeanMapBackground:
+class MeanMapBackground(Background):
     """A known mean map plus the running basin mean of the observations.
 
     Parameters
@@ -210,7 +211,7 @@ def _around_the_globe(known: xr.DataArray) -> xr.DataArray:
     return xr.concat(turns, "longitude")
 
 
-class ObservedBackground:
+class ObservedBackground(Background):
     """A smooth mean map of the observations themselves plus their running basin mean.
 
     The mean map is the average of all observations of the period, weighted with a Gaussian of the

@@ -35,6 +35,9 @@ FACTORIES = (torch.empty, torch.zeros, torch.ones, torch.full, torch.rand, torch
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
 """Types of numbers that a network may be made of."""
 
+UNKEPT = ("rng",)
+"""Arguments that are not kept: weights are, whatever drew them."""
+
 VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
 
@@ -105,7 +108,9 @@ def _arguments(value: object, name: str) -> dict[str, object]:
         return {}
     parameters, missing = [], ["constructor"]
     if not isinstance(value, FunctionType | type) and kind.__module__ != "builtins":
-        parameters = list(inspect.signature(kind).parameters.values())
+        parameters = [
+            each for name, each in inspect.signature(kind).parameters.items() if name not in UNKEPT
+        ]
         missing = [each.name for each in parameters if each.kind in VARIABLE]
         missing += [each.name for each in parameters if not hasattr(value, each.name)]
     if missing:

@@ -9,7 +9,7 @@ __getattr__, __dir__, __all__ = attach(
         "Climatology": "climatology",
         "ETKF": "ensemble_kalman",
         "EnKF": "ensemble_kalman",
-        "EnsembleFilter": "ensemble_kalman",
+        "EnsembleFilter": "ensemble_filter",
         "EnsembleKalmanSmoother": "ensemble_kalman",
         "HybridEnVar": "hybrid",
         "Localisation": "localisation",

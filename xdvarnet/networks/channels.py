@@ -8,15 +8,15 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import numpy as np
 import torch
-from torch import nn
 from torch.nn import functional
 
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_kind
 from xdvarnet.mapping.protocol import Observations, Reconstructor
 from xdvarnet.networks.normalizer import Normalizer
-from xdvarnet.solver.observation import Data
-from xdvarnet.solver.variational import VariationalSolver
+from xdvarnet.solver.contracts import Solver, Step
+from xdvarnet.solver.data import Data
+from xdvarnet.solver.priors.base import Prior
 from xdvarnet.training.draws import stack
 
 
@@ -27,7 +27,7 @@ def count_context(days: int, variables: int, first_guess: Reconstructor | None) 
 
 
 def check_channels(
-    solver: VariationalSolver,
+    solver: Solver,
     days: int,
     variables: Sequence[str],
     observed: Collection[str],
@@ -46,16 +46,19 @@ def check_channels(
     context = count_context(days, len(variables), first_guess)
     parameters = _parameter_channels(solver)
     total = len(variables) * days + parameters
-    prior, step = (getattr(solver, part, None) for part in ("prior", "step"))
-    for part, name, wanted in (
-        (prior, "days", days),
-        (prior, "channels", total),
-        (step, "channels", total),
-        (step, "variables", len(variables)),
-        (step or solver, "context", context),
-    ):
-        given = getattr(part, name, wanted)
-        if given != wanted:
+    prior, step = solver.parts.get("prior"), solver.parts.get("step")
+    asked: list[tuple[object, str, int | None, int]] = []
+    if isinstance(prior, Prior):
+        asked.append((prior, "days", prior.days, days))
+        asked.append((prior, "channels", prior.channels, total))
+    if isinstance(step, Step):
+        asked.append((step, "channels", step.channels, total))
+        asked.append((step, "variables", step.variables, len(variables)))
+        asked.append((step, "context", step.context, context))
+    else:
+        asked.append((solver, "context", solver.context, context))
+    for part, name, given, wanted in asked:
+        if given not in (None, wanted):
             raise InvalidInputError(
                 f"the solver's {type(part).__name__} has {name}={given}; for {len(variables)} "
                 f"variable(s), a window of {days} days and the first guess "
@@ -69,8 +72,8 @@ def check_channels(
         if name in observed
         for day in range(days)
     }
-    for term in _terms(solver):
-        channels = getattr(term, "channels", slice(len(variables) * days))
+    for term in solver.terms:
+        channels = term.channels
         check_kind(isinstance(channels, slice), "channels of a term", channels, "a slice")
         places = range(total)[channels]
         seen = len(places)
@@ -102,7 +105,7 @@ def to_channels(
 
 def to_inputs(
     windows: Sequence[Observations],
-    solver: VariationalSolver,
+    solver: Solver,
     normalizer: Normalizer,
     variables: Collection[str],
     first_guess: Reconstructor | None,
@@ -113,7 +116,7 @@ def to_inputs(
     ----------
     windows : sequence of Observations
         A batch, all of one size, with the analysis of the first guess where there is one.
-    solver : VariationalSolver
+    solver : Solver
         Whose observation terms may see parts of the state.
     normalizer : Normalizer
         Of the variables.
@@ -134,7 +137,7 @@ def to_inputs(
     values = stack([to_channels(window.values, normalizer, variables) for window in windows])
     seen = Data.from_gappy(values)
     whole = slice(values.shape[1])
-    channels = [getattr(term, "channels", whole) for term in _terms(solver)] or [whole]
+    channels = [term.channels for term in solver.terms] or [whole]
     data = [Data(seen.values[:, part], seen.mask[:, part]) for part in channels]
     guesses = [window.first_guess for window in windows if window.first_guess is not None]
     state, extra = torch.zeros_like(values), []
@@ -152,11 +155,7 @@ def to_inputs(
     return state, data, torch.cat([seen.mask, *extra, sea], dim=1)
 
 
-def _parameter_channels(solver: VariationalSolver) -> int:
+def _parameter_channels(solver: Solver) -> int:
     """Number of the last channels of the state that are parameters of the prior."""
-    return getattr(getattr(solver, "prior", None), "parameter_channels", 0)
-
-
-def _terms(solver: VariationalSolver) -> Iterable[nn.Module]:
-    """Return the observation terms of a solver, where it has any."""
-    return getattr(solver, "observations", ())
+    prior = solver.learned_prior
+    return prior.parameter_channels if isinstance(prior, Prior) else 0

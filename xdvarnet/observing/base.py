@@ -1,7 +1,7 @@
 """What a mission must have, so that any observing system takes it."""
 
 from abc import ABC, abstractmethod
-from dataclasses import KW_ONLY, dataclass, fields
+from dataclasses import KW_ONLY, dataclass
 
 import numpy as np
 
@@ -10,11 +10,11 @@ from xdvarnet.grids.checks import check_kind
 from xdvarnet.observing.orbits import Region
 from xdvarnet.observing.swath import Swath, in_region
 
-_ROUNDING = 1e-6
-"""Time outside a period that is only rounding, in days."""
+_ROUNDING = 1e-8
+"""Time before a period that is only rounding, in days."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Positions:
     """Where and when a mission measures: points, or lines of pixels across the track.
 
@@ -40,7 +40,7 @@ class Positions:
     along: np.ndarray | None = None
 
     def __post_init__(self) -> None:
-        given = {field.name: getattr(self, field.name) for field in fields(self)}
+        given = dict(vars(self))
         for name, values in given.items():
             if values is not None:
                 object.__setattr__(self, name, _numbers(values, name))
@@ -158,7 +158,7 @@ class Mission(ABC):
         """
 
 
-def find_positions(
+def checked_positions(
     mission: Mission,
     start_day: float,
     end_day: float,
@@ -201,11 +201,11 @@ def find_positions(
             f"{mission.name!r} has a swath, and its positions no distance along the track; give "
             "Positions(days, longitude, latitude, along=...), in km."
         )
-    within = (found.days >= start_day - _ROUNDING) & (found.days < end_day + _ROUNDING)
+    within = (found.days >= start_day - _ROUNDING) & (found.days < end_day)
     if not within.all():
         raise InvalidInputError(
             f"{mission.name!r} measures on day {found.days[~within][0]:g}, which is not from "
-            f"{start_day:g} to {end_day:g}; positions are those of the period that is asked for."
+            f"{start_day:g} to {end_day:g}, the end excluded; give the positions of that period."
         )
     return found if region is None else _cut(found, region)
 
@@ -214,8 +214,8 @@ def _cut(positions: Positions, region: Region) -> Positions:
     """Keep the lines that reach the region, with longitudes half a turn around its middle."""
     first = (region[0] + region[1]) / 2 - 180
     longitude = positions.longitude - 360 * np.floor((positions.longitude - first) / 360)
-    seen = in_region(longitude, positions.latitude, region).reshape(positions.days.size, -1)
-    kept = seen.any(axis=1)
+    kept = in_region(longitude, positions.latitude, region)
+    kept = kept if kept.ndim == 1 else kept.any(axis=1)
     along = None if positions.along is None else positions.along[kept]
     return Positions(positions.days[kept], longitude[kept], positions.latitude[kept], along)
 

@@ -5,16 +5,16 @@ import pandas as pd
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.grids.checks import check_known
 from xdvarnet.grids.coords import EPOCH
-from xdvarnet.observing.missions import MISSIONS
-from xdvarnet.observing.orbits import Region, ground_track
-from xdvarnet.observing.swath import swath_points
+from xdvarnet.grids.names import DEGREES
+from xdvarnet.observing.base import Mission, checked_positions
+from xdvarnet.observing.missions import read_mission
+from xdvarnet.observing.orbits import Orbit, Region
 
 _ATTRIBUTES = {
     "time": {"standard_name": "time", "long_name": "time of the measurement"},
-    "longitude": {"standard_name": "longitude", "units": "degrees_east"},
-    "latitude": {"standard_name": "latitude", "units": "degrees_north"},
+    "longitude": {"standard_name": "longitude", **DEGREES["longitude"]},
+    "latitude": {"standard_name": "latitude", **DEGREES["latitude"]},
     "cross_track_distance": {
         "long_name": "distance from the ground track, negative on the left",
         "units": "km",
@@ -23,7 +23,7 @@ _ATTRIBUTES = {
 
 
 def fly(
-    mission: str,
+    mission: str | Mission,
     start: str | np.datetime64 | pd.Timestamp,
     end: str | np.datetime64 | pd.Timestamp,
     *,
@@ -34,8 +34,8 @@ def fly(
 
     Parameters
     ----------
-    mission : str
-        Name, of `xdvarnet.observing.missions.MISSIONS`.
+    mission : str or Mission
+        Name, one of `xdvarnet.observing.list_missions`, or a mission of your own.
     start, end : str, numpy.datetime64 or pandas.Timestamp
         Period, the end excluded.
     phase : float
@@ -50,17 +50,20 @@ def fly(
     Returns
     -------
     xarray.Dataset
-        Without variables. Of a nadir altimeter: time, longitude and latitude along ``time``, one
-        point a second. Of a swath: time along ``num_lines``, longitude and latitude along
+        Without variables. Of a swath: time along ``num_lines``, longitude and latitude along
         ``num_lines`` and ``num_pixels``, and ``cross_track_distance`` in km along ``num_pixels``;
-        lines are whole, so some of their pixels may be outside the region.
+        lines are whole, so some of their pixels may be outside the region. Of all others: time,
+        longitude and latitude along ``time``; a nadir altimeter has one point a second.
 
     Raises
     ------
     UnknownNameError
         If the mission is unknown.
+    InvalidTypeError
+        If it is neither a name nor a mission.
     InvalidInputError
-        If the period is empty or no dates, or the region is none.
+        If the period is empty or no dates, the region is none, or a mission of your own has the
+        name of a known one, or positions that are not as they must be.
 
     Examples
     --------
@@ -68,25 +71,23 @@ def fly(
     >>> dict(cycle.sizes)
     {'num_lines': 5438, 'num_pixels': 52}
     """
-    check_known(mission, MISSIONS, "mission")
-    flown = MISSIONS[mission]
+    flown = read_mission(mission)
     first, last = _days(start, "start"), _days(end, "end")
     if last <= first:
         raise InvalidInputError(f"start={start} is not before end={end}; give a period.")
     _check_region(region)
-    swath = flown.swath is not None
-    dims = ("num_lines", "num_pixels") if swath else ("time",)
-    points = swath_points if swath else ground_track
-    days, longitude, latitude = points(flown, first, last, phase=flown.phase(phase), region=region)
+    positions = checked_positions(flown, first, last, phase=flown.phase(phase), region=region)
+    dims = ("time",) if flown.swath is None else ("num_lines", "num_pixels")
     coords = {
-        "time": (dims[0], _dates(days)),
-        "longitude": (dims, longitude),
-        "latitude": (dims, latitude),
+        "time": (dims[0], _dates(positions.days)),
+        "longitude": (dims, positions.longitude),
+        "latitude": (dims, positions.latitude),
     }
-    if swath:
+    if flown.swath is not None:
         coords["cross_track_distance"] = ("num_pixels", flown.swath.distances)
     described = {name: (*value, _ATTRIBUTES[name]) for name, value in coords.items()}
-    return xr.Dataset(coords=described, attrs={"mission": mission, "source": "circular orbit"})
+    source = "circular orbit" if isinstance(flown, Orbit) else type(flown).__name__
+    return xr.Dataset(coords=described, attrs={"mission": flown.name, "source": source})
 
 
 def _days(date: object, name: str) -> float:

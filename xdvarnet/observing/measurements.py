@@ -8,9 +8,9 @@ import numpy as np
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_times
 from xdvarnet.grids.coords import Grid
-from xdvarnet.observing.missions import MISSIONS, Mission
-from xdvarnet.observing.orbits import Region, ground_speed, ground_track
-from xdvarnet.observing.swath import in_region, swath_points
+from xdvarnet.observing.base import Mission, checked_positions
+from xdvarnet.observing.orbits import Region
+from xdvarnet.observing.swath import in_region
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,8 @@ class Measurements:
     missions : numpy.ndarray
         Position of the mission in the list of missions.
     along : numpy.ndarray
-        Distance flown since 1950-01-01 in km; the pixels of a swath's line have the same.
+        Distance flown since 1950-01-01 in km; the pixels of a swath's line have the same. Zero for
+        a mission that does not tell it.
     across : numpy.ndarray
         Distance from the ground track in km, negative on the left; zero for a nadir altimeter.
     """
@@ -41,14 +42,15 @@ class Measurements:
 
 
 def find_measurements(
-    missions: Sequence[str], grid: Grid, rng: np.random.Generator
+    missions: Sequence[Mission], grid: Grid, rng: np.random.Generator
 ) -> Measurements:
     """Fly the missions over a grid, each orbit with a phase drawn from `rng`.
 
     Raises
     ------
     InvalidInputError
-        If there is no day, days are not in order, or two maps are of one day.
+        If there is no day, days are not in order, two maps are of one day, or the positions of a
+        mission are not as they must be.
     """
     calendar_days = _calendar_days(grid)
     latitude_edges, longitude_edges = _edges(grid.latitude), _edges(grid.longitude)
@@ -56,29 +58,29 @@ def find_measurements(
     phases = draw_phases(missions, rng)
     parts = []
     for position, day in enumerate(calendar_days):
-        for number, (name, phase) in enumerate(phases.items()):
-            mission = MISSIONS[name]
-            days, longitude, latitude, across = _points_of_a_day(mission, day, phase, region)
+        for number, mission in enumerate(missions):
+            phase = phases[mission.name]
+            days, longitude, latitude, along, across = _points(mission, day, phase, region)
             parts.append(
                 (
                     np.full(days.size, position),
                     np.interp(latitude, grid.latitude, np.arange(grid.latitude.size)),
                     np.interp(longitude, grid.longitude, np.arange(grid.longitude.size)),
                     np.full(days.size, number),
-                    days * 86400 * ground_speed(mission),
+                    along,
                     across,
                 )
             )
     return Measurements(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
 
 
-def draw_phases(missions: Sequence[str], rng: np.random.Generator) -> dict[str, float]:
+def draw_phases(missions: Sequence[Mission], rng: np.random.Generator) -> dict[str, float]:
     """Draw a phase for each orbit; a mission keeps its place beside a partner that flies too."""
-    phases = dict(zip(missions, rng.random(len(missions)).tolist(), strict=True))
-    for name in missions:
-        partner = MISSIONS[name].partner
-        if partner in phases:
-            phases[name] = MISSIONS[name].phase(phases[partner])
+    names = [mission.name for mission in missions]
+    phases = dict(zip(names, rng.random(len(missions)).tolist(), strict=True))
+    for mission in missions:
+        if mission.partner in phases:
+            phases[mission.name] = mission.phase(phases[mission.partner])
     return phases
 
 
@@ -103,16 +105,14 @@ def _edges(centres: np.ndarray) -> np.ndarray:
     return np.concatenate([[2 * centres[0] - middle[0]], middle, [2 * centres[-1] - middle[-1]]])
 
 
-def _points_of_a_day(
-    mission: Mission, day: float, phase: float, region: Region
-) -> tuple[np.ndarray, ...]:
-    """Days, longitude, latitude and distance from the track of the points in the region."""
+def _points(mission: Mission, day: float, phase: float, region: Region) -> tuple[np.ndarray, ...]:
+    """Days, longitude, latitude, and distance along and across of the points in the region."""
+    found = checked_positions(mission, day, day + 1, phase=phase, region=region)
+    along = np.zeros(found.days.size) if found.along is None else found.along
     if mission.swath is None:
-        points = ground_track(mission, day, day + 1, phase=phase, region=region)
-        return *points, np.zeros(points[0].size)
-    days, longitude, latitude = swath_points(mission, day, day + 1, phase=phase, region=region)
-    inside = in_region(longitude, latitude, region)
+        return found.days, found.longitude, found.latitude, along, np.zeros(found.days.size)
+    inside = in_region(found.longitude, found.latitude, region)
+    lines = (found.days[:, None], found.longitude, found.latitude, along[:, None])
     return tuple(
-        np.broadcast_to(array, inside.shape)[inside]
-        for array in (days[:, None], longitude, latitude, mission.swath.distances)
+        np.broadcast_to(array, inside.shape)[inside] for array in (*lines, mission.swath.distances)
     )

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from math import isfinite
+from numbers import Real
 
 from xdvarnet.errors import InvalidInputError, InvalidTypeError
 from xdvarnet.grids.checks import check_kind, check_known
@@ -16,7 +18,7 @@ _RADS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Altimeter(Mission, Orbit):
+class Altimeter(Orbit, Mission):
     """An altimeter on a circular orbit, nadir or swath.
 
     Parameters
@@ -52,11 +54,20 @@ class Altimeter(Mission, Orbit):
 
     Examples
     --------
-    >>> later = Altimeter("swot2", inclination=77.6, repeat_days=20.86455, repeat_revolutions=292,
-    ...                   nodal_days=21, partner="swot", tracks_apart=0.5,
-    ...                   swath=Swath(near=10, far=60, spacing=2))
-    >>> round(later.phase(0.25) - 0.25, 5)  # half a track of 292
-    0.00171
+    A second SWOT, half way between the tracks of the first:
+
+    >>> second = Altimeter(
+    ...     "second_swot",
+    ...     inclination=77.6,
+    ...     repeat_days=20.86455,
+    ...     repeat_revolutions=292,
+    ...     nodal_days=21,
+    ...     partner="swot_nadir",
+    ...     tracks_apart=0.5,
+    ...     swath=Swath(near=10, far=60, spacing=2),
+    ... )
+    >>> second.drifts, round(second.track_spacing, 3)
+    (False, 1.233)
     """
 
     tracks_apart: float = 0.0
@@ -65,6 +76,11 @@ class Altimeter(Mission, Orbit):
     def __post_init__(self) -> None:
         Mission.__post_init__(self)
         Orbit.__post_init__(self)
+        if not isinstance(self.tracks_apart, Real) or not isfinite(self.tracks_apart):
+            raise InvalidInputError(
+                f"tracks_apart={self.tracks_apart!r} is not accepted; give a number of track "
+                "spacings eastward from the partner, such as 0.5."
+            )
 
     def phase(self, of_partner: float) -> float:
         """Return the phase of the orbit, as a fraction of a turn, from that of the partner."""

@@ -7,11 +7,14 @@ import numpy as np
 
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_positive
+from xdvarnet.observing.base import Mission
 from xdvarnet.observing.measurements import Measurements
-from xdvarnet.observing.missions import MISSIONS
 
 _LARGEST_WAVES = 8.0
 """Significant wave height in m up to which the noise is known."""
+
+_NEAREST, _FARTHEST = 10.0, 60.0
+"""Distances from the ground track in km between which the noise is known."""
 
 _KARIN = np.array(
     [
@@ -134,14 +137,15 @@ Noise = float | KarinNoise
 
 
 def check_noise(
-    noise: float | Mapping[str, Noise], missions: Sequence[str]
+    noise: float | Mapping[str, Noise], missions: Sequence[Mission]
 ) -> float | dict[str, Noise]:
-    """Return the noise as a number, or as a dictionary with the `missions` in their order.
+    """Return the noise as a number, or as a dictionary with the names of `missions` in their order.
 
     Raises
     ------
     InvalidInputError
-        If a number is negative or none, a mission has no noise, or a nadir altimeter a swath's.
+        If a number is negative or none, a mission has no noise, or a `KarinNoise` is that of a
+        mission without a swath, or of a swath of other distances.
     """
     units = "the units of the data"
     if isinstance(noise, KarinNoise):
@@ -151,29 +155,43 @@ def check_noise(
         )
     if not isinstance(noise, Mapping):
         return check_positive(noise, "noise", units, zero=True)
-    missing = [name for name in missions if name not in noise]
+    names = [mission.name for mission in missions]
+    missing = [name for name in names if name not in noise]
     if missing:
         raise InvalidInputError(
             f"noise has no {', '.join(missing)}; it has {', '.join(map(str, noise)) or 'nothing'}. "
             "Give the noise of each mission, or one number for all."
         )
-    checked = {}
-    for name in missions:
-        if not isinstance(noise[name], KarinNoise):
-            checked[name] = check_positive(noise[name], f"noise[{name!r}]", units, zero=True)
-        elif MISSIONS[name].swath is None:
-            raise InvalidInputError(
-                f"noise[{name!r}] is a KarinNoise, which depends on the place in a swath, and "
-                f"{name} is a nadir altimeter; give a number, in {units}."
-            )
-        else:
-            checked[name] = noise[name]
-    return checked
+    for mission in missions:
+        if isinstance(noise[mission.name], KarinNoise):
+            _check_swath(mission)
+    return {
+        name: error
+        if isinstance(error := noise[name], KarinNoise)
+        else check_positive(error, f"noise[{name!r}]", units, zero=True)
+        for name in names
+    }
+
+
+def _check_swath(mission: Mission) -> None:
+    """Refuse a mission without pixels where the noise of KaRIn is known."""
+    if mission.swath is None:
+        raise InvalidInputError(
+            f"noise[{mission.name!r}] is a KarinNoise, which depends on the place in a swath, and "
+            f"{mission.name} has no swath; give a number, in the units of the data."
+        )
+    if mission.swath.near < _NEAREST or mission.swath.far > _FARTHEST:
+        raise InvalidInputError(
+            f"noise[{mission.name!r}] is a KarinNoise, which is known from {_NEAREST:g} to "
+            f"{_FARTHEST:g} km from the ground track, and the swath goes from "
+            f"{mission.swath.near:g} to {mission.swath.far:g} km; give a number, in the units of "
+            "the data."
+        )
 
 
 def draw_errors(
     noise: float | Mapping[str, Noise],
-    missions: Sequence[str],
+    missions: Sequence[Mission],
     points: Measurements,
     metre: float,
     rng: np.random.Generator,
@@ -184,8 +202,8 @@ def draw_errors(
     ----------
     noise : float or mapping of str to (float or KarinNoise)
         As `check_noise` returns it.
-    missions : sequence of str
-        The missions that `points.missions` counts.
+    missions : sequence of Mission
+        Those that `points.missions` counts.
     points : Measurements
         What is measured.
     metre : float
@@ -201,11 +219,11 @@ def draw_errors(
     if not isinstance(noise, Mapping):
         return rng.normal(0.0, noise, points.days.size)
     std, slow = np.zeros(points.days.size), np.zeros(points.days.size)
-    for number, name in enumerate(missions):
-        own, error = points.missions == number, noise[name]
+    for number, mission in enumerate(missions):
+        own, error = points.missions == number, noise[mission.name]
         if isinstance(error, KarinNoise):
             along, across = points.along[own], points.across[own]
-            std[own] = metre * error.std(across, area=MISSIONS[name].swath.spacing ** 2)
+            std[own] = metre * error.std(across, area=mission.swath.spacing**2)
             slow[own] = metre * error.tilts(along, across, rng)
         else:
             std[own] = error

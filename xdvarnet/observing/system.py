@@ -1,44 +1,47 @@
 """Observe gridded fields as a constellation of altimeters would."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import xarray as xr
 
 from xdvarnet._random import RandomState, default_rng
-from xdvarnet.errors import InvalidInputError, InvalidTypeError, warn
-from xdvarnet.grids.checks import check_dataset, check_known, check_values, units_factor
+from xdvarnet.errors import InvalidInputError, warn
+from xdvarnet.grids.checks import check_dataset, check_values, units_factor
 from xdvarnet.grids.coords import Grid, find_grid
 from xdvarnet.grids.history import add_history
+from xdvarnet.observing.base import Mission
 from xdvarnet.observing.measurements import Measurements, find_measurements
-from xdvarnet.observing.missions import MISSIONS
+from xdvarnet.observing.missions import MISSIONS, read_missions
 from xdvarnet.observing.noise import KarinNoise, Noise, check_noise, draw_errors
 from xdvarnet.observing.observer import Observer, add_sea, observe_maps, observed_variables
 
 
 @dataclass(frozen=True)
 class ObservingSystem:
-    """What observes: altimeters, nadir and swath, with a noise.
+    """What observes: altimeters, nadir and swath, and missions of your own, with a noise.
 
     Parameters
     ----------
-    missions : sequence of str
-        Names, of `xdvarnet.observing.missions.MISSIONS`.
+    missions : sequence of (str or Mission)
+        Names, of `xdvarnet.observing.list_missions`, and missions of your own: an `Altimeter` or
+        another subclass of `Mission`. What is known by name is kept by name.
     noise : float or mapping of str to (float or KarinNoise)
         Standard deviation of the error of one measurement (one a second, or one pixel of a swath),
         independent from one to the next, in the units of the data. Of a mapping, each mission has
-        its own; that of a swath may be a `KarinNoise`.
+        its own, by its name; that of a swath may be a `KarinNoise`.
 
     Raises
     ------
     UnknownNameError
         If a mission is unknown.
     InvalidInputError
-        If there is no mission, one is given twice or has no noise, or a noise is negative or no
-        number.
+        If there is no mission, a name comes twice, a mission of your own has the name of a known
+        one, one has no noise, or a noise is negative or no number.
     InvalidTypeError
-        If the missions are no sequence, such as a set, whose order differs from run to run.
+        If the missions are no sequence, such as a set, whose order differs from run to run, or one
+        is neither a name nor a mission.
 
     Examples
     --------
@@ -47,28 +50,24 @@ class ObservingSystem:
     >>> system
     ObservingSystem(missions=('jason1', 'envisat'), noise=0.02)
     >>> observations = system.observe(mediterranean(), rng=0)
+
+    Beside one that measures better on another orbit:
+
+    >>> from xdvarnet.observing.missions import Altimeter
+    >>> polar = Altimeter(
+    ...     "polar", inclination=92, repeat_days=30, repeat_revolutions=431, nodal_days=30
+    ... )
+    >>> system = ObservingSystem(["jason1", polar], noise={"jason1": 0.02, "polar": 0.01})
     """
 
-    missions: Sequence[str]
+    missions: Sequence[str | Mission]
     noise: float | Mapping[str, Noise]
 
     def __post_init__(self) -> None:
-        if not isinstance(self.missions, Iterable) or isinstance(self.missions, set | frozenset):
-            raise InvalidTypeError(
-                f"missions={self.missions!r} is no sequence; give a list of names in a fixed "
-                "order, on which the draws depend, such as ['jason1', 'envisat']."
-            )
-        missions = (self.missions,) if isinstance(self.missions, str) else tuple(self.missions)
-        if not missions:
-            raise InvalidInputError(
-                f"no missions given; choose from {', '.join(sorted(MISSIONS))}."
-            )
-        for name in missions:
-            check_known(name, MISSIONS, "mission")
-        if len(set(missions)) < len(missions):
-            raise InvalidInputError(f"missions {missions} repeat a name; give each once.")
-        object.__setattr__(self, "missions", missions)
-        object.__setattr__(self, "noise", check_noise(self.noise, missions))
+        flown = read_missions(self.missions)
+        kept = tuple(mission.name if mission.name in MISSIONS else mission for mission in flown)
+        object.__setattr__(self, "missions", kept)
+        object.__setattr__(self, "noise", check_noise(self.noise, flown))
 
     def observe(self, dataset: xr.Dataset, *, rng: RandomState = None) -> xr.Dataset:
         """Sample `dataset` along the tracks of the missions; see `observe`."""
@@ -77,7 +76,7 @@ class ObservingSystem:
 
 def observe(
     dataset: xr.Dataset,
-    missions: Sequence[str] | Observer,
+    missions: Sequence[str | Mission] | Observer,
     *,
     noise: float | Mapping[str, Noise] | None = None,
     rng: RandomState = None,
@@ -98,9 +97,9 @@ def observe(
         Variables with time, latitude and longitude, in any order, NaN on land, are observed; those
         that lack one of these dimensions are kept as they are. Each map has a day of its own.
         dask arrays stay lazy.
-    missions : sequence of str or Observer
-        Names, of `xdvarnet.observing.missions.MISSIONS`; or what observes with a noise of its own,
-        as `CloudySST` and `CombinedSystem` do.
+    missions : sequence of (str or Mission), or Observer
+        Names, of `xdvarnet.observing.list_missions`, and missions of your own; or what observes
+        with a noise of its own, as `CloudySST` and `CombinedSystem` do.
     noise : float or mapping of str to (float or KarinNoise)
         Standard deviation of the error of one measurement, in the units of the data, of all
         missions or of each; needed with names. A `KarinNoise` is converted to the units of each
@@ -119,7 +118,7 @@ def observe(
     Raises
     ------
     InvalidTypeError
-        If `dataset` is no Dataset, or `missions` no sequence.
+        If `dataset` is no Dataset, or `missions` no sequence of names and missions.
     UnknownNameError
         If a mission is unknown.
     InvalidInputError
@@ -158,21 +157,21 @@ def observe(
     names = observed_variables(dataset, grid)
     generator = default_rng(rng)
     metres = {name: _metre(dataset[name], system.noise) for name in names}
-    points = find_measurements(system.missions, grid, generator)
+    flown = read_missions(system.missions)
+    called = [mission.name for mission in flown]
+    points = find_measurements(flown, grid, generator)
     if not points.days.size:
         warn(
-            f"no track of {', '.join(system.missions)} crosses the domain in these "
-            f"{grid.days.size} day(s); all is unobserved."
+            f"no track of {', '.join(called)} crosses the domain in these {grid.days.size} day(s); "
+            "all is unobserved."
         )
     observed = add_sea(dataset, names, grid).copy()
     for name in names:
-        errors = draw_errors(system.noise, system.missions, points, metres[name], generator)
+        errors = draw_errors(system.noise, flown, points, metres[name], generator)
         observed[name] = _observe_variable(dataset[name], grid, points, errors)
     observed.attrs = add_history(dataset.attrs, f"observe with {system!r}")
     noise = str(system.noise) if isinstance(system.noise, Mapping) else system.noise
-    return observed.assign_attrs(
-        observing_missions=" ".join(system.missions), observing_noise=noise
-    )
+    return observed.assign_attrs(observing_missions=" ".join(called), observing_noise=noise)
 
 
 def _metre(array: xr.DataArray, noise: float | Mapping[str, Noise]) -> float:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import torch
 
-from xdvarnet.solver.observation import Data
+from xdvarnet.solver.data import Data
 
 
 @dataclass(frozen=True)

@@ -4,11 +4,13 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from xdvarnet._random import RandomState
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.solver.observation import Data
+from xdvarnet.solver.contracts import ObservationTerm, initial_weights
+from xdvarnet.solver.data import Data
 
 
-class FeatureObservation(nn.Module):
+class FeatureObservation(ObservationTerm):
     """Squared misfit between learned features of the state and of observations of something else.
 
     ``J(x) = |m (G(x[state]) - H(y[observed], mask[observed]))|^2 / n``, where G and H are small
@@ -32,6 +34,8 @@ class FeatureObservation(nn.Module):
     downscale : int
         Side of the square of cells under a feature. Rows and columns beyond the last square are
         not seen.
+    rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
+        Source of the initial weights; by default the global generator of torch.
 
     Raises
     ------
@@ -42,7 +46,8 @@ class FeatureObservation(nn.Module):
     --------
     >>> import torch
     >>> from xdvarnet.solver.features import FeatureObservation
-    >>> from xdvarnet.solver.observation import Data
+    >>> from xdvarnet.solver.contracts import ObservationTerm
+    from xdvarnet.solver.data import Data
     >>> term = FeatureObservation(slice(0, 5), slice(5, 10))
     >>> data = Data.from_gappy(torch.ones(2, 10, 24, 32))
     >>> term.gradient(torch.zeros(2, 10, 24, 32), data).shape
@@ -57,12 +62,14 @@ class FeatureObservation(nn.Module):
         features: int = 8,
         hidden: int = 16,
         downscale: int = 2,
+        rng: RandomState = None,
     ) -> None:
         super().__init__()
         self.state, self.observed = state, observed
         self.features, self.hidden, self.downscale = features, hidden, downscale
-        self.of_state = _features(_length(state), hidden, features, downscale)
-        self.of_data = _features(2 * _length(observed), hidden, features, downscale)
+        with initial_weights(rng):
+            self.of_state = _features(_length(state), hidden, features, downscale)
+            self.of_data = _features(2 * _length(observed), hidden, features, downscale)
 
     def cost(self, state: torch.Tensor, data: Data) -> torch.Tensor:
         """Cost of each sample, shape (batch,)."""

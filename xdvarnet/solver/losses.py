@@ -2,21 +2,22 @@
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
-from torch import nn
 
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.solver.batch import Batch
-from xdvarnet.solver.observation import Data
-from xdvarnet.solver.priors.projection import as_prior
+from xdvarnet.solver.contracts import Solver
+from xdvarnet.solver.data import Data
+from xdvarnet.solver.priors.base import Prior
 
 
+@runtime_checkable
 class Loss(Protocol):
     """What a training minimises."""
 
-    def evaluate(self, network: nn.Module, batch: Batch) -> torch.Tensor:
+    def evaluate(self, network: Solver, batch: Batch) -> torch.Tensor:
         """Mean loss of a batch, with a graph to the parameters of the network."""
         ...
 
@@ -53,11 +54,11 @@ class ReconstructionLoss:
     def __post_init__(self) -> None:
         _check_weights(field=self.field, gradient=self.gradient, prior=self.prior)
 
-    def evaluate(self, network: nn.Module, batch: Batch) -> torch.Tensor:
+    def evaluate(self, network: Solver, batch: Batch) -> torch.Tensor:
         """Mean loss of the analyses of a batch."""
         state = network(batch.state, batch.data, batch.context)
-        if self.prior and hasattr(network, "prior"):
-            prior_cost = as_prior(network.prior).training_cost(state, batch.truth)
+        if self.prior and network.learned_prior is not None:
+            prior_cost = network.learned_prior.training_cost(state, batch.truth)
         else:
             prior_cost = state.new_zeros(len(state))
         return self(state[:, : batch.truth.shape[1]], batch.truth, batch.weights, prior_cost)
@@ -110,8 +111,8 @@ class VariationalLoss:
 
     Attributes
     ----------
-    prior : torch.nn.Module, optional
-        A prior, or its projection; without one, the observations alone count, which is a
+    prior : Prior, optional
+        Without one, the observations alone count, which is a
         strong-constraint 4DVar for a network that integrates a model.
     observation, weight : float
         Weights of the two terms.
@@ -122,28 +123,30 @@ class VariationalLoss:
         If a weight is negative or not finite.
     """
 
-    prior: nn.Module | None
+    prior: Prior | None
     observation: float = 1.0
     weight: float = 100.0
 
     def __post_init__(self) -> None:
         _check_weights(observation=self.observation, weight=self.weight)
 
-    def evaluate(self, network: nn.Module, batch: Batch) -> torch.Tensor:
+    def evaluate(self, network: Solver, batch: Batch) -> torch.Tensor:
         """Mean loss of the analyses of a batch; its truth is not used."""
         state = network(batch.state, batch.data, batch.context)
         loss = self.observation * misfit(state, batch.data[0]).mean()
         if self.prior is not None:
-            loss = loss + self.weight * as_prior(self.prior).cost(state).mean()
+            loss = loss + self.weight * self.prior.cost(state).mean()
         return loss
 
 
 class PriorLoss:
     """The prior's cost of the truth: a training of the prior of a solver, before that of all."""
 
-    def evaluate(self, network: nn.Module, batch: Batch) -> torch.Tensor:
+    def evaluate(self, network: Solver, batch: Batch) -> torch.Tensor:
         """Mean cost of the truth of a batch."""
-        return as_prior(network.prior).cost(batch.truth).mean()
+        if network.learned_prior is None:
+            raise InvalidInputError(f"{type(network).__name__} has no prior to train.")
+        return network.learned_prior.cost(batch.truth).mean()
 
 
 def misfit(state: torch.Tensor, data: Data) -> torch.Tensor:

@@ -6,13 +6,14 @@ import torch
 from torch import nn
 
 from xdvarnet.errors import InvalidInputError, UnknownNameError
-from xdvarnet.solver.observation import Data
-from xdvarnet.solver.priors.projection import as_prior
+from xdvarnet.solver.contracts import ObservationTerm, Solver, check_part
+from xdvarnet.solver.data import Data
+from xdvarnet.solver.priors.base import Prior
 
 OPTIMISERS = ("sgd", "adam", "lbfgs")
 
 
-class Minimisation(nn.Module):
+class Minimisation(Solver):
     """Descent of a variational cost by a standard optimiser.
 
     The cost of a sample is that of `xdvarnet.solver.variational.VariationalSolver`,
@@ -34,10 +35,10 @@ class Minimisation(nn.Module):
 
     Parameters
     ----------
-    prior : torch.nn.Module
-        A projection or a `xdvarnet.solver.priors.base.Prior`.
-    observations : torch.nn.Module or sequence of torch.nn.Module
-        Observation terms with methods ``cost`` and ``gradient``.
+    prior : Prior
+        Such as `OdePrior`.
+    observations : ObservationTerm or sequence of ObservationTerm
+        Such as `MaskedObservation`.
     optimiser : str
         ``"sgd"``, ``"adam"`` or ``"lbfgs"``.
     rate : float
@@ -60,7 +61,8 @@ class Minimisation(nn.Module):
     >>> import torch
     >>> from xdvarnet.dynamics.lorenz import Lorenz63
     >>> from xdvarnet.solver.minimisation import Minimisation
-    >>> from xdvarnet.solver.observation import Data, MaskedObservation
+    >>> from xdvarnet.solver.data import Data
+    >>> from xdvarnet.solver.observation import MaskedObservation
     >>> from xdvarnet.solver.priors.ode import OdePrior
     >>> descent = Minimisation(
     ...     OdePrior(Lorenz63(), 0.01), MaskedObservation(), optimiser="lbfgs", iterations=5
@@ -70,12 +72,10 @@ class Minimisation(nn.Module):
     torch.Size([2, 1, 20, 3])
     """
 
-    context = 0
-
     def __init__(
         self,
-        prior: nn.Module,
-        observations: nn.Module | Sequence[nn.Module],
+        prior: Prior,
+        observations: ObservationTerm | Sequence[ObservationTerm],
         *,
         optimiser: str = "adam",
         rate: float = 0.1,
@@ -93,6 +93,9 @@ class Minimisation(nn.Module):
                 "iteration."
             )
         terms = [observations] if isinstance(observations, nn.Module) else list(observations)
+        check_part(prior, Prior, "prior", "one such as OdePrior(...)")
+        for term in terms:
+            check_part(term, ObservationTerm, "an observation term", "MaskedObservation()")
         if len(weights) != len(terms) + 1 or not all(
             0 <= weight < float("inf") for weight in weights
         ):
@@ -104,17 +107,32 @@ class Minimisation(nn.Module):
         self.optimiser, self.rate, self.iterations = optimiser, rate, iterations
         self.weights = tuple(map(float, weights))
 
+    @property
+    def terms(self) -> Sequence[ObservationTerm]:
+        """The observation terms."""
+        return list(self.observations)
+
+    @property
+    def learned_prior(self) -> Prior:
+        """The prior."""
+        return self.prior
+
+    @property
+    def parts(self) -> dict[str, nn.Module]:
+        """The prior."""
+        return {"prior": self.prior}
+
     def cost(self, state: torch.Tensor, data: Sequence[Data]) -> torch.Tensor:
         """Variational cost U of each sample, shape (batch,)."""
         *weights, prior_weight = self.weights
         terms = zip(weights, self.observations, data, strict=True)
         misfit = sum(weight * term.cost(state, part) for weight, term, part in terms)
-        return prior_weight * as_prior(self.prior).cost(state) + misfit
+        return prior_weight * self.prior.cost(state) + misfit
 
     def gradient(self, state: torch.Tensor, data: Sequence[Data]) -> torch.Tensor:
         """Gradient of the cost, in the state's shape."""
         *weights, prior_weight = self.weights
-        gradient = as_prior(self.prior).gradient(state, prior_weight)
+        gradient = self.prior.gradient(state, prior_weight)
         for weight, term, part in zip(weights, self.observations, data, strict=True):
             gradient = gradient + weight * term.gradient(state, part)
         return gradient

@@ -4,7 +4,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from xdvarnet._random import RandomState
 from xdvarnet.errors import InvalidInputError
+from xdvarnet.solver.contracts import Network, Step, initial_weights
 from xdvarnet.solver.steps import join
 
 
@@ -30,6 +32,8 @@ class TimeAttention(nn.Module):
         Length of a token.
     heads : int
         Number of heads, a divisor of `size`.
+    rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
+        Source of the initial weights; by default the global generator of torch.
 
     Raises
     ------
@@ -44,14 +48,23 @@ class TimeAttention(nn.Module):
     torch.Size([2, 32, 4, 5])
     """
 
-    def __init__(self, features: int, *, days: int, size: int = 16, heads: int = 4) -> None:
+    def __init__(
+        self,
+        features: int,
+        *,
+        days: int,
+        size: int = 16,
+        heads: int = 4,
+        rng: RandomState = None,
+    ) -> None:
         super().__init__()
         if size % heads:
             raise InvalidInputError(f"size={size} is no multiple of heads={heads}.")
         self.features, self.days, self.size, self.heads = features, days, size, heads
-        self.enter = nn.Conv2d(features, days * size, 1)
-        self.project = nn.Linear(size, 3 * size)
-        self.leave = nn.Conv2d(days * size, features, 1)
+        with initial_weights(rng):
+            self.enter = nn.Conv2d(features, days * size, 1)
+            self.project = nn.Linear(size, 3 * size)
+            self.leave = nn.Conv2d(days * size, features, 1)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Return features (batch, features, latitude, longitude) that know those of other days."""
@@ -64,7 +77,7 @@ class TimeAttention(nn.Module):
         return features + self.leave(mixed)
 
 
-class UNet(nn.Module):
+class UNet(Network):
     """U-Net over maps (Ronneberger et al. 2015, doi 10.1007/978-3-319-24574-4_28).
 
     There is no normalisation: a sample's result does not depend on its neighbours in the batch.
@@ -83,6 +96,8 @@ class UNet(nn.Module):
     attention : bool
         Whether the coarsest features go through a `TimeAttention`, with a token for each channel
         of the result, which are days.
+    rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
+        Source of the initial weights; by default the global generator of torch.
 
     Raises
     ------
@@ -106,6 +121,7 @@ class UNet(nn.Module):
         depth: int = 2,
         downscale: int = 1,
         attention: bool = False,
+        rng: RandomState = None,
     ) -> None:
         super().__init__()
         if min(hidden, downscale) < 1 or depth < 0:
@@ -115,21 +131,24 @@ class UNet(nn.Module):
             )
         self.channels, self.features, self.hidden = channels, features, hidden
         self.depth, self.downscale, self.attention = depth, downscale, attention
-        widths = [hidden * 2**level for level in range(depth + 1)]
-        patches = downscale > 1
-        self.enter = nn.Conv2d(channels, hidden, downscale, stride=downscale) if patches else None
-        self.down = nn.ModuleList(
-            _block(before, after)
-            for before, after in zip(
-                [hidden if patches else channels, *widths[:-1]], widths, strict=True
+        with initial_weights(rng):
+            widths = [hidden * 2**level for level in range(depth + 1)]
+            patches = downscale > 1
+            self.enter = (
+                nn.Conv2d(channels, hidden, downscale, stride=downscale) if patches else None
             )
-        )
-        self.attend = TimeAttention(widths[-1], days=features) if attention else None
-        self.up = nn.ModuleList(
-            _block(fine + coarse, fine)
-            for fine, coarse in zip(widths[-2::-1], widths[:0:-1], strict=True)
-        )
-        self.decode = nn.Conv2d(hidden, features * downscale**2, 1)
+            self.down = nn.ModuleList(
+                _block(before, after)
+                for before, after in zip(
+                    [hidden if patches else channels, *widths[:-1]], widths, strict=True
+                )
+            )
+            self.attend = TimeAttention(widths[-1], days=features) if attention else None
+            self.up = nn.ModuleList(
+                _block(fine + coarse, fine)
+                for fine, coarse in zip(widths[-2::-1], widths[:0:-1], strict=True)
+            )
+            self.decode = nn.Conv2d(hidden, features * downscale**2, 1)
 
     def forward(self, fields: torch.Tensor) -> torch.Tensor:
         """From (batch, channels, latitude, longitude) to (batch, features, same, same)."""
@@ -156,7 +175,7 @@ class UNet(nn.Module):
         return patches[..., :rows, :columns]
 
 
-class UNetStep(nn.Module):
+class UNetStep(Step):
     """Step by a U-Net, most of whose work is at reduced resolutions.
 
     ``update = UNet([gradient, previous update, context, state])``. The previous update is its
@@ -174,6 +193,8 @@ class UNetStep(nn.Module):
         Whether the solver gives it the state, as the last channels of the context.
     attention : bool
         Whether days attend to each other at the coarsest scale.
+    rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
+        Source of the initial weights; by default the global generator of torch.
 
     Examples
     --------
@@ -195,6 +216,7 @@ class UNetStep(nn.Module):
         downscale: int = 2,
         sees_state: bool = True,
         attention: bool = False,
+        rng: RandomState = None,
     ) -> None:
         super().__init__()
         self.channels, self.hidden, self.depth, self.context = channels, hidden, depth, context
@@ -206,6 +228,7 @@ class UNetStep(nn.Module):
             depth=depth,
             downscale=downscale,
             attention=attention,
+            rng=rng,
         )
         nn.init.zeros_(self.network.decode.weight)
         nn.init.zeros_(self.network.decode.bias)

@@ -1,38 +1,15 @@
 """Observation terms of the variational cost."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import torch
-from torch import nn
 
 from xdvarnet.errors import InvalidInputError
+from xdvarnet.solver.contracts import ObservationTerm
+from xdvarnet.solver.data import Data
 
 
-@dataclass(frozen=True)
-class Data:
-    """What one observation term compares the state with.
-
-    Attributes
-    ----------
-    values : torch.Tensor
-        Observations, shape (batch, channel, latitude, longitude); any finite number where the mask
-        is zero.
-    mask : torch.Tensor
-        1 where observed and 0 elsewhere, the same shape.
-    """
-
-    values: torch.Tensor
-    mask: torch.Tensor
-
-    @classmethod
-    def from_gappy(cls, values: torch.Tensor) -> "Data":
-        """Make the mask of an array that is NaN where nothing was observed."""
-        observed = torch.isfinite(values)
-        return cls(torch.where(observed, values, 0.0), observed.to(values.dtype))
-
-
-class MaskedObservation(nn.Module):
+class MaskedObservation(ObservationTerm):
     """Squared misfit to direct observations of some channels of the state.
 
     ``J(x) = |mask (x[channels] - y)|^2 / (noise^2 n)`` with n the number of cells of a sample, so
@@ -53,7 +30,8 @@ class MaskedObservation(nn.Module):
     Examples
     --------
     >>> import torch
-    >>> from xdvarnet.solver.observation import Data, MaskedObservation
+    >>> from xdvarnet.solver.data import Data
+    >>> from xdvarnet.solver.observation import MaskedObservation
     >>> data = Data.from_gappy(torch.tensor([[[[0.5, torch.nan]]]]))
     >>> MaskedObservation(noise=0.1).cost(torch.zeros(1, 1, 1, 2), data)
     tensor([12.5000])
@@ -82,7 +60,7 @@ class MaskedObservation(nn.Module):
         return gradient
 
 
-class InitialBackground(nn.Module):
+class InitialBackground(ObservationTerm):
     """Background term on the state at the first time of a window.
 
     ``J(x) = |(x(0) - mean) / std|^2 / n`` with n the number of cells of a sample: what is known of

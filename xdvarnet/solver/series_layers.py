@@ -8,7 +8,9 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from xdvarnet._random import RandomState
 from xdvarnet.errors import InvalidInputError
+from xdvarnet.solver.contracts import Network, initial_weights
 
 
 def to_fields(series: torch.Tensor, components: int | None) -> torch.Tensor:
@@ -133,7 +135,7 @@ class Fold(torch.autograd.Function):
         return Wrap.apply(gradient, ctx.points), None
 
 
-class SeriesUNet(nn.Module):
+class SeriesUNet(Network):
     """U-Net over time (Ronneberger et al. 2015, doi 10.1007/978-3-319-24574-4_28).
 
     Patches of times are taken together, each level below averages over some of them with learned
@@ -158,6 +160,8 @@ class SeriesUNet(nn.Module):
         Number of components, where they are taken as channels.
     periodic : bool
         Whether components are on a ring.
+    rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
+        Source of the initial weights; by default the global generator of torch.
 
     Raises
     ------
@@ -185,6 +189,7 @@ class SeriesUNet(nn.Module):
         kernel: Sequence[int] = (5, 1),
         components: int | None = None,
         periodic: bool = False,
+        rng: RandomState = None,
     ) -> None:
         super().__init__()
         if min(hidden, depth, patch, *downscale) < 1:
@@ -196,25 +201,28 @@ class SeriesUNet(nn.Module):
         self.depth, self.patch = depth, patch
         self.downscale, self.kernel = tuple(downscale), check_kernel(kernel)
         self.components, self.periodic = components, periodic
-        fields = components or 1
-        sizes = [hidden * min(level + 1, 3) for level in range(len(downscale) + 1)]
-        pairs = list(zip(sizes[:-1], sizes[1:], downscale, strict=True))
+        with initial_weights(rng):
+            fields = components or 1
+            sizes = [hidden * min(level + 1, 3) for level in range(len(downscale) + 1)]
+            pairs = list(zip(sizes[:-1], sizes[1:], downscale, strict=True))
 
-        def layers(size: int) -> nn.Sequential:
-            return nn.Sequential(*(_Residual(size, kernel, periodic) for _ in range(depth)))
+            def layers(size: int) -> nn.Sequential:
+                return nn.Sequential(*(_Residual(size, kernel, periodic) for _ in range(depth)))
 
-        self.enter = nn.Conv2d(channels * fields, hidden, (patch, 1), stride=(patch, 1))
-        self.encode = nn.ModuleList(layers(size) for size in sizes)
-        self.down = nn.ModuleList(
-            nn.Conv2d(fine, coarse, (factor, 1), stride=(factor, 1))
-            for fine, coarse, factor in pairs
-        )
-        self.up = nn.ModuleList(
-            nn.ConvTranspose2d(coarse, fine, (factor, 1), stride=(factor, 1))
-            for fine, coarse, factor in pairs
-        )
-        self.decode = nn.ModuleList(layers(size) for size in sizes)
-        self.leave = nn.ConvTranspose2d(hidden, features * fields, (patch, 1), stride=(patch, 1))
+            self.enter = nn.Conv2d(channels * fields, hidden, (patch, 1), stride=(patch, 1))
+            self.encode = nn.ModuleList(layers(size) for size in sizes)
+            self.down = nn.ModuleList(
+                nn.Conv2d(fine, coarse, (factor, 1), stride=(factor, 1))
+                for fine, coarse, factor in pairs
+            )
+            self.up = nn.ModuleList(
+                nn.ConvTranspose2d(coarse, fine, (factor, 1), stride=(factor, 1))
+                for fine, coarse, factor in pairs
+            )
+            self.decode = nn.ModuleList(layers(size) for size in sizes)
+            self.leave = nn.ConvTranspose2d(
+                hidden, features * fields, (patch, 1), stride=(patch, 1)
+            )
 
     def forward(self, series: torch.Tensor) -> torch.Tensor:
         """From (batch, channels, time, component) to (batch, features, time, component)."""
@@ -237,7 +245,7 @@ def check_channels(network: nn.Module, channels: Sequence[str]) -> None:
     Parameters
     ----------
     network : torch.nn.Module
-        What it says of itself counts: its attributes ``channels`` and ``features``, if any.
+        What a `Network` says of itself counts; any other module is taken as it is.
     channels : sequence of str
         What the channels are that it will be given.
 
@@ -246,7 +254,9 @@ def check_channels(network: nn.Module, channels: Sequence[str]) -> None:
     InvalidInputError
         If they differ.
     """
-    given = getattr(network, "channels", len(channels)), getattr(network, "features", 1)
+    if not isinstance(network, Network):
+        return
+    given = network.channels, network.features
     if given != (len(channels), 1):
         raise InvalidInputError(
             f"{type(network).__name__} takes {given[0]} channels and gives {given[1]}; give a "

@@ -11,6 +11,8 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from xdvarnet._random import RandomState
+from xdvarnet.solver.contracts import Step, initial_weights
 from xdvarnet.solver.series_layers import (
     SeriesConvolution,
     check_channels,
@@ -20,7 +22,7 @@ from xdvarnet.solver.series_layers import (
 )
 
 
-class SeriesCNNStep(nn.Module):
+class SeriesCNNStep(Step):
     """Convolutional step on the gradient and the previous update.
 
     ``update = bound * atan(CNN([gradient, previous update]) / bound)``: the bound keeps the
@@ -38,6 +40,8 @@ class SeriesCNNStep(nn.Module):
         Whether components are on a ring.
     bound : float
         Scale at which an update saturates, in units of the state: none exceeds pi / 2 of it.
+    rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
+        Source of the initial weights; by default the global generator of torch.
     """
 
     channels, context = 1, 0
@@ -50,16 +54,18 @@ class SeriesCNNStep(nn.Module):
         components: int | None = None,
         periodic: bool = False,
         bound: float = 1.0,
+        rng: RandomState = None,
     ) -> None:
         super().__init__()
         self.hidden, self.kernel, self.bound = hidden, check_kernel(kernel), bound
         self.components, self.periodic = components, periodic
-        fields = components or 1
-        self.layers = nn.Sequential(
-            SeriesConvolution(2 * fields, hidden, kernel, periodic=periodic),
-            nn.SiLU(),
-            SeriesConvolution(hidden, fields, kernel, periodic=periodic),
-        )
+        with initial_weights(rng):
+            fields = components or 1
+            self.layers = nn.Sequential(
+                SeriesConvolution(2 * fields, hidden, kernel, periodic=periodic),
+                nn.SiLU(),
+                SeriesConvolution(hidden, fields, kernel, periodic=periodic),
+            )
 
     def forward(
         self, gradient: torch.Tensor, context: None, memory: torch.Tensor | None
@@ -72,7 +78,7 @@ class SeriesCNNStep(nn.Module):
         return update, update
 
 
-class SeriesLSTMStep(nn.Module):
+class SeriesLSTMStep(Step):
     """Convolutional LSTM step (Shi et al. 2015, arXiv 1506.04214), as in Fablet et al. 2021.
 
     The memory sees ``asinh(gradient)``, and ``update = bound * atan(decoded / bound)``: as in
@@ -91,6 +97,8 @@ class SeriesLSTMStep(nn.Module):
         Whether components are on a ring.
     bound : float
         Scale at which an update saturates, in units of the state.
+    rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
+        Source of the initial weights; by default the global generator of torch.
     """
 
     channels, context = 1, 0
@@ -103,15 +111,17 @@ class SeriesLSTMStep(nn.Module):
         components: int | None = None,
         periodic: bool = False,
         bound: float = 1.0,
+        rng: RandomState = None,
     ) -> None:
         super().__init__()
         self.hidden, self.kernel, self.bound = hidden, check_kernel(kernel), bound
         self.components, self.periodic = components, periodic
-        fields = components or 1
-        self.gates = SeriesConvolution(fields + hidden, 4 * hidden, kernel, periodic=periodic)
-        self.decode = nn.Conv2d(hidden, fields, 1)
-        nn.init.zeros_(self.decode.weight)
-        nn.init.zeros_(self.decode.bias)
+        with initial_weights(rng):
+            fields = components or 1
+            self.gates = SeriesConvolution(fields + hidden, 4 * hidden, kernel, periodic=periodic)
+            self.decode = nn.Conv2d(hidden, fields, 1)
+            nn.init.zeros_(self.decode.weight)
+            nn.init.zeros_(self.decode.bias)
 
     def forward(
         self,
@@ -130,7 +140,7 @@ class SeriesLSTMStep(nn.Module):
         return to_series(update, self.components), (hidden, cell)
 
 
-class NetworkStep(nn.Module):
+class NetworkStep(Step):
     """Step by a network that sees the state and the observations besides the gradient.
 
     ``update = bound * atan(network([asinh(gradient), context, state]) / bound)``: far from the

@@ -11,10 +11,12 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from xdvarnet._random import RandomState
 from xdvarnet.errors import InvalidInputError
+from xdvarnet.solver.contracts import Step, check_part, initial_weights
 
 
-class GradientStep(nn.Module):
+class GradientStep(Step):
     """Plain gradient descent with a fixed step: ``update = rate * gradient``.
 
     Parameters
@@ -35,7 +37,7 @@ class GradientStep(nn.Module):
         return self.rate * gradient, None
 
 
-class CNNStep(nn.Module):
+class CNNStep(Step):
     """Convolutional step on the gradient and the previous update.
 
     ``update = bound * atan(CNN([gradient, previous update, context]) / bound)``: the bound keeps
@@ -51,18 +53,27 @@ class CNNStep(nn.Module):
         Channels of the context.
     bound : float
         Scale at which an update saturates, in units of the state: none exceeds pi / 2 of it.
+    rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
+        Source of the initial weights; by default the global generator of torch.
     """
 
     def __init__(
-        self, channels: int, *, hidden: int = 32, context: int = 0, bound: float = 1.0
+        self,
+        channels: int,
+        *,
+        hidden: int = 32,
+        context: int = 0,
+        bound: float = 1.0,
+        rng: RandomState = None,
     ) -> None:
         super().__init__()
         self.channels, self.hidden, self.context, self.bound = channels, hidden, context, bound
-        self.layers = nn.Sequential(
-            nn.Conv2d(2 * channels + context, hidden, 3, padding=1),
-            nn.SiLU(),
-            nn.Conv2d(hidden, channels, 3, padding=1),
-        )
+        with initial_weights(rng):
+            self.layers = nn.Sequential(
+                nn.Conv2d(2 * channels + context, hidden, 3, padding=1),
+                nn.SiLU(),
+                nn.Conv2d(hidden, channels, 3, padding=1),
+            )
 
     def forward(
         self, gradient: torch.Tensor, context: torch.Tensor | None, memory: torch.Tensor | None
@@ -74,7 +85,7 @@ class CNNStep(nn.Module):
         return update, update
 
 
-class ConvLSTMStep(nn.Module):
+class ConvLSTMStep(Step):
     """Convolutional LSTM step (Shi et al. 2015, arXiv 1506.04214), at a reduced resolution.
 
     The output layer starts at zero: an untrained step leaves the state as it is.
@@ -91,21 +102,30 @@ class ConvLSTMStep(nn.Module):
         Factor by which the resolution is reduced; the update is interpolated back. Sizes of the
         grid that are no multiples of it lose their last rows or columns, beyond one, from the
         features.
+    rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
+        Source of the initial weights; by default the global generator of torch.
     """
 
     def __init__(
-        self, channels: int, *, hidden: int = 48, context: int = 0, downscale: int = 1
+        self,
+        channels: int,
+        *,
+        hidden: int = 48,
+        context: int = 0,
+        downscale: int = 1,
+        rng: RandomState = None,
     ) -> None:
         super().__init__()
         self.channels, self.hidden, self.context = channels, hidden, context
         self.downscale = downscale
-        self.encode = nn.Conv2d(
-            channels + context, hidden, downscale + 2, stride=downscale, padding=1
-        )
-        self.gates = nn.Conv2d(2 * hidden, 4 * hidden, 3, padding=1)
-        self.decode = nn.Conv2d(hidden, channels, 3, padding=1)
-        nn.init.zeros_(self.decode.weight)
-        nn.init.zeros_(self.decode.bias)
+        with initial_weights(rng):
+            self.encode = nn.Conv2d(
+                channels + context, hidden, downscale + 2, stride=downscale, padding=1
+            )
+            self.gates = nn.Conv2d(2 * hidden, 4 * hidden, 3, padding=1)
+            self.decode = nn.Conv2d(hidden, channels, 3, padding=1)
+            nn.init.zeros_(self.decode.weight)
+            nn.init.zeros_(self.decode.bias)
 
     def forward(
         self,
@@ -127,7 +147,7 @@ class ConvLSTMStep(nn.Module):
         return update, (hidden, cell)
 
 
-class ObservationAge(nn.Module):
+class ObservationAge(Step):
     """Tell a step how old the last observation of each cell is, and how far the next one.
 
     Of each day t of a variable, the inner step sees ``exp(-(t - s) / scale)`` with s the last
@@ -137,8 +157,8 @@ class ObservationAge(nn.Module):
 
     Parameters
     ----------
-    step : torch.nn.Module
-        Any step with an attribute ``context``, which counts the new channels, two for each day of
+    step : Step
+        Any step whose ``context`` counts the new channels, two for each day of
         each variable.
     days, variables : int
         The first ``days * variables`` channels of the context are the masks of the observations,
@@ -166,11 +186,10 @@ class ObservationAge(nn.Module):
     8
     """
 
-    def __init__(
-        self, step: nn.Module, days: int, *, variables: int = 1, scale: float = 5.0
-    ) -> None:
+    def __init__(self, step: Step, days: int, *, variables: int = 1, scale: float = 5.0) -> None:
         super().__init__()
-        given = getattr(step, "context", 0)
+        check_part(step, Step, "step", "one such as ConvLSTMStep(...)")
+        given = step.context or 0
         if given < 3 * days * variables or not scale > 0:
             raise InvalidInputError(
                 f"a step with context={given}, days={days}, variables={variables} and "
@@ -180,19 +199,19 @@ class ObservationAge(nn.Module):
         self.step, self.days, self.variables, self.scale = step, days, variables, scale
 
     @property
-    def channels(self) -> int:
+    def channels(self) -> int | None:
         """Number of channels of the state."""
         return self.step.channels
 
     @property
     def context(self) -> int:
         """Number of channels of the context."""
-        return self.step.context - 2 * self.days * self.variables
+        return (self.step.context or 0) - 2 * self.days * self.variables
 
     @property
     def sees_state(self) -> bool:
         """Whether the step sees the state."""
-        return getattr(self.step, "sees_state", False)
+        return self.step.sees_state
 
     def forward(
         self, gradient: torch.Tensor, context: torch.Tensor, memory: tuple[torch.Tensor, Any] | None

@@ -8,16 +8,16 @@ import torch
 from torch import nn
 
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.solver.observation import Data
+from xdvarnet.solver.contracts import ObservationTerm, Solver, Step, check_part
+from xdvarnet.solver.data import Data
 from xdvarnet.solver.priors.base import Prior
-from xdvarnet.solver.priors.projection import as_prior
 from xdvarnet.solver.steps import join
 
 GRAPHS = "unrolled", "last", "implicit"
 """What derivatives of a solver go through."""
 
 
-class VariationalSolver(nn.Module):
+class VariationalSolver(Solver):
     """Unrolled minimisation of a variational cost (4DVarNet).
 
     The cost of a sample is ``U(x) = sum_i w_i J_i(x) + w_p J_p(x)``, the prior's cost J_p being
@@ -36,17 +36,17 @@ class VariationalSolver(nn.Module):
 
     Parameters
     ----------
-    prior : torch.nn.Module
-        The projection Phi, from (batch, channels, latitude, longitude) to the same shape; or a
-        `xdvarnet.solver.priors.base.Prior`, with a cost and a gradient of its own.
-    observations : torch.nn.Module or sequence of torch.nn.Module
-        Observation terms with methods ``cost`` and ``gradient``.
-    step : torch.nn.Module
-        Called as ``update, memory = step(gradient, context, memory)``. One with a true attribute
-        ``sees_state`` is given the state as the last channels of the context.
+    prior : Prior
+        With a cost of its own, or a `Projection` Phi, from (batch, channels, latitude, longitude)
+        to the same shape.
+    observations : ObservationTerm or sequence of ObservationTerm
+        Such as `MaskedObservation`.
+    step : Step
+        Called as ``update, memory = step(gradient, context, memory)``. One that ``sees_state`` is
+        given the state as the last channels of the context.
     iterations : int
         Number of iterations K, at least 1.
-    first_guess : torch.nn.Module, optional
+    first_guess : Solver, optional
         Learned correction of the first guess, called as ``first_guess(state, data, context)``
         before the iterations; such as a `xdvarnet.solver.inversions.direct_map.DirectInversion`.
     graph : {"unrolled", "last", "implicit"}
@@ -63,8 +63,9 @@ class VariationalSolver(nn.Module):
     Raises
     ------
     InvalidInputError
-        If there is no iteration, the graph is none of these, or something else is given as an
-        observation term.
+        If there is no iteration, or the graph is none of these.
+    InvalidTypeError
+        If a part is of another kind.
 
     Notes
     -----
@@ -81,7 +82,8 @@ class VariationalSolver(nn.Module):
     Examples
     --------
     >>> import torch
-    >>> from xdvarnet.solver.observation import Data, MaskedObservation
+    >>> from xdvarnet.solver.data import Data
+    >>> from xdvarnet.solver.observation import MaskedObservation
     >>> from xdvarnet.solver.priors.bilinear import BilinearAutoencoder
     >>> from xdvarnet.solver.steps import ConvLSTMStep
     >>> from xdvarnet.solver.variational import VariationalSolver
@@ -94,24 +96,23 @@ class VariationalSolver(nn.Module):
 
     def __init__(
         self,
-        prior: nn.Module,
-        observations: nn.Module | Sequence[nn.Module],
-        step: nn.Module,
+        prior: Prior,
+        observations: ObservationTerm | Sequence[ObservationTerm],
+        step: Step,
         *,
         iterations: int = 10,
-        first_guess: nn.Module | None = None,
+        first_guess: Solver | None = None,
         graph: str = "unrolled",
     ) -> None:
         super().__init__()
         if graph not in GRAPHS:
             raise InvalidInputError(f"graph={graph!r} is none of {', '.join(map(repr, GRAPHS))}.")
         terms = [observations] if isinstance(observations, nn.Module) else list(observations)
+        order = "; the order is VariationalSolver(prior, observations, step)"
+        check_part(prior, Prior, "prior", f"one such as UNetPrior(...){order}")
         for term in terms:
-            if isinstance(term, Prior) or not hasattr(term, "gradient"):
-                raise InvalidInputError(
-                    f"a {type(term).__name__} is no observation term, such as MaskedObservation(); "
-                    "the order is VariationalSolver(prior, observations, step)."
-                )
+            check_part(term, ObservationTerm, "an observation term", f"MaskedObservation(){order}")
+        check_part(step, Step, "step", f"one such as ConvLSTMStep(...){order}")
         self.prior = prior
         self.observations = nn.ModuleList(terms)
         self.step = step
@@ -140,24 +141,39 @@ class VariationalSolver(nn.Module):
 
     def prior_cost(self, state: torch.Tensor) -> torch.Tensor:
         """Cost of the prior, without its weight, shape (batch,)."""
-        return as_prior(self.prior).cost(state)
+        return self.prior.cost(state)
 
     def training_cost(self, state: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
         """Cost by which the prior learns from an analysis and its truth, shape (batch,)."""
-        return as_prior(self.prior).training_cost(state, truth)
+        return self.prior.training_cost(state, truth)
 
     def gradient(self, state: torch.Tensor, data: Sequence[Data]) -> torch.Tensor:
         """Gradient of the cost, in the state's shape."""
         *weights, prior_weight = self.log_weights.exp()
-        gradient = as_prior(self.prior).gradient(state, prior_weight)
+        gradient = self.prior.gradient(state, prior_weight)
         for weight, term, part in zip(weights, self.observations, data, strict=True):
             gradient = gradient + weight * term.gradient(state, part)
         return gradient
 
     @property
+    def terms(self) -> Sequence[ObservationTerm]:
+        """The observation terms."""
+        return list(self.observations)
+
+    @property
+    def learned_prior(self) -> Prior:
+        """The prior."""
+        return self.prior
+
+    @property
+    def parts(self) -> dict[str, nn.Module]:
+        """Prior and step."""
+        return {"prior": self.prior, "step": self.step}
+
+    @property
     def context(self) -> int:
         """Number of channels of the context that the step takes."""
-        return getattr(self.step, "context", 0)
+        return self.step.context or 0
 
     def forward(
         self, state: torch.Tensor, data: Sequence[Data], context: torch.Tensor | None = None
@@ -215,13 +231,13 @@ class VariationalSolver(nn.Module):
         memory: Any,
     ) -> tuple[torch.Tensor, torch.Tensor, Any]:
         """Return the state after iteration k, the scale of the gradient and the memory."""
-        gradient = as_prior(self.prior).precondition(self.gradient(state, data))
+        gradient = self.prior.precondition(self.gradient(state, data))
         if scale is None:
             square = gradient.square().mean((1, 2, 3), keepdim=True)
             scale = square.clamp_min(1e-30).sqrt() + 1e-12  # sqrt has no derivative at zero
         gradient = gradient / scale
-        sees_state = getattr(self.step, "sees_state", False)
-        update, memory = self.step(gradient, join(context, state if sees_state else None), memory)
+        seen = join(context, state if self.step.sees_state else None)
+        update, memory = self.step(gradient, seen, memory)
         plain = self.rate * (k + 1) / self.iterations * gradient
         return state - (update / (k + 1) + plain), scale, memory
 
@@ -230,14 +246,15 @@ class VariationalSolver(nn.Module):
     ) -> None:
         channels = state.shape[1]
         given = 0 if context is None else context.shape[1]
+        guess = None if self.first_guess is None else self.first_guess.context
         for what, number, accepted in (
-            ("channels of the state", channels, getattr(self.prior, "channels", channels)),
-            ("channels of the state", channels, getattr(self.step, "channels", channels)),
-            ("channels of the context", given, getattr(self.step, "context", given)),
-            ("channels of the context", given, getattr(self.first_guess, "context", given)),
+            ("channels of the state", channels, self.prior.channels),
+            ("channels of the state", channels, self.step.channels),
+            ("channels of the context", given, self.step.context),
+            ("channels of the context", given, guess),
             ("data, one for each observation term", len(data), len(self.observations)),
         ):
-            if number != accepted:
+            if accepted is not None and number != accepted:
                 raise InvalidInputError(
                     f"the solver takes {accepted} {what}, and {number} were given (with a state of "
                     f"shape {tuple(state.shape)}: batch, channels, latitude, longitude)."

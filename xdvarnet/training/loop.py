@@ -17,6 +17,7 @@ from tqdm.auto import tqdm
 from xdvarnet._files import write_atomically
 from xdvarnet.errors import InvalidInputError, ModelFileError
 from xdvarnet.solver.batch import Batch
+from xdvarnet.solver.contracts import Solver
 from xdvarnet.solver.losses import Loss
 
 logger = logging.getLogger("xdvarnet.training")
@@ -51,7 +52,7 @@ def autocast(device: str, precision: str) -> torch.autocast | nullcontext:
 
 
 def train(
-    solver: nn.Module,
+    solver: Solver,
     batches: Callable[[int], Iterable[Batch]],
     validate: Callable[[], float],
     *,
@@ -76,9 +77,8 @@ def train(
 
     Parameters
     ----------
-    solver : torch.nn.Module
-        Network from a first guess to an analysis, such as a
-        `xdvarnet.solver.VariationalSolver`; trained in place.
+    solver : Solver
+        Trained in place.
     batches : callable
         From the number of an epoch to its batches; the same number gives the same batches.
     validate : callable
@@ -86,7 +86,7 @@ def train(
     epochs, steps_per_epoch : int
         Length of the training; `steps_per_epoch` sets the schedule.
     learning_rate : float
-        At the start; the attribute ``prior`` of the solver, where it has one, learns at half of
+        At the start; the prior of the solver, where it has one, learns at half of
         it. It rises over the first epoch and falls to 1 % as a cosine.
     loss : Loss
         What is minimised.
@@ -210,9 +210,10 @@ def _copy(module: nn.Module) -> dict[str, torch.Tensor]:
 
 
 def _optimiser(
-    solver: nn.Module, learning_rate: float, steps_per_epoch: int, epochs: int
+    solver: Solver, learning_rate: float, steps_per_epoch: int, epochs: int
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
-    prior = list(solver.prior.parameters()) if hasattr(solver, "prior") else []
+    learned = solver.learned_prior
+    prior = [] if learned is None else list(learned.parameters())
     others = [p for p in solver.parameters() if not any(p is q for q in prior)]
     optimiser = torch.optim.Adam(
         [

@@ -17,8 +17,8 @@ from xdvarnet.grids.checks import check_counts, check_kind, check_positive
 from xdvarnet.mapping.cover import Window
 from xdvarnet.mapping.protocol import Reconstructor
 from xdvarnet.solver.batch import Batch
+from xdvarnet.solver.contracts import Solver
 from xdvarnet.solver.losses import ReconstructionLoss
-from xdvarnet.solver.variational import VariationalSolver
 from xdvarnet.training.data import DrawPool, Validation, lasting_repr
 from xdvarnet.training.draws import Augmentation, Draw, check_flips
 from xdvarnet.training.loop import Epoch, train
@@ -135,7 +135,7 @@ def draw_seeds(rng: RandomState, checkpoint: str | Path | None) -> tuple[int, in
 class Learner(Protocol):
     """A model that can be taught, such as `xdvarnet.DVarNet`."""
 
-    solver: VariationalSolver
+    solver: Solver
     variables: Mapping[str, str]
     window: Window
     first_guess: Reconstructor | None

@@ -1,1 +1,5 @@
 """Datasets of any convention, brought into one."""
+
+from xdvarnet._lazy import attach
+
+__getattr__, __dir__, __all__ = attach(__name__, {"harmonise": "product"})

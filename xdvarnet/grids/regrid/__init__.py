@@ -1,1 +1,5 @@
 """From one horizontal grid to another."""
+
+from xdvarnet._lazy import attach
+
+__getattr__, __dir__, __all__ = attach(__name__, {"regrid": "fields", "regrid_weights": "fields"})

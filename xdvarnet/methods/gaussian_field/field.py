@@ -1,23 +1,16 @@
 """A Gaussian field that solves a stochastic equation: samples, and exact posteriors."""
 
 import logging
-import warnings
 
 import numpy as np
-import torch
 import xarray as xr
-from scipy import optimize
 
 from xdvarnet._random import RandomState, default_rng
-from xdvarnet.errors import InvalidInputError, XdvarnetWarning, warn
+from xdvarnet.errors import InvalidInputError, warn
 from xdvarnet.grids.checks import (
     check_counts,
     check_dataset,
-    check_known,
     check_members,
-    check_regular,
-    check_times,
-    check_units,
     check_variable,
     units_factor,
 )
@@ -26,9 +19,8 @@ from xdvarnet.grids.history import add_history
 from xdvarnet.grids.internal import DIMS, to_internal
 from xdvarnet.grids.labels import field_attributes, model_attributes
 from xdvarnet.grids.points import find_points
-from xdvarnet.mapping.background import Background, ObservedBackground, check_background
-from xdvarnet.mapping.protocol import Analysis, Observations, Reconstructor
-from xdvarnet.methods.gaussian_field.domain import Domain, extend, extended_mesh, margin_cells
+from xdvarnet.methods.gaussian_field.domain import Domain
+from xdvarnet.methods.gaussian_field.fitting import fit_field
 from xdvarnet.methods.gaussian_field.observations import (
     empty_map,
     error_std,
@@ -38,48 +30,16 @@ from xdvarnet.methods.gaussian_field.observations import (
     observed_at_sea,
     track_cells,
 )
-from xdvarnet.methods.gaussian_field.parameters import (
-    Parameter,
-    axis_on_grid,
-    describe_parameter,
-    on_grid,
-    read_number,
-    read_parameter,
-    warn_if_apart,
-)
-from xdvarnet.spde.chain import matern_chain
+from xdvarnet.methods.gaussian_field.process import GaussianField
 from xdvarnet.spde.field import (
     Posterior,
-    Prior,
-    check_exact_memory,
-    exact_memory,
-    fits_exactly,
 )
 from xdvarnet.spde.iterative import IterativePosterior
-from xdvarnet.spde.mesh import Mesh
 
 logger = logging.getLogger("xdvarnet")
 
-FIRST_STEP = 1.5
-"""Factor on each parameter in the first simplex of `SPDEField.fit`."""
 
-MARGIN = 2.0
-"""Width of the margin around a domain, in correlation lengths."""
-
-LEAST_STEPS = 2
-"""Steps of the grid in a correlation length, below which a warning is given."""
-
-SECONDS = 86400.0
-"""In a day."""
-
-ENGINES = ("exact", "iterative")
-"""Ways to condition a field."""
-
-FITTED = ("correlation_length", "correlation_time", "std", "noise")
-"""Parameters that `SPDEField.fit` seeks."""
-
-
-class SPDEField(Reconstructor):
+class SPDEField(GaussianField):
     r"""A Gaussian field with a physical covariance, and kriging with it.
 
     The field is the stationary solution of
@@ -157,146 +117,6 @@ class SPDEField(Reconstructor):
     >>> dict(draws["ssh"].sizes)
     {'member': 3, 'time': 2, 'lat': 20, 'lon': 30}
     """
-
-    gives_std = True
-
-    def __init__(
-        self,
-        *,
-        correlation_length: str | float | xr.DataArray,
-        correlation_time: str | float | xr.DataArray,
-        std: float | xr.DataArray,
-        noise: float | None = None,
-        variable: str = "ssh",
-        units: str = "m",
-        anisotropy: float | xr.DataArray = 1.0,
-        angle: float | xr.DataArray = 0.0,
-        advection: tuple[float | xr.DataArray, float | xr.DataArray] = (0.0, 0.0),
-        background: Background | None = None,
-        engine: str | None = None,
-    ) -> None:
-        self.correlation_length = read_parameter(
-            correlation_length, "correlation_length", "km", texts=True
-        )
-        self.correlation_time = read_parameter(
-            correlation_time, "correlation_time", "days", texts=True
-        )
-        self.variables = {variable: check_units(units)}
-        self.std = read_parameter(std, "std", units)
-        self.noise = None if noise is None else read_number(noise, "noise", units)
-        self.anisotropy = read_parameter(anisotropy, "anisotropy", "1")
-        self.angle = read_parameter(angle, "angle", "degrees", positive=False)
-        try:
-            east, north = advection
-        except (TypeError, ValueError) as error:
-            raise InvalidInputError(
-                f"advection={advection!r}; give an eastward and a northward velocity in m/s."
-            ) from error
-        self.advection = tuple(
-            read_parameter(each, "advection", "m/s", positive=False) for each in (east, north)
-        )
-        if engine is not None:
-            check_known(engine, ENGINES, "engine")
-        self.engine = engine
-        self.background = (
-            ObservedBackground() if background is None else check_background(background)
-        )
-
-    @property
-    def _variable(self) -> str:
-        return next(iter(self.variables))
-
-    @property
-    def _parameters(self) -> tuple[Parameter, ...]:
-        """All that may be maps."""
-        lengths = (self.correlation_length, self.correlation_time)
-        return (*lengths, self.std, self.anisotropy, self.angle, *self.advection)
-
-    def __repr__(self) -> str:
-        described = {
-            name: describe_parameter(getattr(self, name)) for name in ("std", "anisotropy", "angle")
-        }
-        noise = None if self.noise is None else describe_parameter(self.noise)
-        length, time = map(describe_parameter, (self.correlation_length, self.correlation_time))
-        advection = ", ".join(map(describe_parameter, self.advection))
-        return (
-            f"SPDEField(correlation_length='{length} km', correlation_time='{time} days', "
-            f"std={described['std']}, noise={noise}, variable={self._variable!r}, "
-            f"units={self.variables[self._variable]!r}, anisotropy={described['anisotropy']}, "
-            f"angle={described['angle']}, advection=({advection}), "
-            f"background={self.background!r}, engine={self.engine!r})"
-        )
-
-    def with_options(
-        self,
-        *,
-        background: Background | None = None,
-        device: str | None = None,
-        precision: str | None = None,
-    ) -> "SPDEField":
-        """Return the same field with another background.
-
-        Raises
-        ------
-        InvalidInputError
-            If a device or a precision is given: it runs on the CPU, in float64.
-        """
-        super().with_options(device=device, precision=precision)
-        return self._replace(background=self.background if background is None else background)
-
-    def _replace(self, **changes: object) -> "SPDEField":
-        """Return another field, with some arguments of this one changed."""
-        arguments = {
-            "correlation_length": self.correlation_length,
-            "correlation_time": self.correlation_time,
-            "std": self.std,
-            "noise": self.noise,
-            "variable": self._variable,
-            "units": self.variables[self._variable],
-            "anisotropy": self.anisotropy,
-            "angle": self.angle,
-            "advection": self.advection,
-            "background": self.background,
-            "engine": self.engine,
-        }
-        return SPDEField(**{**arguments, **changes})
-
-    def _known_noise(self) -> float:
-        if self.noise is None:
-            raise InvalidInputError(
-                f"this field has no noise, and observations have; give their standard deviation in "
-                f"{self.variables[self._variable]}: SPDEField(..., noise=0.02), or noise= of "
-                "`condition`."
-            )
-        return self.noise
-
-    def solve(
-        self,
-        observations: Observations,
-        *,
-        members: int | None = None,
-        rng: np.random.Generator | None = None,
-    ) -> Analysis:
-        """Condition the field on the observations of a domain.
-
-        Raises
-        ------
-        InvalidInputError
-            If the days are not one apart, or the exact factor does not fit into memory.
-        """
-        domain = self._domain(
-            observations.days, observations.latitude, observations.longitude, observations.sea
-        )
-        values = observations.values[self._variable]
-        seen = np.isfinite(values) & observations.sea
-        if not seen.any():
-            warn("no observation; the result is the prior.")
-        places = domain.places(*np.nonzero(seen))[None]
-        noise = np.full(places.shape[1], self._known_noise())
-        posterior = domain.condition(places, np.ones(places.shape), values[seen], noise)
-        mean, std, drawn = domain.describe(posterior, members, rng)
-        name = self._variable
-        return Analysis({name: mean}, {name: std}, {} if drawn is None else {name: drawn})
 
     def sample(self, grid: xr.Dataset, *, members: int, rng: RandomState = None) -> xr.Dataset:
         """Draw members of the prior.
@@ -459,124 +279,7 @@ class SPDEField(Reconstructor):
             As `log_likelihood` does; if `trials` is no positive number; if one of the parameters
             that are sought is a map, or the noise is not there to start from.
         """
-        check_counts({"trials": trials})
-        self._known_noise()
-        maps = [name for name in FITTED if isinstance(getattr(self, name), xr.DataArray)]
-        if maps:
-            raise InvalidInputError(
-                f"{', '.join(maps)}: a map is not fitted; start from a field of numbers."
-            )
-
-        def field(logarithms: np.ndarray) -> SPDEField:
-            return self._replace(**dict(zip(FITTED, np.exp(logarithms).tolist(), strict=True)))
-
-        start = np.log([getattr(self, name) for name in FITTED])
-        simplex = np.vstack([start, start + np.log(FIRST_STEP) * np.eye(len(FITTED))])
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", XdvarnetWarning)  # of short lengths on the way
-            found = optimize.minimize(
-                lambda logarithms: -field(logarithms).log_likelihood(observations, grid),
-                start,
-                method="Nelder-Mead",
-                options={
-                    "maxfev": trials,
-                    "initial_simplex": simplex,
-                    "xatol": 0.01,
-                    "fatol": 0.01,
-                },
-            )
-        logger.info("log-likelihood %.6g after %d trials", -found.fun, found.nfev)
-        return field(found.x)
-
-    def _domain(
-        self, days: np.ndarray, latitude: np.ndarray, longitude: np.ndarray, sea: np.ndarray
-    ) -> Domain:
-        if not sea.any():
-            raise InvalidInputError(
-                "the mask sea is False everywhere; there is nothing to map. It is True on sea."
-            )
-        check_times(days, "time", daily=True)
-        for name, axis in (("latitude", latitude), ("longitude", longitude)):
-            check_regular(axis, name, "SPDEField")
-        stretch = np.sqrt(np.maximum(np.max(self.anisotropy), 1 / np.min(self.anisotropy)))
-        longest = float(np.max(self.correlation_length))
-        width = MARGIN * 1e3 * longest * float(stretch)
-        exact = self._is_exact(days.size, latitude, longitude, width)
-        mesh, margin = extended_mesh(latitude, longitude, sea, width)
-        place = (days, latitude, longitude)
-        for parameter in self._parameters:
-            warn_if_apart(parameter, *place)
-
-        def field(parameter: Parameter) -> torch.Tensor:
-            return extend(on_grid(parameter, *place), margin)
-
-        length, anisotropy = field(self.correlation_length), field(self.anisotropy)
-        shortest = (length / torch.maximum(anisotropy, 1 / anisotropy).sqrt()).min()
-        self._warn_of_scales(float(shortest), longest, mesh, margin)
-        east, north = (SECONDS * field(velocity) for velocity in self.advection)
-        std = field(self.std)
-        chain = matern_chain(
-            mesh,
-            days.size,
-            length=1e3 * length,
-            time=field(self.correlation_time),
-            std=std,
-            anisotropy=anisotropy,
-            angle=extend(axis_on_grid(self.angle, *place), margin),
-            propagation=(east, north),
-        )
-        prior = Prior(chain).normalise(std) if exact else Prior(chain.normalise(std))
-        return Domain(prior, (days.size, latitude.size, longitude.size), margin, exact)
-
-    def _is_exact(
-        self, times: int, latitude: np.ndarray, longitude: np.ndarray, width: float
-    ) -> bool:
-        """Choose the engine, and refuse what does not fit into memory, before any work."""
-        size = (latitude.size, longitude.size)
-        rows, columns = margin_cells(latitude, longitude, width)
-        shape = (size[0] + 2 * rows, size[1] + 2 * columns)
-        if not fits_exactly(1, *shape):
-            raise InvalidInputError(
-                f"the correlation length of {float(np.max(self.correlation_length)):.3g} km asks "
-                f"for a margin of {rows} x {columns} cells on each side of the domain of "
-                f"{size[0]} x {size[1]} cells, and the factor of one day of {shape[0]} x "
-                f"{shape[1]} cells takes {exact_memory(1, *shape) / 1e9:.3g} GB, more than half "
-                "the memory of the machine; use a shorter correlation length, a coarser grid or a "
-                "smaller domain."
-            )
-        if self.engine == "exact":
-            check_exact_memory(times, *shape)
-        exact = fits_exactly(times, *shape) if self.engine is None else self.engine == "exact"
-        logger.info(
-            "engine=%r for %d x %d x %d cells, of which the exact factor takes %.3g GB",
-            ENGINES[0] if exact else ENGINES[1],
-            times,
-            *shape,
-            exact_memory(times, *shape) / 1e9,
-        )
-        return exact
-
-    def _warn_of_scales(
-        self, shortest: float, longest: float, mesh: Mesh, margin: tuple[int, int]
-    ) -> None:
-        """Warn of correlation lengths, in km, that the grid or the domain does not hold."""
-        step = float(max(mesh.east_distance.max(), mesh.north_distance.max())) / 1e3
-        if shortest < LEAST_STEPS * step:
-            warn(
-                f"the correlation length of {shortest:.3g} km is shorter than two steps of the "
-                f"grid, of {step:.3g} km: the field is nearly noise, and its covariance that of "
-                "the grid. Use a finer grid or a longer correlation length."
-            )
-        rows, columns = (size - 2 * count for size, count in zip(mesh.shape, margin, strict=True))
-        height = float(mesh.north_distance.mean()) * rows / 1e3
-        width = float(mesh.east_distance.mean()) * columns / 1e3
-        if longest > max(height, width):
-            warn(
-                f"the correlation length of {longest:.3g} km is longer than the domain, of "
-                f"{height:.3g} by {width:.3g} km: the field is nearly constant in it, and the "
-                f"margin makes {mesh.shape[0]} x {mesh.shape[1]} cells of {rows} x {columns}. Use "
-                "a larger domain, a shorter correlation length, or a background."
-            )
+        return fit_field(self, observations, grid, trials)
 
     def _posterior(
         self,
@@ -593,7 +296,7 @@ class SPDEField(Reconstructor):
         check_dataset(observations)
         name = self._variable
         check_variable(observations, name)
-        noise = self._known_noise() if noise is None else noise
+        noise = self.known_noise() if noise is None else noise
         errors = error_std(noise, observations[name], self.variables[name])
         on_grid = observations if grid is None else map_of_tracks(observations[[name]], grid, name)
         known = to_internal(on_grid, self.variables)

@@ -7,10 +7,11 @@ from torch import nn
 
 from xdvarnet.dynamics.integration import find_step
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.solver.observation import Data
+from xdvarnet.solver.contracts import Solver
+from xdvarnet.solver.data import Data
 
 
-class AmortisedFourDVar(nn.Module):
+class AmortisedFourDVar(Solver):
     """Orbits of a model from states that a network finds in the observations.
 
     The network gives a state at each time; that of the first time, x(0), is kept and the model is
@@ -70,7 +71,7 @@ class AmortisedFourDVar(nn.Module):
 
     def __init__(
         self,
-        network: nn.Module,
+        network: Solver,
         dynamics: nn.Module,
         dt: float,
         *,
@@ -87,6 +88,11 @@ class AmortisedFourDVar(nn.Module):
         self.network, self.dynamics = network, dynamics
         self.dt, self.method, self.segment, self.bound = dt, method, segment, bound
         self.context = network.context
+
+    @property
+    def parts(self) -> dict[str, nn.Module]:
+        """The network."""
+        return {"network": self.network}
 
     def forward(
         self, first_guess: torch.Tensor, data: Sequence[Data], context: torch.Tensor | None

@@ -5,12 +5,13 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from xdvarnet.solver.contracts import Solver
+from xdvarnet.solver.data import Data
 from xdvarnet.solver.inversions.context import split_context
-from xdvarnet.solver.observation import Data
 from xdvarnet.solver.series_layers import check_channels
 
 
-class DirectNetwork(nn.Module):
+class DirectNetwork(Solver):
     """One pass from the observations to the state: ``x = x_0 + network([x_0, y, mask])``.
 
     The plain reference of a learned inversion: it has neither a cost nor iterations. x_0 is the
@@ -44,6 +45,11 @@ class DirectNetwork(nn.Module):
         super().__init__()
         check_channels(network, ("first guess", "observations", "where they are"))
         self.network = network
+
+    @property
+    def parts(self) -> dict[str, nn.Module]:
+        """The network."""
+        return {"network": self.network}
 
     def forward(
         self, first_guess: torch.Tensor, data: Sequence[Data], context: torch.Tensor | None

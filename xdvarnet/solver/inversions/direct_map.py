@@ -6,11 +6,12 @@ import torch
 from torch import nn
 
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.solver.observation import Data
+from xdvarnet.solver.contracts import Solver
+from xdvarnet.solver.data import Data
 from xdvarnet.solver.steps import join
 
 
-class DirectInversion(nn.Module):
+class DirectInversion(Solver):
     """One pass from the observations to the state: ``x = x_0 + network([x_0, y, context])``.
 
     The plain reference of a learned inversion: it has neither a cost nor iterations (as the direct
@@ -31,7 +32,7 @@ class DirectInversion(nn.Module):
     >>> import torch
     >>> from xdvarnet.solver.inversions.direct_map import DirectInversion
     >>> from xdvarnet.solver.multiscale import UNet
-    >>> from xdvarnet.solver.observation import Data
+    >>> from xdvarnet.solver.data import Data
     >>> days, context = 5, 6
     >>> inversion = DirectInversion(UNet(2 * days + context, days, hidden=8), context=context)
     >>> first_guess, observations = torch.zeros(2, days, 24, 31), torch.ones(2, days, 24, 31)
@@ -39,8 +40,6 @@ class DirectInversion(nn.Module):
     >>> inversion(first_guess, data, torch.ones(2, context, 24, 31)).shape
     torch.Size([2, 5, 24, 31])
     """
-
-    iterations = 1
 
     def __init__(self, network: nn.Module, *, context: int) -> None:
         super().__init__()

@@ -6,11 +6,13 @@ import torch
 from torch import nn
 
 from xdvarnet.errors import InvalidInputError
+from xdvarnet.solver.contracts import Solver
+from xdvarnet.solver.data import Data
 from xdvarnet.solver.inversions.context import split_context
-from xdvarnet.solver.observation import Data
+from xdvarnet.solver.priors.projection import Projection
 
 
-class FixedPoint(nn.Module):
+class FixedPoint(Solver):
     """Interpolation that a projection leaves as it is, with the observations put in (DinAE).
 
     Iteration k of K is ``x_(k+1) = Phi(mask y + (1 - mask) x_k)``: the observations y replace the
@@ -23,7 +25,7 @@ class FixedPoint(nn.Module):
 
     Parameters
     ----------
-    prior : torch.nn.Module
+    prior : Projection
         The projection Phi, from (batch, 1, time, component) to the same shape.
     iterations : int
         Number of iterations K, at least 1.
@@ -47,11 +49,21 @@ class FixedPoint(nn.Module):
 
     context = 2
 
-    def __init__(self, prior: nn.Module, *, iterations: int = 10) -> None:
+    def __init__(self, prior: Projection, *, iterations: int = 10) -> None:
         super().__init__()
         if iterations < 1:
             raise InvalidInputError(f"iterations={iterations}; a fixed point needs at least 1.")
         self.prior, self.iterations = prior, iterations
+
+    @property
+    def learned_prior(self) -> Projection:
+        """The prior."""
+        return self.prior
+
+    @property
+    def parts(self) -> dict[str, nn.Module]:
+        """The projection."""
+        return {"prior": self.prior}
 
     def forward(
         self, first_guess: torch.Tensor, data: Sequence[Data], context: torch.Tensor | None

@@ -5,12 +5,14 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
+from xdvarnet._random import RandomState
 from xdvarnet.errors import InvalidInputError
+from xdvarnet.solver.contracts import Solver, initial_weights
+from xdvarnet.solver.data import Data
 from xdvarnet.solver.inversions.context import split_context
-from xdvarnet.solver.observation import Data
 
 
-class RecurrentFilter(nn.Module):
+class RecurrentFilter(Solver):
     """Forecast and analysis of a memory, from one time to the next (DAN).
 
     Three networks act at each time t (Boudier et al. 2020, arXiv 2010.09694) ::
@@ -35,6 +37,8 @@ class RecurrentFilter(nn.Module):
         Components of a state, all of which are seen together.
     hidden : int
         Size of the memory and of the hidden layer.
+    rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
+        Source of the initial weights; by default the global generator of torch.
 
     Raises
     ------
@@ -53,20 +57,21 @@ class RecurrentFilter(nn.Module):
 
     context = 2
 
-    def __init__(self, components: int, *, hidden: int = 64) -> None:
+    def __init__(self, components: int, *, hidden: int = 64, rng: RandomState = None) -> None:
         super().__init__()
         if min(components, hidden) < 1:
             raise InvalidInputError(
                 f"components={components} and hidden={hidden}; give numbers of at least 1."
             )
         self.components, self.hidden = components, hidden
-        self.forecast = nn.Sequential(
-            nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, hidden)
-        )
-        nn.init.zeros_(self.forecast[-1].weight)
-        nn.init.zeros_(self.forecast[-1].bias)
-        self.analysis = nn.GRUCell(2 * components, hidden)
-        self.decode = nn.Linear(hidden, components)
+        with initial_weights(rng):
+            self.forecast = nn.Sequential(
+                nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, hidden)
+            )
+            nn.init.zeros_(self.forecast[-1].weight)
+            nn.init.zeros_(self.forecast[-1].bias)
+            self.analysis = nn.GRUCell(2 * components, hidden)
+            self.decode = nn.Linear(hidden, components)
 
     def forward(
         self, first_guess: torch.Tensor, data: Sequence[Data], context: torch.Tensor | None

@@ -1,17 +1,27 @@
 """What a prior is: a cost of states, its gradient, and what a training adds of it."""
 
 import torch
+from torch import nn
 
 
-class Prior:
-    """Base class of the priors of `xdvarnet.solver.VariationalSolver`; a `torch.nn.Module` as well.
+class Prior(nn.Module):
+    """Base class of the priors of `xdvarnet.solver.VariationalSolver`.
 
-    A prior defines `cost`, and its gradient follows. A plain module without one is the projection
-    Phi of a `xdvarnet.solver.priors.projection.ProjectionPrior`.
+    A prior defines `cost`, and its gradient follows; a `Projection` defines ``forward``.
+
+    Attributes
+    ----------
+    channels : int or None
+        Channels of the state; None for any number.
+    days : int or None
+        Days of a window that it is made for, where it counts them.
+    parameter_channels : int
+        Last channels of a state that hold parameters of the prior, and no days.
     """
 
-    parameter_channels = 0
-    """Last channels of a state that hold parameters of the prior, and no days."""
+    channels: int | None = None
+    days: int | None = None
+    parameter_channels: int = 0
 
     def cost(self, state: torch.Tensor) -> torch.Tensor:
         """Cost of each sample (batch, channels, latitude, longitude), shape (batch,)."""

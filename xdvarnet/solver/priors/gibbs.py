@@ -4,11 +4,14 @@ import torch
 from torch import nn
 from torch.nn import functional
 
+from xdvarnet._random import RandomState
 from xdvarnet.errors import InvalidInputError
+from xdvarnet.solver.contracts import initial_weights
+from xdvarnet.solver.priors.projection import Projection
 from xdvarnet.solver.series_layers import Wrap, check_kernel
 
 
-class GibbsPrior(nn.Module):
+class GibbsPrior(Projection):
     """Gibbs-energy network (GENN): each point from its neighbours, at two scales.
 
     ``Phi(x) = F(x) + up(C(down(x)))``, where F and C are bilinear blocks, ``down`` averages over
@@ -36,6 +39,8 @@ class GibbsPrior(nn.Module):
         Columns of a series that are taken as channels; kernel and coarse cells have one column.
     periodic : bool
         Whether the last column is the neighbour of the first.
+    rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
+        Source of the initial weights; by default the global generator of torch.
 
     Raises
     ------
@@ -65,6 +70,7 @@ class GibbsPrior(nn.Module):
         hidden: int = 30,
         components: int | None = None,
         periodic: bool = False,
+        rng: RandomState = None,
     ) -> None:
         super().__init__()
         kernel, downscale = check_kernel(kernel), tuple(downscale)
@@ -72,10 +78,11 @@ class GibbsPrior(nn.Module):
         self.channels, self.hidden, self.components = channels, hidden, components
         self.kernel, self.downscale, self.periodic = kernel, downscale, periodic
         fields = channels if components is None else components
-        self.fine = _Block(fields, hidden, kernel, periodic)
-        self.decode = nn.Conv2d(hidden, fields, 1)
-        self.coarse = _Block(fields, hidden, kernel, periodic)
-        self.up = nn.ConvTranspose2d(hidden, fields, downscale, stride=downscale)
+        with initial_weights(rng):
+            self.fine = _Block(fields, hidden, kernel, periodic)
+            self.decode = nn.Conv2d(hidden, fields, 1)
+            self.coarse = _Block(fields, hidden, kernel, periodic)
+            self.up = nn.ConvTranspose2d(hidden, fields, downscale, stride=downscale)
 
     def forward(self, state: torch.Tensor) -> torch.Tensor:
         """Project the state (batch, channels, rows, columns)."""

@@ -3,12 +3,12 @@
 from typing import Self
 
 import torch
-from torch import nn
 
 from xdvarnet.errors import InvalidInputError
+from xdvarnet.solver.priors.projection import Projection
 
 
-class LinearPrior(nn.Module):
+class LinearPrior(Projection):
     """Orthogonal projection on the leading patterns of windows, about their mean.
 
     ``Phi(x) = m + E^T E (x - m)`` with the orthonormal patterns E of whole windows: all channels,

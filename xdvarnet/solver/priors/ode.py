@@ -8,7 +8,7 @@ from xdvarnet.errors import InvalidInputError, InvalidTypeError
 from xdvarnet.solver.priors.base import Prior
 
 
-class OdePrior(nn.Module, Prior):
+class OdePrior(Prior):
     """Flow operator of a model: ``Phi(x)(t) = x(t - dt) + integral of the tendency over dt``.
 
     The cost is ``|x - Phi(x)|^2 / n`` over all times but the first, which has none before it, with

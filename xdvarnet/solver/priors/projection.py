@@ -1,30 +1,34 @@
 """The prior of a projection: its cost is the distance of a state from its projection."""
 
-from dataclasses import dataclass
-
 import torch
-from torch import nn
 
 from xdvarnet.solver.priors.base import Prior
 
 
-@dataclass(frozen=True, eq=False)
-class ProjectionPrior(Prior):
+class Projection(Prior):
     """Cost ``|x - Phi(x)|^2 / n`` of a projection Phi, with n the number of cells of a sample.
 
-    It is no module: a `xdvarnet.solver.VariationalSolver` holds Phi itself.
+    A subclass defines ``forward``: Phi, from (batch, channels, latitude, longitude) to the same
+    shape.
 
-    Attributes
-    ----------
-    projection : torch.nn.Module
-        Phi, from (batch, channels, latitude, longitude) to the same shape.
+    Examples
+    --------
+    >>> import torch
+    >>> from xdvarnet.solver import Projection
+    >>> class Halved(Projection):
+    ...     def forward(self, state):
+    ...         return state / 2
+    >>> Halved().cost(torch.ones(2, 1, 4, 5))
+    tensor([0.2500, 0.2500])
     """
 
-    projection: nn.Module
+    def forward(self, state: torch.Tensor) -> torch.Tensor:
+        """Project states."""
+        raise NotImplementedError
 
     def cost(self, state: torch.Tensor) -> torch.Tensor:
         """Cost of each sample, shape (batch,)."""
-        return (state - self.projection(state)).square().flatten(1).mean(1)
+        return (state - self(state)).square().flatten(1).mean(1)
 
     def gradient(self, state: torch.Tensor, weight: torch.Tensor | float = 1.0) -> torch.Tensor:
         """Gradient ``2 (r - (dPhi/dx)^T r) / n`` with ``r = x - Phi(x)``, times a weight.
@@ -34,15 +38,10 @@ class ProjectionPrior(Prior):
         training = torch.is_grad_enabled()
         with torch.inference_mode(False), torch.enable_grad():
             point = state if state.requires_grad else state.detach().clone().requires_grad_()
-            projected = self.projection(point)
+            projected = self(point)
             residual = point - projected
             seed = residual if training else residual.detach()
             (back,) = torch.autograd.grad(
                 projected, point, seed.to(projected.dtype), create_graph=training
             )
         return weight * 2 / state[0].numel() * (seed - back)
-
-
-def as_prior(module: nn.Module) -> Prior:
-    """Return the prior that a module is, or that of the projection that it is."""
-    return module if isinstance(module, Prior) else ProjectionPrior(module)

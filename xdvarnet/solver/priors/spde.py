@@ -76,7 +76,7 @@ class Parameters:
         )
 
 
-class SPDEPrior(nn.Module, Prior):
+class SPDEPrior(Prior):
     """Quadratic cost ``x^T Q x / n``, Q being the precision of a stochastic equation.
 
     The equation is that of `xdvarnet.SPDEField`, with parameters that may vary in space and are

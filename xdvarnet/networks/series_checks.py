@@ -1,0 +1,127 @@
+"""What a network of series is given, and what is refused."""
+
+import hashlib
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import nn
+
+from xdvarnet.dynamics.lorenz import Lorenz63, Lorenz96
+from xdvarnet.errors import InvalidInputError, warn
+from xdvarnet.networks.series_normalizer import SeriesNormalizer
+from xdvarnet.solver.contracts import Solver
+from xdvarnet.solver.inversions.amortised import AmortisedFourDVar
+from xdvarnet.solver.losses import Loss, PriorLoss, VariationalLoss
+from xdvarnet.solver.minimisation import Minimisation
+from xdvarnet.solver.priors.ode import OdePrior
+
+SAME_DT = 1e-3
+"""Relative departure from a model's time step that is accepted."""
+
+
+def interpolate(values: np.ndarray) -> np.ndarray:
+    """Fill gaps (sample, time, component) linearly in time, constantly at the ends.
+
+    A component without observation is zero.
+    """
+    seen = np.isfinite(values)
+    times = np.arange(values.shape[1])[:, None]
+    before = np.maximum.accumulate(np.where(seen, times, -1), 1)
+    after = np.minimum.accumulate(np.where(seen, times, times.size)[:, ::-1], 1)[:, ::-1]
+    before, after = (
+        np.where(before < 0, after, before),
+        np.where(after == times.size, before, after),
+    )
+    none = ~seen.any(1, keepdims=True)
+    start, end = (
+        np.take_along_axis(values, np.clip(index, 0, times.size - 1), 1)
+        for index in (before, after)
+    )
+    share = (times - before) / np.maximum(after - before, 1)
+    return np.where(none, 0.0, start + np.clip(share, 0, 1) * (end - start))
+
+
+def count_parameters(solver: nn.Module) -> int:
+    """Number of parameters that a training changes."""
+    return sum(p.numel() for p in solver.parameters() if p.requires_grad)
+
+
+def hash_arrays(*parts: np.ndarray | None) -> str:
+    """What tells the data of one training from those of another."""
+    digest = hashlib.blake2b(digest_size=8)
+    for part in parts:
+        digest.update(b"none" if part is None else np.ascontiguousarray(part).tobytes())
+    return digest.hexdigest()
+
+
+def to_tensor(values: np.ndarray) -> torch.Tensor:
+    """Return series (sample, time, component) as a solver takes them, with one channel."""
+    return torch.from_numpy(values.astype(np.float32)[:, None])
+
+
+def check_stages(
+    epochs: int | Sequence[int], iterations: int | Sequence[int] | None
+) -> list[tuple[int, int | None]]:
+    """Return the number of epochs and of iterations of each stage of a training.
+
+    Raises
+    ------
+    InvalidInputError
+        If there are not as many of both, or one is below 1.
+    """
+    counts = [epochs] if isinstance(epochs, int) else list(epochs)
+    inner = [iterations] if isinstance(iterations, int | None) else list(iterations)
+    if len(counts) != len(inner):
+        raise InvalidInputError(
+            f"epochs={epochs} and iterations={iterations}; give as many of one as of the other."
+        )
+    if not counts or min(counts) < 1 or any(number is not None and number < 1 for number in inner):
+        raise InvalidInputError(
+            f"epochs={epochs} and iterations={iterations}; a stage has at least 1 of both."
+        )
+    return list(zip(counts, inner, strict=True))
+
+
+def check_time_steps(solver: nn.Module, dt: float) -> None:
+    """Refuse a dynamical model with another time step than that of the series."""
+    for module in solver.modules():
+        if isinstance(module, OdePrior | AmortisedFourDVar) and abs(module.dt / dt - 1) > SAME_DT:
+            name = type(module).__name__
+            raise InvalidInputError(
+                f"{name} has the time step {module.dt:g}, and the model dt={dt:g}; give both the "
+                "same."
+            )
+
+
+def warn_of_units(solver: nn.Module, normalizer: SeriesNormalizer) -> None:
+    """Warn of equations in the units of the state, where the solver works on normalised ones."""
+    scaled = np.any(np.array(normalizer.mean) != 0) or np.any(np.array(normalizer.std) != 1)
+    for module in solver.modules():
+        if not scaled or not isinstance(module, OdePrior | AmortisedFourDVar):
+            continue
+        own = module.dynamics
+        if isinstance(own, Lorenz63 | Lorenz96):
+            warn(
+                f"{type(module).__name__} has {type(own).__name__} in the units of the state, and "
+                "the solver works on normalised states; give it "
+                "Rescaled(equations, normalizer.mean, normalizer.std)."
+            )
+
+
+def check_trained(solver: Solver, loss: Loss) -> None:
+    """Refuse a training that changes nothing, or whose prior gives way to the cost."""
+    prior = solver.learned_prior or nn.Module()
+    trained = prior if isinstance(loss, PriorLoss) else solver
+    if isinstance(trained, Minimisation) or not count_parameters(trained):
+        raise InvalidInputError(
+            f"there is nothing to train: no parameter of {solver.summary} is learned by "
+            f"{type(loss).__name__}."
+        )
+    if isinstance(loss, VariationalLoss) and loss.prior is not None:
+        own = set(prior.parameters())
+        if any(weight.requires_grad and weight in own for weight in loss.prior.parameters()):
+            raise InvalidInputError(
+                "this training has a trivial solution, a prior to which any state is likely; "
+                "freeze it with prior.requires_grad_(False)."
+            )
