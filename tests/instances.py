@@ -40,8 +40,8 @@ from xdvarnet.solver import (
     VariationalSolver,
 )
 
-DAYS, CELLS = 5, 14 * 19 - 12
-"""Days of a window, and cells at sea of the gappy maps."""
+DAYS = 5
+"""Days of a window."""
 
 MAKERS: dict[str, Callable[[], Reconstructor]] = {}
 """Makers of the instances that map, by name."""
@@ -88,7 +88,7 @@ def persistence() -> Persistence:
 
 @_of(MAKERS)
 def gaussian_field() -> SPDEField:
-    return SPDEField(correlation_length=90, correlation_time=3, std=0.05, noise=0.02)
+    return SPDEField(correlation_length=60, correlation_time=3, std=0.05, noise=0.02)
 
 
 def network(first_guess: Reconstructor | None, leads: int | None = None) -> DVarNet:
@@ -255,7 +255,7 @@ CLASSES = (Drift,)
 
 
 def observed_maps() -> xr.Dataset:
-    return gappy(unobserved=0.85)
+    return gappy(days=6, rows=12, columns=15, unobserved=0.85)
 
 
 def observed_series() -> xr.Dataset:

@@ -1,38 +1,50 @@
-"""Public names of a package that are imported when they are first used."""
+"""Public names of a package that are imported when they are first used.
 
+The names stand in the file ``__init__.pyi`` of the package, which type checkers read as well: one
+line for each, ``from module import name as name``.
+"""
+
+import ast
 import importlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 
 def attach(
-    package: str, homes: Mapping[str, str], *present: str
+    package: str, file: str
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]], list[str]]:
     """Return ``__getattr__``, ``__dir__`` and ``__all__`` of a package with lazy names.
 
+    A function that has the name of its module is to be imported by the package itself: imported
+    later, the module would take its place.
+
     Parameters
     ----------
-    package : str
-        Name of the package.
-    homes : mapping of str to str
-        For each lazy name, the module that has it, relative to the package. A name that is its
-        own module is that module.
-    *present : str
-        Public names that the package imports itself. A function that has the name of its module
-        is one of these: imported later, the module would take its place.
+    package, file : str
+        ``__name__`` and ``__file__`` of the package.
 
     Examples
     --------
-    >>> get, _, names = attach("xdvarnet", {"warn": "errors"})
-    >>> get("warn").__name__, names
-    ('warn', ['warn'])
+    >>> import xdvarnet.zoo
+    >>> get, _, names = attach("xdvarnet.zoo", xdvarnet.zoo.__file__)
+    >>> names
+    ['list_models', 'load_model', 'save_model']
     """
+    stub = ast.parse(Path(file).with_suffix(".pyi").read_text(encoding="utf-8"))
+    homes = {
+        alias.name: str(line.module)
+        for line in stub.body
+        if isinstance(line, ast.ImportFrom)
+        for alias in line.names
+    }
 
     def get(name: str) -> Any:
         if name not in homes:
             raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        module = importlib.import_module(f"{package}.{homes[name]}")
-        return module if homes[name] == name else getattr(module, name)
+        if homes[name] == package:
+            return importlib.import_module(f"{package}.{name}")
+        return getattr(importlib.import_module(homes[name]), name)
 
-    names = sorted({*homes, *present})
-    return get, lambda: names, names
+    names = sorted(homes)
+    return get, lambda: [*names, "__all__"], names

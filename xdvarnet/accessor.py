@@ -3,29 +3,20 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
-import pandas as pd
 import xarray as xr
 
 from xdvarnet._random import RandomState
-from xdvarnet.diagnostics import geostrophic
-from xdvarnet.export import to_duacs
-from xdvarnet.grids.harmonise.product import harmonise
-from xdvarnet.grids.regrid.fields import regrid
-from xdvarnet.metrics.table import score
-from xdvarnet.observing.noise import Noise
-from xdvarnet.observing.observer import Observer
-from xdvarnet.observing.system import observe
-from xdvarnet.plot.axes import Day
-from xdvarnet.plot.maps import plot_map
-from xdvarnet.plot.tracks import plot_tracks
-from xdvarnet.tracks.bin import bin_tracks
-from xdvarnet.tracks.sample import sample_tracks
 
 if TYPE_CHECKING:
+    import pandas as pd
     from cartopy.mpl.geoaxes import GeoAxes
     from matplotlib.colors import Colormap
 
     from xdvarnet.mapping.protocol import Reconstructor
+    from xdvarnet.observing.base import Mission
+    from xdvarnet.observing.noise import Noise
+    from xdvarnet.observing.observer import Observer
+    from xdvarnet.plot.axes import Day
 
 
 @xr.register_dataset_accessor("dvarnet")
@@ -44,19 +35,23 @@ class DVarNetAccessor:
 
         As `xdvarnet.harmonise`, which describes parameters, results and errors.
         """
+        from xdvarnet.grids.harmonise.product import harmonise
+
         return harmonise(self._dataset)
 
     def observe(
         self,
-        missions: Sequence[str] | Observer,
+        missions: "Sequence[str | Mission] | Observer",
         *,
-        noise: float | Mapping[str, Noise] | None = None,
+        noise: "float | Mapping[str, Noise] | None" = None,
         rng: RandomState = None,
     ) -> xr.Dataset:
         """Observe the Dataset along satellite tracks.
 
         As `xdvarnet.observe`, which describes parameters, results and errors.
         """
+        from xdvarnet.observing.system import observe
+
         return observe(self._dataset, missions, noise=noise, rng=rng)
 
     def reconstruct(
@@ -94,6 +89,8 @@ class DVarNetAccessor:
 
         As `xdvarnet.score`, which describes parameters, results and errors.
         """
+        from xdvarnet.metrics.table import score
+
         return score(self._dataset, reference, variable=variable, kind=kind)
 
     def regrid(
@@ -108,6 +105,8 @@ class DVarNetAccessor:
 
         As `xdvarnet.regrid`, which describes parameters, results and errors.
         """
+        from xdvarnet.grids.regrid.fields import regrid
+
         return regrid(self._dataset, target, method=method, engine=engine, weights=weights)
 
     def sample_tracks(
@@ -121,6 +120,8 @@ class DVarNetAccessor:
 
         As `xdvarnet.sample_tracks`, which describes parameters, results and errors.
         """
+        from xdvarnet.tracks.sample import sample_tracks
+
         return sample_tracks(self._dataset, tracks, method=method, engine=engine)
 
     def bin_tracks(
@@ -128,12 +129,14 @@ class DVarNetAccessor:
         grid: xr.Dataset,
         *,
         statistic: Literal["mean", "median", "count", "std"] = "mean",
-        time: xr.DataArray | pd.DatetimeIndex | Sequence | None = None,
+        time: "xr.DataArray | pd.DatetimeIndex | Sequence | None" = None,
     ) -> xr.Dataset:
         """Average these tracks in the cells of a grid, day by day.
 
         As `xdvarnet.bin_tracks`, which describes parameters, results and errors.
         """
+        from xdvarnet.tracks.bin import bin_tracks
+
         return bin_tracks(self._dataset, grid, statistic=statistic, time=time)
 
     def geostrophic(self, variable: str = "ssh", *, min_latitude: float = 5.0) -> xr.Dataset:
@@ -141,6 +144,8 @@ class DVarNetAccessor:
 
         As `xdvarnet.geostrophic`, which describes parameters, results and errors.
         """
+        from xdvarnet.diagnostics import geostrophic
+
         return geostrophic(self._dataset, variable, min_latitude=min_latitude)
 
     def to_duacs(self, *, variable: str = "ssh") -> xr.Dataset:
@@ -148,13 +153,15 @@ class DVarNetAccessor:
 
         As `xdvarnet.to_duacs`, which describes parameters, results and errors.
         """
+        from xdvarnet.export import to_duacs
+
         return to_duacs(self._dataset, variable=variable)
 
     def plot_map(
         self,
         variable: str,
         *,
-        time: Day | None = None,
+        time: "Day | None" = None,
         ax: "GeoAxes | None" = None,
         cmap: "str | Colormap | None" = None,
         vmin: float | None = None,
@@ -166,6 +173,8 @@ class DVarNetAccessor:
 
         As `xdvarnet.plot_map`, which describes parameters, results and errors.
         """
+        from xdvarnet.plot.maps import plot_map
+
         return plot_map(
             self._dataset,
             variable,
@@ -182,7 +191,7 @@ class DVarNetAccessor:
         self,
         variable: str,
         *,
-        time: Day | None = None,
+        time: "Day | None" = None,
         ax: "GeoAxes | None" = None,
         cmap: "str | Colormap | None" = None,
         vmin: float | None = None,
@@ -194,6 +203,8 @@ class DVarNetAccessor:
 
         As `xdvarnet.plot_tracks`, which describes parameters, results and errors.
         """
+        from xdvarnet.plot.tracks import plot_tracks
+
         return plot_tracks(
             self._dataset,
             variable,

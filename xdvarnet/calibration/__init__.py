@@ -2,6 +2,4 @@
 
 from xdvarnet._lazy import attach
 
-__getattr__, __dir__, __all__ = attach(
-    __name__, {"Calibrated": "calibrated", "ErrorProcess": "errors", "calibrate": "learning"}
-)
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

@@ -90,9 +90,13 @@ def _describe(value: object, arrays: Arrays, name: str, *, weights: bool) -> obj
     elif isinstance(value, xr.Dataset):
         arguments = {}
         for key, variable in value.variables.items():
-            arrays[f"{name}.{key}"] = variable.values
             attributes = {name: str(text) for name, text in variable.attrs.items()}
-            arguments[str(key)] = {"dims": list(map(str, variable.dims)), "attrs": attributes}
+            entry = {"dims": list(map(str, variable.dims)), "attrs": attributes}
+            arrays[f"{name}.{key}"] = variable.values
+            if variable.dtype.kind == "M":  # a file has no type for dates
+                arrays[f"{name}.{key}"] = variable.values.astype("int64")
+                entry["dtype"] = str(variable.dtype)
+            arguments[str(key)] = entry
     else:
         arguments = {key: below(item, key) for key, item in _arguments(value, name).items()}
     if weights and isinstance(value, nn.Module):
@@ -185,12 +189,12 @@ def _build(
     if kind == "ndarray":
         return arrays[name]
     if kind == "Dataset":
-        return xr.Dataset(
-            {
-                key: (entry["dims"], arrays[f"{name}.{key}"], entry["attrs"])
-                for key, entry in arguments.items()
-            }
-        )
+        variables = {}
+        for key, entry in arguments.items():
+            array = arrays[f"{name}.{key}"]
+            array = array.astype(entry.get("dtype", array.dtype))
+            variables[key] = (entry["dims"], array, entry["attrs"])
+        return xr.Dataset(variables)
     if kind == "DataArray":
         return below(arguments["dataset"], "dataset")["values"].rename(arguments["name"])
     return _construct(

@@ -55,13 +55,14 @@ class MeanMapOffset(Reconstructor):
                 )
         self.variables: Mapping[str, str] = {str(n): maps[n].attrs["units"] for n in names}
         known = self._known_map(maps[names], axes)
+        self.maps, self.days = known.expand_dims({axes.time: maps[axes.time][-1:]}), days
         self.background: Background = MeanMapBackground(known, days=days)
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(self.variables)})"
 
     def _known_map(self, maps: xr.Dataset, axes: Axes) -> xr.Dataset:
-        return maps.mean(axes.time)
+        return maps.mean(axes.time, keep_attrs=True)
 
     def solve(
         self,
@@ -86,4 +87,4 @@ class Persistence(MeanMapOffset):
     """The last of earlier maps held in time, plus an offset; parameters as in `MeanMapOffset`."""
 
     def _known_map(self, maps: xr.Dataset, axes: Axes) -> xr.Dataset:
-        return maps.sortby(axes.time).isel({axes.time: -1})
+        return maps.sortby(axes.time).isel({axes.time: -1}, drop=True)

@@ -2,40 +2,4 @@
 
 from xdvarnet._lazy import attach
 
-__getattr__, __dir__, __all__ = attach(
-    __name__,
-    {
-        "add_observation_noise": "calibration",
-        "bias": "scores",
-        "binned_rmse": "along_track",
-        "binned_spread_skill": "calibration",
-        "coverage": "calibration",
-        "daily_rms": "along_track",
-        "distance_to_coast": "regimes",
-        "effective_resolution": "spectra",
-        "energy_score": "proper_scores",
-        "expected_coverage": "calibration",
-        "explained_variance": "scores",
-        "fair_crps": "proper_scores",
-        "find_regimes": "regimes",
-        "gaussian_crps": "proper_scores",
-        "gaussian_pit": "calibration",
-        "gradient_rmse": "scores",
-        "mu": "scores",
-        "ose2021a": "challenges",
-        "ose2023a": "regimes",
-        "osse2020a": "challenges",
-        "power_spectrum_along_track": "spectra",
-        "probability_integral_transform": "calibration",
-        "rank_flatness": "calibration",
-        "rank_histogram": "calibration",
-        "rmse": "scores",
-        "score": "table",
-        "score_series": "series",
-        "sigma": "scores",
-        "spread_error_spectra": "calibration",
-        "spread_skill_ratio": "calibration",
-        "track_errors": "along_track",
-        "wavenumber_frequency_spectrum": "spectra",
-    },
-)
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

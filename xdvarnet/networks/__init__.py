@@ -2,13 +2,4 @@
 
 from xdvarnet._lazy import attach
 
-__getattr__, __dir__, __all__ = attach(
-    __name__,
-    {
-        "DVarNet": "dvarnet",
-        "Normalizer": "normalizer",
-        "SeriesInversion": "series_inversion",
-        "SeriesNormalizer": "series_normalizer",
-        "TrainingGrid": "training_grid",
-    },
-)
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

@@ -3,22 +3,4 @@
 from xdvarnet._lazy import attach
 from xdvarnet.observing.fly import fly  # noqa: F401
 
-__getattr__, __dir__, __all__ = attach(
-    __name__,
-    {
-        "Altimeter": "missions",
-        "CloudySST": "clouds",
-        "CombinedSystem": "combined",
-        "KarinNoise": "noise",
-        "MISSIONS": "missions",
-        "Mission": "base",
-        "Observer": "observer",
-        "ObservingSystem": "system",
-        "Orbit": "orbits",
-        "Positions": "base",
-        "Swath": "swath",
-        "list_missions": "missions",
-        "observe": "system",
-    },
-    "fly",
-)
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

@@ -2,13 +2,4 @@
 
 from xdvarnet._lazy import attach
 
-__getattr__, __dir__, __all__ = attach(
-    __name__,
-    {
-        "plot_map": "maps",
-        "plot_ranks": "ensembles",
-        "plot_spectra": "spectra",
-        "plot_spread_skill": "ensembles",
-        "plot_tracks": "tracks",
-    },
-)
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

@@ -4,15 +4,4 @@ from xdvarnet._lazy import attach
 from xdvarnet.tracks.crossovers import crossovers  # noqa: F401
 from xdvarnet.tracks.segments import segments  # noqa: F401
 
-__getattr__, __dir__, __all__ = attach(
-    __name__,
-    {
-        "bin_tracks": "bin",
-        "crossover_noise": "crossovers",
-        "find_label": "segments",
-        "find_missions": "segments",
-        "sample_tracks": "sample",
-    },
-    "crossovers",
-    "segments",
-)
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

@@ -2,6 +2,4 @@
 
 from xdvarnet._lazy import attach
 
-__getattr__, __dir__, __all__ = attach(
-    __name__, {"list_models": "registry", "load_model": "registry", "save_model": "registry"}
-)
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

@@ -33,6 +33,7 @@ from xdvarnet.methods.hybrid import HybridEnVar
 from xdvarnet.methods.localisation import Localisation
 from xdvarnet.methods.optimal_interpolation import OptimalInterpolation
 from xdvarnet.methods.series_interpolation import LaggedCovariance, SeriesOptimalInterpolation
+from xdvarnet.methods.trivial import MeanMapOffset, Persistence
 from xdvarnet.methods.variational import StrongFourDVar, ThreeDVar, WeakFourDVar
 from xdvarnet.networks.dvarnet import DVarNet
 from xdvarnet.networks.normalizer import Normalizer
@@ -92,6 +93,7 @@ CLASSES = {
     "Lorenz63": Lorenz63,
     "Lorenz96": Lorenz96,
     "MaskedObservation": MaskedObservation,
+    "MeanMapOffset": MeanMapOffset,
     "MeanMapBackground": MeanMapBackground,
     "Minimisation": Minimisation,
     "NetworkStep": NetworkStep,
@@ -101,6 +103,7 @@ CLASSES = {
     "ObservedBackground": ObservedBackground,
     "OdePrior": OdePrior,
     "OptimalInterpolation": OptimalInterpolation,
+    "Persistence": Persistence,
     "QuadraticDynamics": QuadraticDynamics,
     "RecurrentFilter": RecurrentFilter,
     "ReducedGravityQG": ReducedGravityQG,

@@ -2,4 +2,4 @@
 
 from xdvarnet._lazy import attach
 
-__getattr__, __dir__, __all__ = attach(__name__, {"regrid": "fields", "regrid_weights": "fields"})
+__getattr__, __dir__, __all__ = attach(__name__, __file__)

@@ -146,14 +146,14 @@ class SPDEField(GaussianField):
         """
         check_dataset(grid)
         check_counts({"members": members})
-        units = {"units": self.variables[self._variable]}
-        template = empty_map(grid, self._variable, units)
+        units = {"units": self.variables[self.variable]}
+        template = empty_map(grid, self.variable, units)
         known = to_internal(template, self.variables)
         domain = self._domain(*(known[dim].values for dim in DIMS), known["sea"].values)
         drawn = domain.sample(members, default_rng(rng))
         drawn[:, :, ~known["sea"].values] = np.nan
-        array = label_map(drawn, template[self._variable], self._variable)
-        result = array.to_dataset(name=self._variable)
+        array = label_map(drawn, template[self.variable], self.variable)
+        result = array.to_dataset(name=self.variable)
         result.attrs = add_history(grid.attrs, f"sample of {self!r}")
         return result
 
@@ -211,7 +211,7 @@ class SPDEField(GaussianField):
         check_members(members, return_members)
         domain, posterior, template, sea = self._posterior(observations, grid, noise)
         mean, std, drawn = domain.describe(posterior, members, default_rng(rng))
-        name = self._variable
+        name = self.variable
         fields = {"mean": mean, "std": std}
         if return_members and drawn is not None:
             fields["members"] = drawn
@@ -294,7 +294,7 @@ class SPDEField(GaussianField):
         Where there must be observations (`required`), none is an error, else the prior.
         """
         check_dataset(observations)
-        name = self._variable
+        name = self.variable
         check_variable(observations, name)
         noise = self.known_noise() if noise is None else noise
         errors = error_std(noise, observations[name], self.variables[name])

@@ -98,8 +98,14 @@ class GaussianField(Reconstructor):
         )
 
     @property
-    def _variable(self) -> str:
+    def variable(self) -> str:
+        """Name of the field."""
         return next(iter(self.variables))
+
+    @property
+    def units(self) -> str:
+        """Units of the field."""
+        return self.variables[self.variable]
 
     @property
     def _parameters(self) -> tuple[Parameter, ...]:
@@ -117,8 +123,8 @@ class GaussianField(Reconstructor):
         return (
             f"{type(self).__name__}(correlation_length='{length} km', "
             f"correlation_time='{time} days', "
-            f"std={described['std']}, noise={noise}, variable={self._variable!r}, "
-            f"units={self.variables[self._variable]!r}, anisotropy={described['anisotropy']}, "
+            f"std={described['std']}, noise={noise}, variable={self.variable!r}, "
+            f"units={self.units!r}, anisotropy={described['anisotropy']}, "
             f"angle={described['angle']}, advection=({advection}), "
             f"background={self.background!r}, engine={self.engine!r})"
         )
@@ -147,8 +153,8 @@ class GaussianField(Reconstructor):
             "correlation_time": self.correlation_time,
             "std": self.std,
             "noise": self.noise,
-            "variable": self._variable,
-            "units": self.variables[self._variable],
+            "variable": self.variable,
+            "units": self.units,
             "anisotropy": self.anisotropy,
             "angle": self.angle,
             "advection": self.advection,
@@ -162,7 +168,7 @@ class GaussianField(Reconstructor):
         if self.noise is None:
             raise InvalidInputError(
                 f"this field has no noise, and observations have; give their standard deviation in "
-                f"{self.variables[self._variable]}: SPDEField(..., noise=0.02), or noise= of "
+                f"{self.units}: SPDEField(..., noise=0.02), or noise= of "
                 "`condition`."
             )
         return self.noise
@@ -184,7 +190,7 @@ class GaussianField(Reconstructor):
         domain = self._domain(
             observations.days, observations.latitude, observations.longitude, observations.sea
         )
-        values = observations.values[self._variable]
+        values = observations.values[self.variable]
         seen = np.isfinite(values) & observations.sea
         if not seen.any():
             warn("no observation; the result is the prior.")
@@ -192,7 +198,7 @@ class GaussianField(Reconstructor):
         noise = np.full(places.shape[1], self.known_noise())
         posterior = domain.condition(places, np.ones(places.shape), values[seen], noise)
         mean, std, drawn = domain.describe(posterior, members, rng)
-        name = self._variable
+        name = self.variable
         return Analysis({name: mean}, {name: std}, {} if drawn is None else {name: drawn})
 
     def _domain(

@@ -1,0 +1,14 @@
+from xdvarnet.grids.checks import units_factor as units_factor
+from xdvarnet.grids.coords import Axes as Axes
+from xdvarnet.grids.coords import Grid as Grid
+from xdvarnet.grids.coords import days_since_epoch as days_since_epoch
+from xdvarnet.grids.coords import find_axes as find_axes
+from xdvarnet.grids.coords import find_grid as find_grid
+from xdvarnet.grids.names import COORDINATES as COORDINATES
+from xdvarnet.grids.names import Coordinate as Coordinate
+from xdvarnet.grids.points import Points as Points
+from xdvarnet.grids.points import find_points as find_points
+from xdvarnet.grids.regrid.horizontal import HorizontalGrid as HorizontalGrid
+from xdvarnet.grids.regrid.horizontal import find_horizontal as find_horizontal
+from xdvarnet.grids.series import Series as Series
+from xdvarnet.grids.series import find_series as find_series

@@ -1,0 +1,1 @@
+from xdvarnet.grids.harmonise.product import harmonise as harmonise

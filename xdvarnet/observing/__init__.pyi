@@ -1,0 +1,14 @@
+from xdvarnet.observing.base import Mission as Mission
+from xdvarnet.observing.base import Positions as Positions
+from xdvarnet.observing.clouds import CloudySST as CloudySST
+from xdvarnet.observing.combined import CombinedSystem as CombinedSystem
+from xdvarnet.observing.fly import fly as fly
+from xdvarnet.observing.missions import MISSIONS as MISSIONS
+from xdvarnet.observing.missions import Altimeter as Altimeter
+from xdvarnet.observing.missions import list_missions as list_missions
+from xdvarnet.observing.noise import KarinNoise as KarinNoise
+from xdvarnet.observing.observer import Observer as Observer
+from xdvarnet.observing.orbits import Orbit as Orbit
+from xdvarnet.observing.swath import Swath as Swath
+from xdvarnet.observing.system import ObservingSystem as ObservingSystem
+from xdvarnet.observing.system import observe as observe

@@ -1,0 +1,2 @@
+from xdvarnet.training.draws import Augmentation as Augmentation
+from xdvarnet.training.schedule import Schedule as Schedule
