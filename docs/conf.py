@@ -1,6 +1,11 @@
 """Configuration of the documentation. It builds offline: `make docs`."""
 
+import importlib
+import inspect
+import pkgutil
 from importlib.metadata import version as installed_version
+
+from sphinx.errors import ExtensionError
 
 import xdvarnet
 
@@ -57,3 +62,24 @@ html_theme_options = {
     "navigation_with_keys": False,
     "secondary_sidebar_items": ["page-toc"],
 }
+
+
+def check_public_names(app, env):
+    """Fail where a public class or function of the package or a subpackage has no page."""
+    known = set(env.get_domain("py").objects)
+    missing = []
+    for info in pkgutil.iter_modules(xdvarnet.__path__):
+        if not info.ispkg:
+            continue
+        part = importlib.import_module(f"xdvarnet.{info.name}")
+        for name in vars(part).get("__all__", []):
+            public = getattr(part, name)
+            described = {f"xdvarnet.{name}", f"{part.__name__}.{name}"} & known
+            if (inspect.isclass(public) or inspect.isfunction(public)) and not described:
+                missing.append(f"{part.__name__}.{name}")
+    if missing:
+        raise ExtensionError(f"public names without a page: {', '.join(missing)}")
+
+
+def setup(app):
+    app.connect("env-check-consistency", check_public_names)

@@ -168,7 +168,9 @@ class Drift(Forecast):
 
 
 def heights() -> Climatology:
-    return Climatology.from_maps(gappy(days=40, unobserved=0.0, seed=5), {"ssh": "m"}, ridge=0.1)
+    return Climatology.from_maps(
+        gappy(days=40, rows=12, columns=15, unobserved=0.0, seed=5), {"ssh": "m"}, ridge=0.1
+    )
 
 
 @_of(MAKERS)

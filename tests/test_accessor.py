@@ -45,8 +45,8 @@ def test_a_method_hands_all_its_parameters_on(name, dataset, monkeypatch):
         seen.update(first=first, args=args, kwargs=kwargs)
         return "result"
 
-    monkeypatch.setattr(f"xdvarnet.accessor.{name}", record, raising=False)
-    monkeypatch.setattr(f"xdvarnet.mapping.reconstruct.{name}", record, raising=False)
+    home = inspect.getmodule(getattr(xdvarnet, name))
+    monkeypatch.setattr(home, name, record)
     wanted = parameters(getattr(DVarNetAccessor, name))
     plain = [p.name for p in wanted if p.kind is not inspect.Parameter.KEYWORD_ONLY]
     named = {p.name: f"<{p.name}>" for p in wanted if p.kind is inspect.Parameter.KEYWORD_ONLY}

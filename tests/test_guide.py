@@ -67,7 +67,10 @@ def test_the_guide_runs(repository, tmp_path, monkeypatch):
     write_model_output(tmp_path)
     names: dict = {}
     for block in blocks(repository / "docs" / "altimetry.md"):
-        quick = block.replace("progress=True", "epochs=1, steps_per_epoch=1, batch_size=2")
+        quick = block.replace(
+            "progress=True",
+            "schedule=xdvarnet.Schedule(epochs=1, steps_per_epoch=1, batch_size=2)",
+        )
         exec(quick, names)
     assert names["obs"].sizes["time"] > 7
     assert 0.4 < float(names["scores"]["rmse"].max() / names["scores"]["rmse"].min()) < 2

@@ -218,7 +218,8 @@ def gradient(dataset: xr.Dataset, variable: str) -> xr.DataArray:
     """
     array, grid = _on_grid(dataset, variable)
     eastward, northward = _derivatives(array, grid)
-    found = _like(np.hypot(eastward, northward), array).rename(f"{variable}_gradient")
+    size: xr.DataArray = np.hypot(eastward, northward)  # type: ignore[assignment]  # numpy's stubs leave xarray out
+    found = _like(size, array).rename(f"{variable}_gradient")
     units = array.attrs.get("units", "1")
     found.attrs = {
         "long_name": f"magnitude of the horizontal gradient of {variable}",
@@ -272,7 +273,7 @@ def _pair(currents: xr.Dataset, pairs: list[tuple[str, str]]) -> tuple[str, str]
 def _time(array: xr.DataArray, grid: Grid) -> str:
     """Return the name of the time, of which `array` must have several."""
     time = grid.axes.time
-    if time not in array.dims or array.sizes[time] < 2:
+    if time is None or time not in array.dims or array.sizes[time] < 2:
         raise InvalidInputError(
             f"variable {array.name!r} has sizes {dict(array.sizes)}; anomalies are departures "
             "from the mean over time, which needs two times at least. Give currents of a period, "
@@ -291,7 +292,8 @@ def _coriolis(array: xr.DataArray, grid: Grid, min_latitude: float) -> xr.DataAr
     """Coriolis parameter in s-1, NaN nearer to the equator than `min_latitude` degrees."""
     latitude = _latitude(array, grid)
     far = np.abs(latitude) >= max(min_latitude, _AT_THE_EQUATOR)
-    return 2 * ROTATION_RATE * np.sin(np.radians(latitude.where(far)))
+    sine: xr.DataArray = np.sin(np.radians(latitude.where(far)))  # type: ignore[assignment]  # numpy's stubs leave xarray out
+    return 2 * ROTATION_RATE * sine
 
 
 def _derivatives(array: xr.DataArray, grid: Grid) -> tuple[xr.DataArray, xr.DataArray]:

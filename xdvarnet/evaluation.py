@@ -1,8 +1,10 @@
 """Leave one mission out: maps from the other missions, scored along the one that was withheld."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import cast
 
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 
 from xdvarnet._random import RandomState, default_rng
@@ -310,7 +312,8 @@ def _withheld(missions: np.ndarray, withhold: Hashable | Sequence[Hashable] | No
     known = np.unique(missions).tolist()
     if withhold is None:
         return known
-    wanted = [withhold] if isinstance(withhold, str) or np.ndim(withhold) == 0 else list(withhold)
+    one = isinstance(withhold, str) or np.ndim(cast(npt.ArrayLike, withhold)) == 0
+    wanted: list = [withhold] if one else list(cast(Sequence[Hashable], withhold))
     unknown = [mission for mission in wanted if mission not in known]
     if unknown:
         raise UnknownNameError(f"no mission {unknown[0]!r} in the tracks; they have {known}.")

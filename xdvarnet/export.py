@@ -133,7 +133,7 @@ def to_duacs(maps: xr.Dataset, *, variable: str = "ssh") -> xr.Dataset:
 
 def _sources(maps: xr.Dataset, variable: str) -> dict[str, str]:
     """Return which variable of `maps` gives each variable of the product."""
-    sources = {}
+    sources: dict[str, str] = {}
     for name in dict.fromkeys([variable, "sla"] if "sla" in maps.data_vars else [variable]):
         height = check_variable(maps, name)
         sources.setdefault("sla" if is_anomaly(height) else "adt", name)
@@ -144,11 +144,12 @@ def _sources(maps: xr.Dataset, variable: str) -> dict[str, str]:
 
 def _check_grid(maps: xr.Dataset, names: list[str]) -> Grid:
     grid = find_grid(maps)
+    assert grid.days is not None
     if not grid.days.size:
         raise InvalidInputError(
             f"coordinate {grid.axes.time!r} is empty; there is no map to export."
         )
-    check_times(grid.days, grid.axes.time, daily=False)
+    check_times(grid.days, str(grid.axes.time), daily=False)
     for name in names:
         dims = maps[name].dims
         extra = [str(dim) for dim in dims if dim not in grid.axes.dims]
@@ -217,6 +218,7 @@ def _bounds(centres: np.ndarray) -> np.ndarray:
 
 
 def _global_attributes(maps: xr.Dataset, grid: Grid) -> dict[str, str | float]:
+    assert grid.days is not None
     times = maps[grid.axes.time].to_index()
     step = float(np.median(np.diff(grid.days))) if grid.days.size > 1 else 1.0
     half = datetime.timedelta(days=step / 2)

@@ -2,8 +2,10 @@
 
 from collections.abc import Hashable, Iterable, Sequence
 from numbers import Real
+from typing import cast
 
 import numpy as np
+import numpy.typing as npt
 import torch
 import xarray as xr
 
@@ -298,7 +300,8 @@ def _choose(
         raise UnknownNameError(f"there is no component {unknown}; there are {labels.tolist()}.")
     if not wanted:
         raise InvalidInputError("components is empty; name one at least.")
-    return np.broadcast_to(np.isin(labels, wanted), state.shape).copy()
+    chosen = np.isin(labels, cast(npt.ArrayLike, wanted))
+    return np.broadcast_to(chosen, state.shape).copy()
 
 
 def _check(part: str, samples: int | None, defaults: dict[str, int], steps: int) -> int:

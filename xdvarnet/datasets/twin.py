@@ -7,6 +7,7 @@ import tempfile
 from dataclasses import asdict
 from importlib.resources import as_file, files
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -15,6 +16,7 @@ import xarray as xr
 
 from xdvarnet._random import default_rng
 from xdvarnet.dynamics.advection import WithTracer
+from xdvarnet.dynamics.quasigeostrophic import TwoLayerQG
 from xdvarnet.dynamics.seas import EARTH_RADIUS, LENGTH, SEAS, SIZES, Sea
 from xdvarnet.dynamics.spectral import DAY, advance
 from xdvarnet.errors import InvalidInputError, warn
@@ -235,6 +237,7 @@ def _resample(fields: torch.Tensor, size: int) -> torch.Tensor:
 def _observables(model: WithTracer, state: torch.Tensor) -> torch.Tensor:
     """Fields in the order of `ATTRIBUTES`, the mean temperature missing, (field, y, x)."""
     flow, vorticity = model.flow, state[:-1]
+    assert isinstance(flow, TwoLayerQG)
     height = flow.pressure_height(vorticity)
     u, v = flow.velocity(vorticity)
     u_divergent, v_divergent = flow.divergent_velocity(vorticity)
@@ -248,7 +251,9 @@ def _label(fields: dict[str, np.ndarray], sea: Sea, settings: dict) -> xr.Datase
     degrees = np.rad2deg(LENGTH / size / EARTH_RADIUS)
     northward = sea.temperature_gradient * LENGTH / size * steps[:, np.newaxis]
     fields["sst"] = (sea.temperature + northward + fields["sst"]).astype(np.float32)
-    attributes = {name: dict(own) for name, own in ATTRIBUTES.items()}
+    attributes: dict[str, dict[str, str | float]] = {
+        name: {**own} for name, own in ATTRIBUTES.items()
+    }
     attributes["u"]["mean_current"] = sea.shear
     coords = {
         "time": (
@@ -285,7 +290,7 @@ def _label(fields: dict[str, np.ndarray], sea: Sea, settings: dict) -> xr.Datase
     )
 
 
-def _folder(cache: bool | str | os.PathLike) -> Path:
+def _folder(cache: Literal[True] | str | os.PathLike) -> Path:
     if cache is not True:
         return Path(cache)
     return Path(os.environ.get("XDVARNET_CACHE") or Path.home() / ".cache" / "xdvarnet")

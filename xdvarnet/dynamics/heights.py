@@ -18,7 +18,7 @@ class Gridded(nn.Module, Forecast):
     Parameters
     ----------
     dynamics : callable
-        From fields (..., *shape) to their tendency per second.
+        From fields, whose last dimensions are `shape`, to their tendency per second.
     shape : sequence of int
         Of the fields, such as ``(3, ny, nx)`` for `xdvarnet.dynamics.ShallowWater`. A flat state
         has them one after the other, rows together.
@@ -99,6 +99,8 @@ class Heights(Gridded):
     >>> Heights(model).forecast(torch.zeros(2, 384, dtype=torch.float64), dt=1.0).shape
     torch.Size([2, 384])
     """
+
+    dynamics: ReducedGravityQG
 
     def __init__(self, model: ReducedGravityQG, *, steps: int = 8) -> None:
         if not isinstance(model, ReducedGravityQG):

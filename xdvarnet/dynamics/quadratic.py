@@ -61,6 +61,7 @@ class QuadraticDynamics(Model):
         self.components, self.reach = components, reach
         seen = components if reach is None else 2 * reach + 1
         pairs = torch.tensor(list(combinations_with_replacement(range(seen), 2)))
+        self.pairs: torch.Tensor
         self.register_buffer("pairs", pairs, persistent=False)
         rows = components if reach is None else 1
         self.coefficients = nn.Parameter(torch.zeros(rows, 1 + seen + len(pairs)))

@@ -50,6 +50,9 @@ class Rescaled(Model):
     torch.Size([5, 3])
     """
 
+    _location: torch.Tensor
+    _scale: torch.Tensor
+
     def __init__(
         self,
         dynamics: nn.Module,

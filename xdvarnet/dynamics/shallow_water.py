@@ -82,6 +82,10 @@ class ShallowWater(nn.Module):
     True
     """
 
+    _f_corner: torch.Tensor
+    _f_centre: torch.Tensor
+    _inside: torch.Tensor
+
     def __init__(
         self,
         shape: tuple[int, int],

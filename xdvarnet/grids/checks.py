@@ -1,7 +1,7 @@
 """Checks of what a user gives: each raises an error that says what is wrong and what to do."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -140,7 +140,7 @@ def check_dataset(dataset: object, role: str = "", *, variable: str = "ssh") -> 
         raise InvalidTypeError(f"expected {wanted}, got {type(dataset).__name__}.{hint}")
 
 
-def check_variable(dataset: xr.Dataset, name: str) -> xr.DataArray:
+def check_variable(dataset: xr.Dataset, name: Hashable) -> xr.DataArray:
     """Return the variable `name` of `dataset`.
 
     Raises

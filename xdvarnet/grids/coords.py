@@ -7,6 +7,7 @@ Axes are found by CF attributes, then by name (`cf_xarray`). Inside the package 
 
 import warnings
 from dataclasses import dataclass
+from typing import Literal, overload
 
 import cf_xarray  # noqa: F401  registers .cf
 import numpy as np
@@ -70,6 +71,14 @@ def find_axes(dataset: xr.Dataset | xr.DataArray, *, time: bool = True) -> Axes:
         latitude=_find(dataset, "latitude", required=True),
         longitude=_find(dataset, "longitude", required=True),
     )
+
+
+@overload
+def _find(dataset: xr.Dataset | xr.DataArray, kind: str, *, required: Literal[True]) -> str: ...
+
+
+@overload
+def _find(dataset: xr.Dataset | xr.DataArray, kind: str, *, required: bool) -> str | None: ...
 
 
 def _find(dataset: xr.Dataset | xr.DataArray, kind: str, *, required: bool) -> str | None:

@@ -97,4 +97,4 @@ def _add(
         weight = np.multiply.outer(weight, values)
         source.append(slice(begin, finish))
         target.append(slice(window.start + begin - origin, window.start + finish - origin))
-    sums[..., *target] += patch[..., *source] * weight
+    sums[(..., *target)] += patch[(..., *source)] * weight

@@ -6,7 +6,7 @@ that what was solved window by window is put together again by `xdvarnet.mapping
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -181,12 +181,14 @@ class Cover:
     @property
     def shape(self) -> tuple[int, int, int]:
         """Cells of the domain."""
-        return tuple(axis.length for axis in self.axes)
+        time, latitude, longitude = self.axes
+        return time.length, latitude.length, longitude.length
 
     @property
     def padded_shape(self) -> tuple[int, int, int]:
         """Cells of the domain with padding."""
-        return tuple(axis.padded for axis in self.axes)
+        time, latitude, longitude = self.axes
+        return time.padded, latitude.padded, longitude.padded
 
     @property
     def padding(self) -> tuple[tuple[int, int], ...]:
@@ -323,23 +325,22 @@ def cover(shape: tuple[int, int, int], window: Window) -> Cover:
             "this size, or use a model with a smaller window."
         )
     assert window.stride is not None
-    return Cover(
-        tuple(
-            _cover_axis(int(length), *sizes)
-            for length, *sizes in zip(shape, window.sizes, window.stride, window.halo, strict=True)
-        )
+    time, latitude, longitude = (
+        _cover_axis(int(length), *sizes)
+        for length, *sizes in zip(shape, window.sizes, window.stride, window.halo, strict=True)
     )
+    return Cover((time, latitude, longitude))
 
 
 def _pad(dataset: xr.Dataset, padding: dict[str, tuple[int, int]]) -> xr.Dataset:
     padding = {dim: width for dim, width in padding.items() if any(width)}
     if not padding:
         return dataset
-    variables = {}
+    variables: dict[Hashable, xr.Variable] = {}
     for name, variable in dataset.variables.items():
         widths = {dim: width for dim, width in padding.items() if dim in variable.dims}
         if name in padding:
-            values = _extend(variable.values, *padding[name])
+            values = _extend(variable.values, *padding[str(name)])
             variables[name] = xr.Variable(name, values, variable.attrs)
         elif not widths:
             variables[name] = variable

@@ -9,6 +9,7 @@ import inspect
 import math
 from collections.abc import Mapping
 from types import FunctionType
+from typing import Any
 
 import numpy as np
 import torch
@@ -165,8 +166,8 @@ def build(
 
 def _build(
     description: object, arrays: Arrays, classes: Mapping[str, type | None], name: str
-) -> object:
-    def below(item: object, key: object) -> object:
+) -> Any:
+    def below(item: object, key: object) -> Any:
         return _build(item, arrays, classes, f"{name}.{key}")
 
     if isinstance(description, list):

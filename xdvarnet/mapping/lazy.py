@@ -87,7 +87,8 @@ def analyse_lazily(model: Reconstructor, anomalies: xr.Dataset) -> Analysis:
             arrays.append(da.from_delayed(task[kind, name], size, np.float32))
     fields = {key: da.concatenate(arrays) for key, arrays in pieces.items()}
     return Analysis(
-        **{kind: {name: fields[kind, name] for name in model.variables} for kind in kinds}
+        **{kind: {name: fields[kind, name] for name in model.variables} for kind in kinds},
+        first_guess=None,
     )
 
 
@@ -101,8 +102,11 @@ def _analyse_chunk(
     offset: int,
     record: int,
 ) -> dict[tuple[str, str], np.ndarray]:
-    check_observed(bool(observed), place[-1], model.observed)
-    observations = Observations(values, days, *place, wanted=wanted, offset=offset, record=record)
+    latitude, longitude, sea = place
+    check_observed(bool(observed), sea, model.observed)
+    observations = Observations(
+        values, days, latitude, longitude, sea, wanted=wanted, offset=offset, record=record
+    )
     analysis = analyse(model, observations).take(wanted)
     return {
         (kind, name): array

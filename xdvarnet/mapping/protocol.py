@@ -338,7 +338,7 @@ def check_shapes(
     model: Reconstructor, observations: Observations, analysis: Analysis, members: int | None
 ) -> Analysis:
     """Return the fields that a model promises as float32, or refuse other ones."""
-    shapes = {"mean": observations.shape}
+    shapes: dict[str, tuple[int, ...]] = {"mean": observations.shape}
     if model.gives_std:
         shapes["std"] = observations.shape
     if members is not None:

@@ -140,7 +140,8 @@ def _analyse(
     sea = anomalies["sea"].values
     observed = any(np.isfinite(array).any() for array in values.values())
     check_observed(observed, sea, model.observed)
-    observations = Observations(values, *(anomalies[dim].values for dim in DIMS), sea=sea)
+    days, latitude, longitude = (anomalies[dim].values for dim in DIMS)
+    observations = Observations(values, days, latitude, longitude, sea)
     model.check_values(observations)
     if members is None or keep_members:
         return analyse(model, observations, members=members, rng=rng)

@@ -91,7 +91,8 @@ def spread_skill_ratio(
     size = errors.sizes["member"]
     spread = errors.var("member", ddof=1, skipna=False).mean(dims)
     skill = (errors.mean("member", skipna=False) ** 2).mean(dims)
-    return label(np.sqrt((size + 1) / size * spread / skill), "spread-skill ratio", "1")
+    ratio: xr.DataArray = np.sqrt((size + 1) / size * spread / skill)  # type: ignore[assignment]  # numpy's stubs leave xarray out
+    return label(ratio, "spread-skill ratio", "1")
 
 
 def binned_spread_skill(
@@ -368,7 +369,8 @@ def add_observation_noise(
     """
     check_members(members, least=1)
     points = [dim for dim in members.dims if dim != "member"]
-    seeds = default_rng(rng).bit_generator.seed_seq.spawn(members.sizes["member"])
+    sequence = default_rng(rng).bit_generator.seed_seq
+    seeds = sequence.spawn(members.sizes["member"])  # type: ignore[attr-defined]  # a SeedSequence, of which numpy's stubs tell less
     draws = xr.apply_ufunc(
         _draw,
         xr.DataArray(np.arange(len(seeds)), dims="member"),

@@ -171,12 +171,13 @@ def ose2021a(maps: xr.DataArray, tracks: xr.Dataset) -> xr.Dataset:
         return effective_resolution(*spectra)
 
     units = errors["error"].attrs["units"]
+    rmse: xr.DataArray = np.sqrt((scored["error"] ** 2).mean())  # type: ignore[assignment]  # numpy's stubs leave xarray out
     return label_scores(
         {
             "mu": (daily.mean(), "mean over days of 1 - rms error / rms of the truth", "1"),
             "sigma": (daily.std().where(daily.size > 1), "standard deviation over days", "1"),
             **scales_or_nan(resolution, {"lambda_x": "km"}),
-            "rmse": (np.sqrt((scored["error"] ** 2).mean()), "root mean square error", units),
+            "rmse": (rmse, "root mean square error", units),
             "n_points": (xr.DataArray(n_points), "number of points scored", "1"),
             "n_outside": (xr.DataArray(n_known - n_points), "number of points outside", "1"),
             "n_days": (xr.DataArray(daily.size), "number of days with enough points", "1"),
@@ -207,6 +208,7 @@ def combine(tracks: xr.Dataset, terms: dict[str, int]) -> xr.DataArray:
         sign * units_factor(tracks[name], units) * tracks[name].astype(float)
         for name, sign in terms.items()
     )
+    assert isinstance(total, xr.DataArray)
     text = " ".join(f"{'+' if sign > 0 else '-'} {name}" for name, sign in terms.items())
     return total.rename("truth").assign_attrs(units=units, truth=text.removeprefix("+ "))
 
@@ -244,6 +246,7 @@ def scales_or_nan(
     resolution: Callable[[], xr.Dataset], units: dict[str, str]
 ) -> dict[str, tuple[xr.DataArray, str, str]]:
     """Return the scores of an effective resolution, NaN with a warning where there is none."""
+    found: xr.Dataset | dict[str, xr.DataArray]
     try:
         found = resolution()
     except InvalidInputError as problem:

@@ -6,6 +6,8 @@ measurements at the same points. A cell or point counts where the truth and all 
 Errors are in the units of the truth, and lazy where the input is.
 """
 
+from collections.abc import Hashable, Iterable
+
 import numpy as np
 import xarray as xr
 
@@ -18,7 +20,7 @@ from xdvarnet.metrics.scores import Dims
 
 def member_errors(
     members: xr.DataArray, truth: xr.DataArray, dim: Dims = None
-) -> tuple[xr.DataArray, list[str]]:
+) -> tuple[xr.DataArray, list[Hashable]]:
     """Return members minus truth, and the dimensions to reduce.
 
     All scores follow from these errors, since a shift of members and truth by the same value
@@ -31,7 +33,7 @@ def member_errors(
 
 def normal_errors(
     mean: xr.DataArray, std: xr.DataArray, truth: xr.DataArray, dim: Dims = None
-) -> tuple[xr.DataArray, xr.DataArray, list[str]]:
+) -> tuple[xr.DataArray, xr.DataArray, list[Hashable]]:
     """Return mean minus truth, the standard deviation in the same cells, and what to reduce."""
     error, dims = _subtract(mean, truth, dim)
     spread, _ = _subtract(std, xr.zeros_like(truth))
@@ -59,7 +61,7 @@ def check_std(std: np.ndarray) -> None:
         )
 
 
-def whole(array: xr.DataArray, dims: list[str]) -> xr.DataArray:
+def whole(array: xr.DataArray, dims: Iterable[Hashable]) -> xr.DataArray:
     """Return lazy arrays in one chunk along `dims`, others as they are."""
     return array if array.chunks is None else array.chunk(dict.fromkeys(dims, -1))
 
@@ -106,7 +108,7 @@ def check_points(array: xr.DataArray, other: xr.DataArray, name: str) -> None:
 
 def _subtract(
     array: xr.DataArray, truth: xr.DataArray, dim: Dims = None
-) -> tuple[xr.DataArray, list[str]]:
+) -> tuple[xr.DataArray, list[Hashable]]:
     for value in (array, truth):
         _check_array(value)
     if "member" in truth.dims:
@@ -140,8 +142,8 @@ def _check_array(value: object) -> None:
         )
 
 
-def _check_dims(dim: Dims, error: xr.DataArray) -> list[str]:
-    dims = [dim] if isinstance(dim, str) else list(dim)
+def _check_dims(dim: str | Iterable[Hashable], error: xr.DataArray) -> list[Hashable]:
+    dims: list[Hashable] = [dim] if isinstance(dim, str) else list(dim)
     wrong = [name for name in dims if name not in error.dims or name == "member"]
     if wrong:
         accepted = [name for name in error.dims if name != "member"]

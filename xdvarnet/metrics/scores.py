@@ -8,7 +8,7 @@ that are finite in both count.
 simulation experiment; https://doi.org/10.24400/527896/a01-2020.002).
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 
 import numpy as np
 import xarray as xr
@@ -17,7 +17,7 @@ from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.coords import EARTH_RADIUS, find_axes, find_grid
 from xdvarnet.metrics.alignment import compare, with_axes
 
-Dims = str | Iterable[str] | None
+Dims = str | Iterable[Hashable] | None
 """Dimensions to reduce; None for all dimensions of the reference."""
 
 
@@ -46,7 +46,7 @@ def rmse(
         If the two have no day or no cell in common, or units that do not convert.
     """
     error, reference = compare(maps, reference)
-    return np.sqrt(_mean(error**2, dim, reference, weights))
+    return np.sqrt(_mean(error**2, dim, reference, weights))  # type: ignore[return-value]  # numpy's stubs leave xarray out
 
 
 def bias(
@@ -92,9 +92,8 @@ def mu(
     """
     error, reference = compare(maps, reference)
     signal = reference.where(error.notnull())
-    return 1 - np.sqrt(
-        _mean(error**2, dim, reference, weights) / _mean(signal**2, dim, reference, weights)
-    )
+    squares = _mean(error**2, dim, reference, weights) / _mean(signal**2, dim, reference, weights)
+    return 1 - np.sqrt(squares)  # type: ignore[return-value]  # numpy's stubs leave xarray out
 
 
 def sigma(
@@ -140,12 +139,15 @@ def gradient_rmse(
     eastward = _central(error, x, longitude) / np.cos(y)
     northward = _central(error, y, latitude)
     per_100_km = 100 / EARTH_RADIUS
-    return per_100_km * np.sqrt(_mean(eastward**2 + northward**2, dim, reference, weights))
+    squares = _mean(eastward**2 + northward**2, dim, reference, weights)
+    return per_100_km * np.sqrt(squares)  # type: ignore[return-value]  # numpy's stubs leave xarray out
 
 
 def area_weights(array: xr.DataArray | xr.Dataset) -> xr.DataArray:
     """Cosine of the latitude of `array`, the area of the cells of a regular grid."""
-    return np.cos(np.radians(array[find_axes(array, time=False).latitude])).rename("area_weights")
+    latitude = array[find_axes(array, time=False).latitude]
+    weights: xr.DataArray = np.cos(np.radians(latitude))  # type: ignore[assignment]  # numpy's stubs leave xarray out
+    return weights.rename("area_weights")
 
 
 def label_scores(scores: Mapping[str, tuple[xr.DataArray, str, str]]) -> xr.Dataset:

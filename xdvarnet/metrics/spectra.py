@@ -62,6 +62,7 @@ def wavenumber_frequency_spectrum(array: xr.DataArray) -> xr.DataArray:
         If an axis is missing or has unequal steps.
     """
     grid = find_grid(array)
+    assert grid.days is not None
     time, longitude = str(grid.axes.time), grid.axes.longitude
     check_times(grid.days, time, daily=False)
     _check_equal_steps(grid.days, time)

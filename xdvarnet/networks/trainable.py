@@ -18,7 +18,6 @@ from xdvarnet.networks.normalizer import Normalizer
 from xdvarnet.networks.solving import SolvedWindows
 from xdvarnet.networks.training_grid import TrainingGrid
 from xdvarnet.observing.observer import Observer
-from xdvarnet.solver.losses import ReconstructionLoss
 from xdvarnet.training.data import (
     ObservedTruth,
     Simulate,
@@ -33,17 +32,9 @@ from xdvarnet.training.data import (
     warn_of_common_days,
 )
 from xdvarnet.training.passes import RemovedPasses, check_share, check_tracks, split_passes
-from xdvarnet.training.schedule import Schedule, check_schedule, draw_seeds, learn
+from xdvarnet.training.schedule import FineTuning, Schedule, check_schedule, draw_seeds, learn
 
 logger = logging.getLogger("xdvarnet")
-
-FINE_TUNING = Schedule(
-    epochs=6,
-    steps_per_epoch=32,
-    learning_rate=1e-4,
-    loss=ReconstructionLoss(gradient=0.0, prior=0.0),
-)
-"""How `DVarNet.fine_tune` trains by default."""
 
 
 class Trainable(SolvedWindows):
@@ -204,8 +195,9 @@ class Trainable(SolvedWindows):
             Share of the passes that is set aside: the weights with the lowest error along these are
             kept. They are never learned from.
         schedule : Schedule, optional
-            By default 6 epochs of 32 steps at a rate of 1e-4, with the loss of the field alone:
-            gradients of noisy tracks say little.
+            By default ``FineTuning()``: 6 epochs of 32 steps at a rate of 1e-4, with the loss of
+            the field alone. ``FineTuning(epochs=...)`` keeps the rest; ``Schedule(...)`` has the
+            rate and the loss of `fit`.
         checkpoint, rng, progress
             As in `fit`.
 
@@ -225,7 +217,7 @@ class Trainable(SolvedWindows):
         ModelFileError
             If the checkpoint is damaged, or of a training with other data or settings.
         """
-        schedule = check_schedule(schedule, FINE_TUNING, self.variables)
+        schedule = check_schedule(schedule, FineTuning(), self.variables)
         check_share(removed, "removed")
         check_share(validation, "validation")
         check_tracks(tracks, self.variables)

@@ -137,6 +137,7 @@ class CloudySST:
         """
         check_dataset(dataset)
         grid = find_grid(dataset)
+        assert grid.days is not None
         names = observed_variables(dataset, grid)
         generator = default_rng(rng)
         cloudy = _draw_clouds(grid, self.cover, generator)
@@ -165,9 +166,10 @@ def _draw_clouds(grid: Grid, cover: float, rng: np.random.Generator) -> np.ndarr
     Each wave of a torus, longer than the domain by three outer scales, is an Ornstein-Uhlenbeck
     process in a moving frame, so that any steps in time are exact.
     """
+    assert grid.days is not None
     if not grid.days.size:
         raise InvalidInputError(f"coordinate {grid.axes.time!r} is empty; there is no day.")
-    check_times(grid.days, grid.axes.time, daily=False)
+    check_times(grid.days, str(grid.axes.time), daily=False)
     for degrees, name in (
         (grid.latitude, grid.axes.latitude),
         (grid.longitude, grid.axes.longitude),
@@ -224,6 +226,6 @@ def _warn_if_overcast(cloudy: np.ndarray, sea: xr.DataArray, grid: Grid) -> None
         hidden = hidden | ~grid.arrange(sea).values.astype(bool)
     if hidden.all():
         warn(
-            f"clouds hide the whole sea in these {grid.days.size} day(s); all is unobserved. Give "
+            f"clouds hide the whole sea in these {len(cloudy)} day(s); all is unobserved. Give "
             "more days, or a lower cover."
         )

@@ -90,7 +90,7 @@ def fly(
     return xr.Dataset(coords=described, attrs={"mission": flown.name, "source": source})
 
 
-def _days(date: object, name: str) -> float:
+def _days(date: str | np.datetime64 | pd.Timestamp, name: str) -> float:
     try:
         days = (pd.Timestamp(date) - pd.Timestamp(EPOCH)) / pd.Timedelta(days=1)
         if np.isnan(days):

@@ -86,7 +86,8 @@ def draw_phases(missions: Sequence[Mission], rng: np.random.Generator) -> dict[s
 
 def _calendar_days(grid: Grid) -> np.ndarray:
     """Return the days of the maps as whole numbers, shape (time,)."""
-    time = grid.axes.time
+    time = str(grid.axes.time)
+    assert grid.days is not None
     if not grid.days.size:
         raise InvalidInputError(f"coordinate {time!r} is empty; there is no day to observe.")
     check_times(grid.days, time, daily=False)

@@ -222,6 +222,7 @@ def draw_errors(
     for number, mission in enumerate(missions):
         own, error = points.missions == number, noise[mission.name]
         if isinstance(error, KarinNoise):
+            assert mission.swath is not None
             along, across = points.along[own], points.across[own]
             std[own] = metre * error.std(across, area=mission.swath.spacing**2)
             slow[own] = metre * error.tilts(along, across, rng)

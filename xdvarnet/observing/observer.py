@@ -1,6 +1,6 @@
 """What observing systems have in common: a protocol, and their way through a Dataset."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable, Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -27,7 +27,7 @@ class Observer(Protocol):
         ...
 
 
-def observed_variables(dataset: xr.Dataset, grid: Grid) -> list[str]:
+def observed_variables(dataset: xr.Dataset, grid: Grid) -> list[Hashable]:
     """Return the names of the variables that have time, latitude and longitude.
 
     Raises
@@ -97,7 +97,7 @@ def observe_maps(
     return restored if array.chunks is None else restored.chunk(array.chunksizes)
 
 
-def add_sea(dataset: xr.Dataset, names: list[str], grid: Grid) -> xr.Dataset:
+def add_sea(dataset: xr.Dataset, names: Sequence[Hashable], grid: Grid) -> xr.Dataset:
     """Add the coordinate ``sea`` where there is none: True where a variable is finite on any day.
 
     Parameters

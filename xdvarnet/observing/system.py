@@ -154,6 +154,7 @@ def observe(
     system = ObservingSystem(missions, noise)
     check_dataset(dataset)
     grid = find_grid(dataset)
+    assert grid.days is not None
     names = observed_variables(dataset, grid)
     generator = default_rng(rng)
     metres = {name: _metre(dataset[name], system.noise) for name in names}
@@ -170,8 +171,8 @@ def observe(
         errors = draw_errors(system.noise, flown, points, metres[name], generator)
         observed[name] = _observe_variable(dataset[name], grid, points, errors)
     observed.attrs = add_history(dataset.attrs, f"observe with {system!r}")
-    noise = str(system.noise) if isinstance(system.noise, Mapping) else system.noise
-    return observed.assign_attrs(observing_missions=" ".join(called), observing_noise=noise)
+    described = str(system.noise) if isinstance(system.noise, Mapping) else system.noise
+    return observed.assign_attrs(observing_missions=" ".join(called), observing_noise=described)
 
 
 def _metre(array: xr.DataArray, noise: float | Mapping[str, Noise]) -> float:
@@ -192,6 +193,8 @@ def _metre(array: xr.DataArray, noise: float | Mapping[str, Noise]) -> float:
 def _observe_variable(
     array: xr.DataArray, grid: Grid, points: Measurements, errors: np.ndarray
 ) -> xr.DataArray:
+    assert grid.days is not None
+
     def kernel(maps: np.ndarray, positions: np.ndarray) -> np.ndarray:
         check_values(maps, str(array.name))
         begin, end = np.searchsorted(points.days, [positions[0], positions[-1] + 1])

@@ -3,7 +3,7 @@
 import importlib
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 import numpy as np
 import xarray as xr
@@ -15,7 +15,7 @@ from xdvarnet.grids.coords import EPOCH, Grid, find_axes, find_grid
 if TYPE_CHECKING:
     from cartopy.crs import PlateCarree
     from cartopy.mpl.geoaxes import GeoAxes
-    from matplotlib.cm import ScalarMappable
+    from matplotlib.collections import Collection
     from matplotlib.colors import Colormap
 
 Day = str | datetime | np.datetime64 | xr.DataArray
@@ -188,15 +188,16 @@ def read_day(day: Day) -> np.datetime64:
     InvalidInputError
         If it is no date.
     """
+    date: Any = day
     if isinstance(day, xr.DataArray):
-        day = day.values[()]  # a date where there is one, else refused below
+        date = day.values[()]  # a date where there is one, else refused below
         # numpy reads no date of cftime, whose class is there only where cftime is installed
-        day = day.isoformat() if hasattr(day, "isoformat") else day
+        date = date.isoformat() if hasattr(date, "isoformat") else date
     try:
-        return np.datetime64(day, "ns")
+        return np.datetime64(date, "ns")
     except (TypeError, ValueError) as error:
         raise InvalidInputError(
-            f"time={day!r} is no date; give one such as '2005-06-20'."
+            f"time={date!r} is no date; give one such as '2005-06-20'."
         ) from error
 
 
@@ -287,9 +288,10 @@ def map_axes(frame: Frame, ax: "GeoAxes | None") -> "GeoAxes":
     if ax is None:
         projection = crs if seam else PlateCarree()
         height = np.clip(9 * (north - south) / (east - west) + 1.2, 3.5, 9)
-        _, ax = plt.subplots(
+        _, made = plt.subplots(
             figsize=(9, height), layout="constrained", subplot_kw={"projection": projection}
         )
+        ax = cast(GeoAxes, made)  # the axes of the projection
     elif not isinstance(ax, GeoAxes):
         raise InvalidTypeError(
             f"ax is {type(ax).__name__} and has no projection; make it with "
@@ -304,8 +306,8 @@ def map_axes(frame: Frame, ax: "GeoAxes | None") -> "GeoAxes":
         return ax
     lines = ax.gridlines(draw_labels=["left", "bottom"], color="0.5", alpha=0.4, linewidth=0.5)
     if seam:  # cartopy would label one side of it only
-        ticks = MaxNLocator(6, steps=[1, 2, 3, 5, 10]).tick_values(west, east)
-        lines.xlocator = FixedLocator((ticks + 180) % 360 - 180)
+        ticks = np.asarray(MaxNLocator(6, steps=[1, 2, 3, 5, 10]).tick_values(west, east))
+        lines.xlocator = FixedLocator(((ticks + 180) % 360 - 180).tolist())
     lines.xlabel_style = lines.ylabel_style = {"size": "small"}
     return ax
 
@@ -354,7 +356,7 @@ def _on_disk(scale: str) -> bool:
 
 
 def finish(
-    ax: "GeoAxes", drawn: "ScalarMappable", field: Field, title: str | None, colorbar: bool
+    ax: "GeoAxes", drawn: "Collection", field: Field, title: str | None, colorbar: bool
 ) -> None:
     """Add the title and the colour bar, and note the quantity that was drawn."""
     drawn.set_gid(field.label)

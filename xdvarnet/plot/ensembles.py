@@ -135,7 +135,7 @@ def plot_spread_skill(
         ax.axline((0, 0), slope=1, color="0.5", linewidth=0.8, linestyle="--")
         ax.set_aspect("equal")
     ax.plot(spread, error, "o-", markersize=4, label=label)
-    reach = ROOM * max(np.max(curve.get_xydata()) for curve in ax.lines[1:])
+    reach = ROOM * max(np.max(np.asarray(curve.get_xydata())) for curve in ax.lines[1:])
     units = spread.attrs.get("units", "1")
     ax.set(
         xlabel=f"spread ({units}), in bins of {int(count.mean().round())} cells",

@@ -1,7 +1,7 @@
 """Power spectra along tracks, and the scale that maps resolve."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Hashable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
@@ -14,7 +14,7 @@ from xdvarnet.plot.axes import check_installed
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-COLOURS = {"truth": "black", "map": "tab:blue", "error": "tab:red"}
+COLOURS: dict[Hashable, str] = {"truth": "black", "map": "tab:blue", "error": "tab:red"}
 """Colours of the spectra by name; others take those of matplotlib."""
 
 TICKS = (1, 2, 5)
@@ -85,7 +85,7 @@ def plot_spectra(spectra: xr.Dataset, *, ax: "Sequence[Axes] | None" = None) -> 
     return power, score
 
 
-def _check_spectrum(spectra: xr.Dataset, name: str) -> xr.DataArray:
+def _check_spectrum(spectra: xr.Dataset, name: Hashable) -> xr.DataArray:
     spectrum = check_variable(spectra, name)
     if spectrum.dims != ("wavenumber",):
         raise InvalidInputError(
@@ -97,7 +97,7 @@ def _check_spectrum(spectra: xr.Dataset, name: str) -> xr.DataArray:
 
 def _mark_resolution(axes: "Axes", error: xr.DataArray, truth: xr.DataArray) -> None:
     """Mark where the score is 0.5, or say that it is nowhere."""
-    corner = {"xy": (0.97, 0.94), "xycoords": "axes fraction", "ha": "right", "va": "top"}
+    corner: dict[str, Any] = {"xy": (0.97, 0.94), "xycoords": "axes fraction", "ha": "right", "va": "top"}
     try:
         resolved = effective_resolution(error, truth)["lambda_x"]
     except InvalidInputError:

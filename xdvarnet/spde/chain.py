@@ -131,8 +131,11 @@ class Chain:
         One after the other, so that none depends on how many follow.
         """
         area, size = self.mesh.area, (self.times, *self.mesh.shape)
-        options = {"generator": generator, "dtype": area.dtype, "device": area.device}
-        return torch.stack([torch.randn(size, **options) for _ in range(count)])
+        fields = [
+            torch.randn(size, generator=generator, dtype=area.dtype, device=area.device)
+            for _ in range(count)
+        ]
+        return torch.stack(fields)
 
     def sample(self, count: int, generator: torch.Generator | None = None) -> torch.Tensor:
         """Draw `count` fields from N(0, Q^-1), shape (count, times, ny, nx)."""
@@ -295,12 +298,11 @@ def matern_chain(
         field("length", length, positive=True), field("time", time, positive=True)
     )
     ratio = field("anisotropy", anisotropy, positive=True).square()
-    tensor = anisotropy_tensor(ratio, field("angle", angle))
+    tensor = ee, en, nn = anisotropy_tensor(ratio, field("angle", angle))
     velocity = [field("propagation", component) for component in propagation]
     smoothing = damping(mesh, kappa.square()) + diffusion(mesh, tensor)
-    steps = damping(mesh, rate * kappa.square()) + diffusion(
-        mesh, tuple(rate * component for component in tensor)
-    )
+    spread = diffusion(mesh, (rate * ee, rate * en, rate * nn))
+    steps = damping(mesh, rate * kappa.square()) + spread
     scale = stationary_variance(kappa, rate, step).sqrt() / field("std", std, positive=True)
     return Chain(mesh, times, steps + _propagation(mesh, *velocity), smoothing, scale, step)
 

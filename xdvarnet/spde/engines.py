@@ -383,7 +383,7 @@ def _divide(rows: torch.Tensor, triangle: torch.Tensor, *, upper: bool) -> torch
 
 def _products(indices: torch.Tensor, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
     """Return the sum over the batch of left_i right_j for each entry (i, j)."""
-    n, found = left.shape[-1], 0
+    n, found = left.shape[-1], left.new_zeros(())
     pairs = zip(left.reshape(-1, n), right.reshape(-1, n), strict=True)
     for one, other in pairs:
         found = found + one[indices[0]] * other[indices[1]]

@@ -98,7 +98,9 @@ def advection(
     return _from_columns(outflow)
 
 
-def anisotropy_tensor(ratio: Values, angle: Values) -> tuple[torch.Tensor, ...]:
+def anisotropy_tensor(
+    ratio: Values, angle: Values
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
     """Make the tensor of unit determinant ``ratio^(-1/2) (I + (ratio - 1) e e^T)``.
 
     Parameters
@@ -155,7 +157,7 @@ def diffusion(mesh: Mesh, tensor: tuple[Values, Values, Values]) -> Stencil:
         If the tensor is not finite and positive definite, or does not fit.
     """
     weights = _corner_weights(*_corner_system(mesh, _checked_tensor(mesh, tensor)))
-    outflow = {}
+    outflow: dict[tuple[int, int], torch.Tensor] = {}
     for here, (row, column) in enumerate(_QUADRANTS):
         for there, (other_row, other_column) in enumerate(_QUADRANTS):
             if here != there:
@@ -193,7 +195,9 @@ def _corner_system(
     half-face values f and centre values u, a corner's energy is
     ``f^T faces f - 2 u^T centres f + ...``.
     """
-    ee, en, nn = [], [], []
+    ee: list[torch.Tensor] = []
+    en: list[torch.Tensor] = []
+    nn: list[torch.Tensor] = []
     width = (mesh.east_distance[:, 1:] + mesh.east_distance[:, :-1]) / 2
     for north, east in _QUADRANTS:  # the cell; its quadrant at the corner is on the other side
         to_north = mesh.north_distance[1 - north :][: mesh.shape[0]]
@@ -240,6 +244,7 @@ def _from_columns(outflow: dict[tuple[int, int], torch.Tensor]) -> Stencil:
     It is built by columns and transposed: their sums are zero, so nothing is lost.
     """
     total = sum(outflow.values())
+    assert isinstance(total, torch.Tensor)
     columns = {step: -flux for step, flux in outflow.items()} | {(0, 0): total}
     entries = [columns.get(step, torch.zeros_like(total)) for step in OFFSETS]
     return Stencil(torch.stack(torch.broadcast_tensors(*entries), -3)).transpose()

@@ -1,6 +1,7 @@
 """Linear operators that join a cell to itself and its eight neighbours."""
 
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch.nn import functional
@@ -58,7 +59,8 @@ class Stencil:
                 f"(..., {self.shape[0]}, {self.shape[1]})."
             )
         parts = zip(self.coefficients.unbind(-3), _neighbours(field), strict=True)
-        return sum(coefficient * neighbour for coefficient, neighbour in parts)
+        total = sum(coefficient * neighbour for coefficient, neighbour in parts)
+        return cast(torch.Tensor, total)  # of nine, so no plain 0
 
     def transpose(self) -> "Stencil":
         """Return the transposed matrix."""

@@ -163,11 +163,11 @@ class _Crossings:
         rows = np.argsort(days.min(-1), kind="stable")
         sides = np.argsort(days[rows], axis=-1, kind="stable")
         picked = self.select(rows)
-        swapped = (
+        before, after, along = (
             np.take_along_axis(array, sides, axis=-1)
             for array in (picked.before, picked.after, picked.along)
         )
-        return _Crossings(*swapped, picked.longitude, picked.latitude)
+        return _Crossings(before, after, along, picked.longitude, picked.latitude)
 
     def interpolate(self, values: np.ndarray) -> np.ndarray:
         """Return the values of points at the crossings, linear along both tracks."""

@@ -5,7 +5,7 @@ import math
 import operator
 from collections.abc import Callable, Hashable
 from functools import partial
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -298,18 +298,22 @@ def _pyinterp(values: np.ndarray, places: list[np.ndarray], method: str) -> np.n
         ) from error
     for axis in np.flatnonzero(np.array(values.shape) == 1):  # pyinterp needs two nodes
         values = values.repeat(2, axis)
-    interpolate = pyinterp.bivariate if values.ndim == 2 else pyinterp.trivariate
+    # both go by the number of axes, and their stubs by the type of each argument
+    make_grid: Callable[..., Any] = pyinterp.Grid
+    interpolate: Callable[..., np.ndarray] = (
+        pyinterp.bivariate if values.ndim == 2 else pyinterp.trivariate
+    )
     axes = [pyinterp.Axis(np.arange(float(size))) for size in values.shape]
     if method == "bicubic":
         options = {
             "half_window_size_x": BICUBIC_HALF_WINDOW,
             "half_window_size_y": BICUBIC_HALF_WINDOW,
         }
-        grid = pyinterp.Grid(*axes, values)
+        grid = make_grid(*axes, values)
         return interpolate(grid, *places, "bicubic", boundary_mode="shrink", **options)
     # a missing neighbour of weight zero would make the sum NaN: weigh values and gaps apart
     missing = np.isnan(values)
-    filled = pyinterp.Grid(*axes, np.where(missing, 0, values))
-    gaps = pyinterp.Grid(*axes, missing.astype(float))
+    filled = make_grid(*axes, np.where(missing, 0, values))
+    gaps = make_grid(*axes, missing.astype(float))
     sampled = interpolate(filled, *places, "bilinear")
     return np.where(interpolate(gaps, *places, "bilinear") > 0, np.nan, sampled)

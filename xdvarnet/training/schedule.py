@@ -96,6 +96,27 @@ class Schedule:
         return f"{history.sizes['epoch']} epochs of {steps} windows"
 
 
+@dataclass(frozen=True)
+class FineTuning(Schedule):
+    """The schedule of a training on real tracks: short, slow, with the loss of the field alone.
+
+    Gradients of noisy tracks say little. All else is as in `Schedule`.
+
+    Examples
+    --------
+    >>> from xdvarnet.training import FineTuning
+    >>> FineTuning(epochs=2).learning_rate
+    0.0001
+    """
+
+    epochs: int = 6
+    steps_per_epoch: int = 32
+    learning_rate: float = 1e-4
+    loss: ReconstructionLoss = field(
+        default_factory=lambda: ReconstructionLoss(gradient=0.0, prior=0.0)
+    )
+
+
 def check_schedule(
     schedule: Schedule | None, default: Schedule, variables: Mapping[str, str]
 ) -> Schedule:

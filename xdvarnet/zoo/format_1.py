@@ -11,8 +11,8 @@ from xdvarnet.errors import ModelFileError
 SOLVER = "solver."
 """What the names of weights began with."""
 
-CALIBRATION = ("calibration data", "calibration")
-"""What a network said of its calibration."""
+CALIBRATION = "calibration"
+"""What the names of a calibration's provenance begin with."""
 
 
 def upgrade(description: dict, arrays: dict[str, np.ndarray]) -> tuple[dict, dict[str, np.ndarray]]:
@@ -42,7 +42,7 @@ def upgrade(description: dict, arrays: dict[str, np.ndarray]) -> tuple[dict, dic
     network = {"class": model["class"], "arguments": arguments}
     if ensemble is not None:
         known = dict(arguments.get("provenance", {}))
-        own = {name: known.pop(name) for name in CALIBRATION if name in known}
+        own = {name: known.pop(name) for name in list(known) if name.startswith(CALIBRATION)}
         arguments["provenance"] = known
         calibrated = {"model": network, **ensemble["arguments"], "provenance": own}
         network = {"class": "Calibrated", "arguments": calibrated}

@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import numpy.typing as npt
 import xarray as xr
 
 _DOCUMENTED = {"water": 1, "land": 2, "lake": 4, "sea_ice": 8, "river": 16}
@@ -92,7 +93,7 @@ def _meanings(flag: xr.DataArray) -> dict[str, int]:
     return dict(zip(re.split(r"[\s,]+", words.strip()), values, strict=False))
 
 
-def _numbers(values: object) -> list[int]:
+def _numbers(values: npt.ArrayLike) -> list[int]:
     """Read flag values, which some files give as text such as ``1b, 2b, 4b``."""
     if isinstance(values, str):
         return [int(number) for number in re.findall(r"-?\d+", values)]

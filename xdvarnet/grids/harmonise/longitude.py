@@ -36,7 +36,7 @@ def wrap_longitude(dataset: xr.Dataset) -> tuple[xr.Dataset, list[str]]:
         return dataset, []
     shifted = {name: _shift(dataset[name], whole) for name, whole in turns.items()}
     bounds = bounds_of(longitude)
-    if bounds in dataset.variables:
+    if bounds is not None and bounds in dataset.variables:
         shifted[bounds] = _shift(dataset[bounds], turns["lon"])
         shifted["lon"].attrs["bounds"] = bounds
     coords = {name: shifted.pop(name) for name in list(shifted) if name in dataset.coords}
@@ -53,7 +53,8 @@ def _longitudes(dataset: xr.Dataset) -> list[str]:
 
 
 def _turns_of_points(longitude: xr.DataArray) -> xr.DataArray:
-    return (-np.floor((longitude.astype(float) + 180) / 360)).fillna(0)
+    turns: xr.DataArray = -np.floor((longitude.astype(float) + 180) / 360)  # type: ignore[assignment]  # numpy's stubs leave xarray out
+    return turns.fillna(0)
 
 
 def _turns_of_axis(longitude: xr.DataArray) -> xr.DataArray:

@@ -114,7 +114,7 @@ def _one(kind: str, names: list[str]) -> str:
 def _find_time(dataset: xr.Dataset, variables: Sequence[str]) -> str | None:
     dims = {dim for name in variables for dim in dataset[name].dims}
     named = [n for n in _candidates(dataset, "time") if set(dataset[n].dims) <= dims]
-    axes = [str(n) for n in dataset.indexes if n in dims and holds_dates(dataset[n])]
+    axes = [str(n) for n in dataset.indexes.keys() if n in dims and holds_dates(dataset[n])]
     dated = [name for name in {*named, *axes} if holds_dates(dataset[name])]
     if not dated and named:
         raise InvalidInputError(

@@ -111,7 +111,7 @@ def harmonise(dataset: xr.Dataset) -> xr.Dataset:
     return _describe(dataset, done + steps)
 
 
-def _check(dataset: object) -> None:
+def _check(dataset: xr.Dataset | xr.DataTree) -> None:
     if isinstance(dataset, xr.DataTree):
         raise InvalidTypeError(
             f"expected an xarray Dataset, got a DataTree with the nodes {list(dataset.groups)}; "

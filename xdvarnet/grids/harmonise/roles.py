@@ -6,6 +6,7 @@ standard name of the absolute one).
 """
 
 import re
+from collections.abc import Hashable
 from dataclasses import dataclass
 
 import xarray as xr
@@ -86,7 +87,7 @@ def drop_depth(dataset: xr.Dataset) -> tuple[xr.Dataset, list[str]]:
     return dataset.squeeze(single), [f"dimension {dim} of size one dropped" for dim in single]
 
 
-def _is_vertical(dataset: xr.Dataset | xr.DataArray, name: str) -> bool:
+def _is_vertical(dataset: xr.Dataset | xr.DataArray, name: Hashable) -> bool:
     attributes = dataset.coords[name].attrs if name in dataset.coords else {}
     return (
         attributes.get("axis") == "Z"

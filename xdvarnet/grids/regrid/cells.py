@@ -40,7 +40,7 @@ def axis_bounds(grid: HorizontalGrid) -> tuple[np.ndarray, np.ndarray]:
         width = wrap(longitude[:, 1] - longitude[:, 0])
         west = np.where(width >= 0, longitude[:, 0], longitude[:, 1])
         longitude = np.stack([west, west + np.abs(width)], axis=1)
-    _check_finite(grid, np.isfinite(latitude).all() and np.isfinite(longitude).all())
+    _check_finite(grid, bool(np.isfinite(latitude).all() and np.isfinite(longitude).all()))
     return np.sort(np.clip(latitude, -90, 90), axis=1), longitude
 
 

@@ -63,14 +63,18 @@ def _described(grid: HorizontalGrid, with_cells: bool) -> xr.Dataset:
 
 def _corners(grid: HorizontalGrid) -> tuple[np.ndarray, np.ndarray]:
     """Latitude and longitude of the corners that cells share, shape (ny + 1, nx + 1)."""
-    if not grid.rectilinear and grid.bounds is None:
-        return built_corners(grid)
     if not grid.rectilinear:
+        if grid.bounds is None:
+            return built_corners(grid)
         dims = ("y", "x", "vertex")
         given = (xr.DataArray(bounds, dims=dims) for bounds in grid.bounds)
-        return tuple(cf_xarray.bounds_to_vertices(bounds, "vertex").values for bounds in given)
+        latitude, longitude = (
+            cf_xarray.bounds_to_vertices(bounds, "vertex").values for bounds in given
+        )
+        return latitude, longitude
     latitude, longitude = (_edges(bounds) for bounds in axis_bounds(grid))
-    return tuple(np.meshgrid(latitude, longitude, indexing="ij"))
+    latitude, longitude = np.meshgrid(latitude, longitude, indexing="ij")
+    return latitude, longitude
 
 
 def _edges(bounds: np.ndarray) -> np.ndarray:

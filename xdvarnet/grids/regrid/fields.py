@@ -292,9 +292,9 @@ def _regrid_variable(
         dask_gufunc_kwargs={"output_sizes": dict(zip(new, target.shape, strict=True))},
         keep_attrs=True,
     )
-    place = dict(zip(source.dims, new, strict=True))
+    place: dict[Hashable, str] = dict(zip(source.dims, new, strict=True))
     order = [place.get(dim, dim) for dim in variable.dims]
-    names = dict(zip(new, target.dims, strict=True))
+    names: dict[Hashable, str] = dict(zip(new, target.dims, strict=True))
     ordered = regridded.transpose(*order)
     return xr.Variable([names.get(dim, dim) for dim in order], ordered.data, ordered.attrs)
 

@@ -141,10 +141,11 @@ def find_horizontal(dataset: xr.Dataset) -> HorizontalGrid:
     return HorizontalGrid(names, dims, *positions, _find_bounds(dataset, names, (dims, dims)))
 
 
-def bounds_names(dataset: xr.Dataset, names: Iterable[str] | None = None) -> set[str]:
+def bounds_names(dataset: xr.Dataset, names: Iterable[str] | None = None) -> set[Hashable]:
     """Names of the variables that are the CF bounds of those called `names`, or of any."""
-    of = dataset.variables if names is None else names
-    return {_bounds_name(dataset[name].variable) for name in of} & set(dataset.variables)
+    of: Iterable[Hashable] = dataset.variables if names is None else names
+    named: set[Hashable] = {_bounds_name(dataset[name].variable) for name in of}
+    return named & set(dataset.variables)
 
 
 def _bounds_name(variable: xr.Variable) -> str | None:
@@ -208,13 +209,10 @@ def _carries_data(dataset: xr.Dataset, pair: tuple[str, str]) -> bool:
 def _rectilinear(dataset: xr.Dataset, names: tuple[str, str]) -> HorizontalGrid:
     axes = {name: (name, dataset[name].values, dataset[name].attrs) for name in names}
     find_grid(xr.Dataset(coords=axes), time=False)  # checks the values
-    dims = [tuple(map(str, dataset[name].dims)) for name in names]
-    return HorizontalGrid(
-        names,
-        (*dims[0], *dims[1]),
-        *(dataset[name].values.astype(float) for name in names),
-        _find_bounds(dataset, names, dims),
-    )
+    (row,), (column,) = dims = [tuple(map(str, dataset[name].dims)) for name in names]
+    latitude, longitude = (dataset[name].values.astype(float) for name in names)
+    bounds = _find_bounds(dataset, names, dims)
+    return HorizontalGrid(names, (row, column), latitude, longitude, bounds)
 
 
 def _find_bounds(

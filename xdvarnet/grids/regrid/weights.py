@@ -105,8 +105,8 @@ def read_weights(
             "have 'S', 'row' and 'col'. Make them with regrid_weights."
         )
     _check_method(weights, method)
-    for side, long, grid, index in (("a", "src", source, "col"), ("b", "dst", target, "row")):
-        _check_shape(weights, side, long, grid, index)
+    for side, long, grid, name in (("a", "src", source, "col"), ("b", "dst", target, "row")):
+        _check_shape(weights, side, long, grid, name)
         _check_positions(weights, side, long, grid)
     index = (weights["row"].values - 1, weights["col"].values - 1)
     values = weights["S"].values.astype(float)
