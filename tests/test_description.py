@@ -19,7 +19,9 @@ from xdvarnet.mapping.description import build, check_storable, describe
 from xdvarnet.solver.minimisation import Minimisation
 from xdvarnet.solver.observation import MaskedObservation
 from xdvarnet.solver.priors.ode import OdePrior
-from xdvarnet.zoo.registry import CLASSES
+from xdvarnet.zoo.registry import public_classes
+
+CLASSES = public_classes()
 
 
 @pytest.mark.parametrize(
@@ -102,6 +104,4 @@ def test_a_file_may_name_every_network_of_the_package():
                 own = isinstance(kind, type) and kind.__module__ == module.name
                 if own and issubclass(kind, nn.Module) and not name.startswith("_"):
                     found.add(name)
-    bases = {"LayeredQG", "Model", "Network", "ObservationTerm", "Prior", "Projection"}
-    bases |= {"Solver", "SpectralModel", "Step"}
-    assert found - set(CLASSES) == {*bases, "SeriesConvolution"}
+    assert found - set(CLASSES) <= {"LayeredQG", "SeriesConvolution"}

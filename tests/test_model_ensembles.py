@@ -16,7 +16,7 @@ from xdvarnet.calibration.errors import ErrorProcess
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError
 from xdvarnet.mapping.cover import cover
 from xdvarnet.mapping.description import build, describe
-from xdvarnet.zoo.registry import CLASSES
+from xdvarnet.zoo.registry import public_classes
 
 PROCESS = ErrorProcess(
     offset=4e-4,
@@ -245,7 +245,7 @@ def test_an_ensemble_is_described_and_built():
     arrays = {}
     spread = kriging(background=None, std=None)
     model = with_ensemble(kriging(background=None), "neural", spread)
-    again = build(describe(model, arrays), arrays, CLASSES)
+    again = build(describe(model, arrays), arrays, public_classes())
     assert again.errors == model.errors
     assert (repr(again), repr(again.spread)) == (repr(model), repr(model.spread))
 

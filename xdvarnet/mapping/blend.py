@@ -84,7 +84,8 @@ def _add(
 ) -> None:
     """Add one patch in place; `first` and `last` are the padded days that `sums` may take."""
     weight = np.ones((), patch.dtype)
-    source, target = [], []
+    source: list[slice | EllipsisType] = [...]
+    target: list[slice | EllipsisType] = [...]
     for axis, window, origin, end in zip(
         cover.axes, position, (first, 0, 0), (last, *cover.padded_shape[1:]), strict=True
     ):
@@ -97,4 +98,4 @@ def _add(
         weight = np.multiply.outer(weight, values)
         source.append(slice(begin, finish))
         target.append(slice(window.start + begin - origin, window.start + finish - origin))
-    sums[(..., *target)] += patch[(..., *source)] * weight
+    sums[tuple(target)] += patch[tuple(source)] * weight

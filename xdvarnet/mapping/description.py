@@ -198,8 +198,10 @@ def _build(
         return xr.Dataset(variables)
     if kind == "DataArray":
         return below(arguments["dataset"], "dataset")["values"].rename(arguments["name"])
+    constructor = classes[kind]
+    assert constructor is not None  # the others are built above
     return _construct(
-        kind, classes[kind], {k: below(v, k) for k, v in arguments.items()}, arrays, name
+        kind, constructor, {k: below(v, k) for k, v in arguments.items()}, arrays, name
     )
 
 

@@ -109,6 +109,12 @@ class Observations:
         return self.latitude is not None
 
     @property
+    def place(self) -> tuple[np.ndarray, np.ndarray]:
+        """Latitudes and longitudes of maps."""
+        assert self.latitude is not None and self.longitude is not None
+        return self.latitude, self.longitude
+
+    @property
     def shape(self) -> tuple[int, int, int]:
         """Number of days, latitudes and longitudes; of samples, times and components."""
         if self.latitude is None or self.longitude is None:

@@ -140,8 +140,8 @@ class DynamicalMethod(Reconstructor):
         """Reconstruct the states of series or maps: see `solve_states`."""
         window = StateWindow.of(observations, self.variables)
         if self.first_guess is not None:
-            guess = self.first_guess.solve(observations).mean
-            guess = _to_states(guess, observations, self.variables)
+            fields = self.first_guess.solve(observations).mean
+            guess = _to_states(fields, observations, self.variables)
             window = replace(window, first_guess=guess)
         found = self.solve_states(window, members=members, rng=rng)
         kinds = {"mean": found.mean, "std": found.std, "members": found.members}
@@ -150,7 +150,8 @@ class DynamicalMethod(Reconstructor):
                 kind: _to_fields(states, observations, self.variables)
                 for kind, states in kinds.items()
                 if states is not None
-            }
+            },
+            first_guess=None,
         )
 
 

@@ -1,6 +1,7 @@
 """The smoother of a linear model with Gaussian errors, for many samples at once."""
 
 from dataclasses import dataclass
+from typing import Literal, overload
 
 import torch
 
@@ -47,6 +48,18 @@ class _Update:
     gain: torch.Tensor
     information: torch.Tensor
     pull: torch.Tensor
+
+
+@overload
+def smooth(
+    window: LinearWindow, *, variance: Literal[True]
+) -> tuple[torch.Tensor, torch.Tensor]: ...
+
+
+@overload
+def smooth(
+    window: LinearWindow, *, variance: bool = False
+) -> tuple[torch.Tensor, torch.Tensor | None]: ...
 
 
 def smooth(

@@ -218,15 +218,10 @@ class OptimalInterpolation(Reconstructor):
         overall = max(overall, self.noise**2)
         if self.std_length is None:
             return np.full(shape, overall**0.5)
-        check_regular(observations.latitude, "latitude", "std_length")
-        check_regular(observations.longitude, "longitude", "std_length")
-        local = local_mean(
-            squares.sum(0),
-            observed.sum(0),
-            observations.latitude,
-            observations.longitude,
-            self.std_length,
-        )
+        latitude, longitude = observations.place
+        check_regular(latitude, "latitude", "std_length")
+        check_regular(longitude, "longitude", "std_length")
+        local = local_mean(squares.sum(0), observed.sum(0), latitude, longitude, self.std_length)
         return np.sqrt(np.maximum(local - self.noise**2, LEAST_VARIANCE * overall))
 
     def _scaled_positions(self, observations: Observations, index: np.ndarray) -> torch.Tensor:
@@ -235,8 +230,7 @@ class OptimalInterpolation(Reconstructor):
         They are such that the correlation is exp(-distance^2).
         """
         day, row, column = np.unravel_index(index, observations.shape)
-        latitude = np.deg2rad(observations.latitude)
-        longitude = np.deg2rad(observations.longitude)
+        latitude, longitude = (np.deg2rad(degrees) for degrees in observations.place)
         scale = EARTH_RADIUS / self.correlation_length
         across = scale * np.cos(latitude)[row]
         time = (observations.days - observations.days[0]) / self.correlation_time
@@ -301,9 +295,10 @@ class OptimalInterpolation(Reconstructor):
     def _tile_size(self, observations: Observations) -> tuple[int, int]:
         """Rows and columns that are analysed together."""
         degree = np.deg2rad(EARTH_RADIUS)
-        row = degree * np.median(np.diff(observations.latitude))
-        widest = np.cos(np.deg2rad(observations.latitude)).max()
-        column = degree * np.median(np.diff(observations.longitude)) * widest
+        latitude, longitude = observations.place
+        row = degree * np.median(np.diff(latitude))
+        widest = np.cos(np.deg2rad(latitude)).max()
+        column = degree * np.median(np.diff(longitude)) * widest
         rows, columns = (1 + int(self.correlation_length / step) for step in (row, column))
         return min(rows, LARGEST_BLOCK[1]), min(columns, LARGEST_BLOCK[2])
 

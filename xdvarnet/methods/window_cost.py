@@ -154,7 +154,7 @@ def step_and_jacobian(
     """The step from states (..., n) and its Jacobian (..., n, n)."""
 
     def along(direction: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        return jvp(step, (state,), (direction.expand_as(state),))
+        return jvp(step, (state,), (direction.expand_as(state),))  # type: ignore[return-value]  # two without aux
 
     directions = torch.eye(state.shape[-1], dtype=state.dtype)
-    return vmap(along, out_dims=(None, -1))(directions)
+    return vmap(along, out_dims=(None, -1))(directions)  # type: ignore[arg-type]  # torch takes None in a tuple

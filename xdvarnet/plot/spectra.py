@@ -97,7 +97,12 @@ def _check_spectrum(spectra: xr.Dataset, name: Hashable) -> xr.DataArray:
 
 def _mark_resolution(axes: "Axes", error: xr.DataArray, truth: xr.DataArray) -> None:
     """Mark where the score is 0.5, or say that it is nowhere."""
-    corner: dict[str, Any] = {"xy": (0.97, 0.94), "xycoords": "axes fraction", "ha": "right", "va": "top"}
+    corner: dict[str, Any] = {
+        "xy": (0.97, 0.94),
+        "xycoords": "axes fraction",
+        "ha": "right",
+        "va": "top",
+    }
     try:
         resolved = effective_resolution(error, truth)["lambda_x"]
     except InvalidInputError:

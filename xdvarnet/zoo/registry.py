@@ -1,137 +1,23 @@
 """Load a model by name or from a file, and save one to a file."""
 
+import importlib
 import importlib.metadata
 import importlib.resources
+import inspect
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import torch
 
-from xdvarnet.calibration.calibrated import Calibrated
-from xdvarnet.calibration.errors import ErrorProcess
-from xdvarnet.dynamics.advection import WithTracer
-from xdvarnet.dynamics.augmented import Augmented
-from xdvarnet.dynamics.heights import Gridded, Heights
-from xdvarnet.dynamics.lorenz import Lorenz63, Lorenz96
-from xdvarnet.dynamics.quadratic import QuadraticDynamics
-from xdvarnet.dynamics.quasigeostrophic import ReducedGravityQG, TwoLayerQG
-from xdvarnet.dynamics.rescaled import Rescaled
-from xdvarnet.dynamics.shallow_water import ShallowWater
-from xdvarnet.dynamics.spectral import SpectralGrid
 from xdvarnet.errors import InvalidTypeError, ModelFileError, UnknownNameError
-from xdvarnet.mapping.background import MeanMapBackground, NoBackground, ObservedBackground
-from xdvarnet.mapping.cover import Window
 from xdvarnet.mapping.description import Arrays, build, describe
-from xdvarnet.mapping.lead import Lead
 from xdvarnet.mapping.protocol import Reconstructor
-from xdvarnet.methods.analog import AnalogForecast, Catalogue
-from xdvarnet.methods.climatology import Climatology
-from xdvarnet.methods.ensemble_kalman import ETKF, EnKF, EnsembleKalmanSmoother
-from xdvarnet.methods.gaussian_field.field import SPDEField
-from xdvarnet.methods.hybrid import HybridEnVar
-from xdvarnet.methods.localisation import Localisation
-from xdvarnet.methods.optimal_interpolation import OptimalInterpolation
-from xdvarnet.methods.series_interpolation import LaggedCovariance, SeriesOptimalInterpolation
-from xdvarnet.methods.trivial import MeanMapOffset, Persistence
-from xdvarnet.methods.variational import StrongFourDVar, ThreeDVar, WeakFourDVar
-from xdvarnet.networks.dvarnet import DVarNet
-from xdvarnet.networks.normalizer import Normalizer
-from xdvarnet.networks.series_inversion import SeriesInversion
-from xdvarnet.networks.series_normalizer import SeriesNormalizer
-from xdvarnet.networks.training_grid import TrainingGrid
-from xdvarnet.solver.features import FeatureObservation
-from xdvarnet.solver.inversions.amortised import AmortisedFourDVar
-from xdvarnet.solver.inversions.direct import DirectNetwork
-from xdvarnet.solver.inversions.direct_map import DirectInversion
-from xdvarnet.solver.inversions.fixed_point import FixedPoint
-from xdvarnet.solver.inversions.recurrent_filter import RecurrentFilter
-from xdvarnet.solver.minimisation import Minimisation
-from xdvarnet.solver.multiscale import TimeAttention, UNet, UNetStep
-from xdvarnet.solver.observation import InitialBackground, MaskedObservation
-from xdvarnet.solver.priors.bilinear import BilinearAutoencoder
-from xdvarnet.solver.priors.gibbs import GibbsPrior
-from xdvarnet.solver.priors.linear import LinearPrior
-from xdvarnet.solver.priors.ode import OdePrior
-from xdvarnet.solver.priors.spde import SPDEPrior
-from xdvarnet.solver.priors.unet import UNetPrior
-from xdvarnet.solver.series_layers import SeriesUNet
-from xdvarnet.solver.series_steps import NetworkStep, SeriesCNNStep, SeriesLSTMStep
-from xdvarnet.solver.steps import CNNStep, ConvLSTMStep, GradientStep, ObservationAge
-from xdvarnet.solver.variational import VariationalSolver
 from xdvarnet.zoo.format import read, write
 
-CLASSES = {
-    "AmortisedFourDVar": AmortisedFourDVar,
-    "AnalogForecast": AnalogForecast,
-    "Augmented": Augmented,
-    "BilinearAutoencoder": BilinearAutoencoder,
-    "CNNStep": CNNStep,
-    "Calibrated": Calibrated,
-    "Catalogue": Catalogue,
-    "Climatology": Climatology,
-    "ConvLSTMStep": ConvLSTMStep,
-    "DVarNet": DVarNet,
-    "DirectInversion": DirectInversion,
-    "DirectNetwork": DirectNetwork,
-    "ETKF": ETKF,
-    "EnKF": EnKF,
-    "EnsembleKalmanSmoother": EnsembleKalmanSmoother,
-    "ErrorProcess": ErrorProcess,
-    "FeatureObservation": FeatureObservation,
-    "FixedPoint": FixedPoint,
-    "GibbsPrior": GibbsPrior,
-    "GradientStep": GradientStep,
-    "Gridded": Gridded,
-    "Heights": Heights,
-    "HybridEnVar": HybridEnVar,
-    "InitialBackground": InitialBackground,
-    "LaggedCovariance": LaggedCovariance,
-    "Lead": Lead,
-    "LinearPrior": LinearPrior,
-    "Localisation": Localisation,
-    "Lorenz63": Lorenz63,
-    "Lorenz96": Lorenz96,
-    "MaskedObservation": MaskedObservation,
-    "MeanMapOffset": MeanMapOffset,
-    "MeanMapBackground": MeanMapBackground,
-    "Minimisation": Minimisation,
-    "NetworkStep": NetworkStep,
-    "NoBackground": NoBackground,
-    "Normalizer": Normalizer,
-    "ObservationAge": ObservationAge,
-    "ObservedBackground": ObservedBackground,
-    "OdePrior": OdePrior,
-    "OptimalInterpolation": OptimalInterpolation,
-    "Persistence": Persistence,
-    "QuadraticDynamics": QuadraticDynamics,
-    "RecurrentFilter": RecurrentFilter,
-    "ReducedGravityQG": ReducedGravityQG,
-    "Rescaled": Rescaled,
-    "SPDEField": SPDEField,
-    "SPDEPrior": SPDEPrior,
-    "SeriesCNNStep": SeriesCNNStep,
-    "SeriesInversion": SeriesInversion,
-    "SeriesLSTMStep": SeriesLSTMStep,
-    "SeriesNormalizer": SeriesNormalizer,
-    "SeriesOptimalInterpolation": SeriesOptimalInterpolation,
-    "SeriesUNet": SeriesUNet,
-    "ShallowWater": ShallowWater,
-    "SpectralGrid": SpectralGrid,
-    "StrongFourDVar": StrongFourDVar,
-    "ThreeDVar": ThreeDVar,
-    "TimeAttention": TimeAttention,
-    "TrainingGrid": TrainingGrid,
-    "TwoLayerQG": TwoLayerQG,
-    "UNet": UNet,
-    "UNetPrior": UNetPrior,
-    "UNetStep": UNetStep,
-    "VariationalSolver": VariationalSolver,
-    "WeakFourDVar": WeakFourDVar,
-    "Window": Window,
-    "WithTracer": WithTracer,
-}
-"""What a model file may name."""
+PARTS = ("calibration", "dynamics", "mapping", "methods", "networks", "solver")
+"""Subpackages whose public classes a model file may name."""
 
 SHIPPED = {
     "lorenz63": "lorenz63.safetensors",
@@ -255,12 +141,22 @@ def save_model(model: Reconstructor, path: str | Path) -> None:
 
 def _load(path: Path, classes: Sequence[type]) -> Reconstructor:
     description, arrays = read(path)
-    known = {**CLASSES, **{kind.__name__: kind for kind in classes}}
+    known = {**public_classes(), **{kind.__name__: kind for kind in classes}}
     with torch.random.fork_rng(devices=[]), torch.device("cpu"), _single_precision():
         model = build(description.get("model"), arrays, known)
     if not isinstance(model, Reconstructor):
         raise ModelFileError(f"{str(path)!r} describes no model of this package.")
     return model
+
+
+@cache
+def public_classes() -> dict[str, type]:
+    """Return the public classes of the package, which a file may name."""
+    found = {}
+    for part in PARTS:
+        package = importlib.import_module(f"xdvarnet.{part}")
+        found |= {name: getattr(package, name) for name in package.__all__}
+    return {name: kind for name, kind in found.items() if inspect.isclass(kind)}
 
 
 @contextmanager

@@ -144,7 +144,7 @@ def extended_mesh(
     """
     margin = margin_cells(latitude, longitude, width)
     steps = [float(np.median(np.diff(axis))) for axis in (latitude, longitude)]
-    axes = [
+    rows, columns = (
         np.concatenate(
             [
                 axis[0] - step * np.arange(count, 0, -1),
@@ -153,6 +153,7 @@ def extended_mesh(
             ]
         )
         for axis, step, count in zip((latitude, longitude), steps, margin, strict=True)
-    ]
+    )
     around = np.pad(sea, [(count, count) for count in margin], mode="edge")
-    return Mesh.from_degrees(*map(torch.as_tensor, axes), torch.as_tensor(around)), margin
+    mesh = Mesh.from_degrees(*map(torch.as_tensor, (rows, columns, around)))
+    return mesh, margin

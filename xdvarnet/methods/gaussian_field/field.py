@@ -149,7 +149,8 @@ class SPDEField(GaussianField):
         units = {"units": self.variables[self.variable]}
         template = empty_map(grid, self.variable, units)
         known = to_internal(template, self.variables)
-        domain = self._domain(*(known[dim].values for dim in DIMS), known["sea"].values)
+        days, latitude, longitude = (known[dim].values for dim in DIMS)
+        domain = self._domain(days, latitude, longitude, known["sea"].values)
         drawn = domain.sample(members, default_rng(rng))
         drawn[:, :, ~known["sea"].values] = np.nan
         array = label_map(drawn, template[self.variable], self.variable)
@@ -300,7 +301,8 @@ class SPDEField(GaussianField):
         errors = error_std(noise, observations[name], self.variables[name])
         on_grid = observations if grid is None else map_of_tracks(observations[[name]], grid, name)
         known = to_internal(on_grid, self.variables)
-        domain = self._domain(*(known[dim].values for dim in DIMS), known["sea"].values)
+        days, latitude, longitude = (known[dim].values for dim in DIMS)
+        domain = self._domain(days, latitude, longitude, known["sea"].values)
         if grid is None:
             values, places, weights = gridded_cells(known, name, domain)
             arranged = find_grid(on_grid).arrange(errors).values

@@ -166,7 +166,7 @@ def axis_on_grid(
     """
     double = 2 * np.deg2rad(parameter)
     east, north = (
-        on_grid(component, days, latitude, longitude)
+        on_grid(component, days, latitude, longitude)  # type: ignore[arg-type]  # numpy's stubs leave xarray out
         for component in (np.cos(double), np.sin(double))
     )
     return np.arctan2(north, east) / 2

@@ -1,7 +1,7 @@
 """The parameters of a Gaussian field, and the field on the days and cells of a domain."""
 
 import logging
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import torch
@@ -148,7 +148,7 @@ class GaussianField(Reconstructor):
 
     def replace(self, **changes: object) -> Self:
         """Return another field, with some arguments of this one changed."""
-        arguments = {
+        arguments: dict[str, Any] = {
             "correlation_length": self.correlation_length,
             "correlation_time": self.correlation_time,
             "std": self.std,
@@ -160,8 +160,9 @@ class GaussianField(Reconstructor):
             "advection": self.advection,
             "background": self.background,
             "engine": self.engine,
+            **changes,
         }
-        return type(self)(**{**arguments, **changes})
+        return type(self)(**arguments)
 
     def known_noise(self) -> float:
         """Return the standard deviation of the noise, or say that there is none."""
@@ -187,9 +188,7 @@ class GaussianField(Reconstructor):
         InvalidInputError
             If the days are not one apart, or the exact factor does not fit into memory.
         """
-        domain = self._domain(
-            observations.days, observations.latitude, observations.longitude, observations.sea
-        )
+        domain = self._domain(observations.days, *observations.place, observations.sea)
         values = observations.values[self.variable]
         seen = np.isfinite(values) & observations.sea
         if not seen.any():
