@@ -9,7 +9,7 @@ SUPPORTED := import sys; sys.exit(sys.version_info < (3, 12))
 export MPLBACKEND := Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format docs clean
+.PHONY: help demo test coverage lint format docs clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -19,6 +19,9 @@ demo: $(STAMP)  ## Map the Mediterranean of June 2005 into demo/ and print the s
 
 test: lint  ## Check the style and run the whole test suite
 	$(BIN)/python -m pytest --durations=10
+
+coverage: $(STAMP)  ## Run the test suite and report which lines it covers (at least 95 %)
+	$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=95
 
 lint: $(STAMP)  ## Check the style, changing nothing
 	$(BIN)/ruff check .
