@@ -15,6 +15,7 @@ from xdvarnet.datasets import lorenz63, observe_series
 from xdvarnet.dynamics import Forecast, Lorenz63
 from xdvarnet.mapping import Lead, MeanMapBackground, Reconstructor, Window
 from xdvarnet.methods import (
+    DINEOF,
     ETKF,
     AnalogForecast,
     Climatology,
@@ -84,6 +85,11 @@ def mean_map() -> MeanMapOffset:
 @_of(MAKERS)
 def persistence() -> Persistence:
     return Persistence(gappy(unobserved=0.0, seed=3))
+
+
+@_of(MAKERS)
+def empirical_functions() -> DINEOF:
+    return DINEOF("ssh", modes=2)
 
 
 @_of(MAKERS)

@@ -169,7 +169,8 @@ class Calibrated(Reconstructor):
     def halo(self) -> int | None:
         """The longer one of the model and of what gives the spread."""
         halos = [each.halo for each in (self.model, self._formal) if each is not None]
-        return None if None in halos else max(halos)
+        known = [halo for halo in halos if halo is not None]
+        return max(known) if len(known) == len(halos) else None
 
     def check(self, grid: Grid) -> None:
         """Refuse what the model, or what gives the spread, refuses."""

@@ -153,7 +153,7 @@ def _scale_along(
     sea: np.ndarray,
     axis: int,
     step: float,
-    law: Callable[[float], float],
+    law: Callable[[np.ndarray], np.ndarray],
 ) -> float:
     valid = np.broadcast_to(sea, fields.shape)
     fields = np.moveaxis(np.where(valid, fields, 0), axis, 0)

@@ -124,6 +124,7 @@ def calibrate(
         check_counts({"draws": draws})
         errors = _errors_of_maps(model, validation, observe, period, spread, draws, generator)
     else:
+        assert grid is not None
         errors = errors_along_tracks(model, validation, grid, noise, spread, known, generator)
     logger.info("calibration: %s", errors)
     made = "missions withheld in turn" if observe is None else f"{draws} draws of {observe}"
@@ -221,7 +222,7 @@ def _process(name: str, cases: list[_Case], days: np.ndarray) -> ErrorProcess:
     """Return the process of the error of a variable, with a factor of one."""
     wrong, formal, sea = _errors(name, cases, days)
     offset, slope = fit_variance(wrong[..., sea], formal[..., sea])
-    place = cases[0].draw.observations.latitude, cases[0].draw.observations.longitude
+    place = cases[0].draw.observations.place
     length, time = grid_scales(wrong / np.sqrt(offset + slope * np.square(formal)), sea, *place)
     truth = np.stack([case.draw.truth[name] for case in cases])
     signal_length, signal_time = grid_scales(truth, sea, *place)

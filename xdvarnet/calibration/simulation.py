@@ -42,7 +42,7 @@ class UnitField:
             If days are not one apart, or the factors do not fit into memory.
         """
         check_times(observations.days, "time", daily=True)
-        latitude, longitude = observations.latitude, observations.longitude
+        latitude, longitude = observations.place
         mesh, margin = extended_mesh(latitude, longitude, observations.sea, 1e3 * MARGIN * length)
         chain = matern_chain(mesh, observations.days.size, length=1e3 * length, time=time, std=1.0)
         return cls(Domain(Prior(chain.normalise(1.0)), observations.shape, margin))

@@ -7,7 +7,7 @@ import tempfile
 from dataclasses import asdict
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -166,7 +166,7 @@ def twin_ocean(
     return found
 
 
-def _check(sea: str, days: int, seed: int, size: int, start: str | np.datetime64) -> np.datetime64:
+def _check(sea: str, days: int, seed: int, size: int, start: Any) -> np.datetime64:
     """Return the first day."""
     check_known(sea, SEAS, "sea")
     check_counts({"days": days})

@@ -145,7 +145,7 @@ class Lorenz96(Model):
         return (after - farther) * before - state + self.coefficient
 
 
-def _check_numbers(**numbers: float) -> None:
+def _check_numbers(**numbers: object) -> None:
     for name, number in numbers.items():
         if not isinstance(number, Real) or not math.isfinite(number):
             raise InvalidInputError(f"{name}={number!r} is not accepted; give a finite number.")

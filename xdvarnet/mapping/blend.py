@@ -1,6 +1,7 @@
 """Put patches together again: a streaming weighted overlap-add on integer slices."""
 
 from collections.abc import Iterable, Iterator
+from types import EllipsisType
 
 import numpy as np
 

@@ -37,7 +37,7 @@ DTYPES = {"float32": torch.float32, "float64": torch.float64}
 """Types of numbers that a network may be made of."""
 
 UNKEPT = ("rng",)
-"""Arguments that are not kept: weights are, whatever drew them."""
+"""Arguments of a network that are not kept: its weights are, whatever drew them."""
 
 VARIABLE = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
 
@@ -114,7 +114,9 @@ def _arguments(value: object, name: str) -> dict[str, object]:
     parameters, missing = [], ["constructor"]
     if not isinstance(value, FunctionType | type) and kind.__module__ != "builtins":
         parameters = [
-            each for name, each in inspect.signature(kind).parameters.items() if name not in UNKEPT
+            each
+            for name, each in inspect.signature(kind).parameters.items()
+            if not (isinstance(value, nn.Module) and name in UNKEPT)
         ]
         missing = [each.name for each in parameters if each.kind in VARIABLE]
         missing += [each.name for each in parameters if not hasattr(value, each.name)]
@@ -251,7 +253,7 @@ class _Limit(TorchFunctionMode):
         super().__init__()
         self.largest = largest
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):  # noqa: ANN001, ANN204
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         if func in FACTORIES:
             shape = args[0] if args and isinstance(args[0], list | tuple) else args
             size = math.prod(number for number in shape if isinstance(number, int))

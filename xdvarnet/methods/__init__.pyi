@@ -1,6 +1,7 @@
 from xdvarnet.methods.analog import AnalogForecast as AnalogForecast
 from xdvarnet.methods.analog import Catalogue as Catalogue
 from xdvarnet.methods.climatology import Climatology as Climatology
+from xdvarnet.methods.dineof import DINEOF as DINEOF
 from xdvarnet.methods.dynamical import DynamicalMethod as DynamicalMethod
 from xdvarnet.methods.dynamical import StateAnalysis as StateAnalysis
 from xdvarnet.methods.dynamical import StateWindow as StateWindow

@@ -4,6 +4,7 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from numbers import Integral
+from typing import Any
 
 import numpy as np
 import torch
@@ -112,7 +113,8 @@ class AnalogForecast(Forecast):
     ) -> None:
         if method not in METHODS:
             raise UnknownNameError(f"method={method!r} is unknown; known are {', '.join(METHODS)}.")
-        if not isinstance(k, Integral) or k < 2:
+        number: Any = k  # mypy holds that no int is an Integral
+        if not isinstance(number, Integral) or number < 2:
             raise InvalidInputError(f"k={k!r}; give a number of analogs, at least 2.")
         if neighbourhood is not None and neighbourhood < 1:
             raise InvalidInputError(

@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -148,7 +149,7 @@ class DVarNet(Trainable):
         self.device, self.precision = _check_options(device, precision)
         if any(weights.device.type != self.device for weights in solver.parameters()):
             solver = copy.deepcopy(solver)  # who gave it keeps it where it is
-        self.solver = solver.to(self.device, memory_format=torch.channels_last)
+        self.solver: Solver = solver.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch takes both
 
     @staticmethod
     def context_channels(
@@ -237,7 +238,7 @@ class DVarNet(Trainable):
 
     def replace(self, **changes: object) -> "DVarNet":
         """Return another model, with some arguments of this one changed."""
-        arguments = {
+        arguments: dict[str, Any] = {
             "solver": self.solver,
             "variables": self.variables,
             "window": self.window,
@@ -251,8 +252,9 @@ class DVarNet(Trainable):
             "history": self.history,
             "device": self.device,
             "precision": self.precision,
+            **changes,
         }
-        return DVarNet(**{**arguments, **changes})
+        return DVarNet(**arguments)
 
     def check(self, grid: Grid) -> None:
         """Refuse a grid that the windows do not fit, or of another spacing than the training's.
@@ -287,6 +289,7 @@ class DVarNet(Trainable):
             If the model was not trained for this lead.
         """
         check_lead(lead, self.leads, self)
+        assert self.leads is not None
         return self.window.time - 1 - self.leads, self.leads
 
     def estimate_parameters(self, observations: xr.Dataset) -> xr.Dataset:

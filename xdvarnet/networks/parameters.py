@@ -1,5 +1,6 @@
 """Fields of the parameters that a 4DVarNet with an SPDE prior finds."""
 
+from collections.abc import Mapping
 from typing import Protocol
 
 import numpy as np
@@ -17,19 +18,23 @@ from xdvarnet.mapping.cover import Window
 from xdvarnet.mapping.protocol import Analysis, Observations, Reconstructor, analyse
 from xdvarnet.mapping.windows import Windowed
 from xdvarnet.networks.normalizer import Normalizer
+from xdvarnet.solver.contracts import Solver
 from xdvarnet.solver.priors.spde import PARAMETERS, SPDEPrior
-from xdvarnet.solver.variational import VariationalSolver
 
 
 class Estimator(Protocol):
     """A model whose solver may find parameters, such as `xdvarnet.DVarNet`."""
 
-    solver: VariationalSolver
-    variables: dict[str, str]
+    solver: Solver
+    variables: Mapping[str, str]
     window: Window
     background: Background
     first_guess: Reconstructor | None
-    scaling: Normalizer
+
+    @property
+    def scaling(self) -> Normalizer:
+        """How anomalies are normalised."""
+        ...
 
     def states(self, windows: list[Observations]) -> torch.Tensor:
         """Return the states of a batch of windows, without derivatives."""
@@ -53,7 +58,9 @@ class ParameterChannels(Windowed):
         """Return the parameters of one window, the same for all its days."""
         with torch.no_grad():
             state = self.model.states([window])
-            channels = self.model.solver.prior.parameters_in(state)[0].cpu().numpy()
+            prior = self.model.solver.learned_prior
+            assert isinstance(prior, SPDEPrior)
+            channels = prior.parameters_in(state)[0].cpu().numpy()
         return Analysis(
             {
                 name: np.broadcast_to(field, window.shape)
@@ -64,7 +71,7 @@ class ParameterChannels(Windowed):
 
 def estimate_parameters(model: Estimator, observations: xr.Dataset) -> xr.Dataset:
     """Do what `xdvarnet.DVarNet.estimate_parameters` describes."""
-    prior = model.solver.prior
+    prior = model.solver.learned_prior
     if not isinstance(prior, SPDEPrior):
         raise InvalidInputError(
             f"the prior of the solver is {type(prior).__name__}, which has no parameters of an "

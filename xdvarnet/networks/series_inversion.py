@@ -1,6 +1,7 @@
 """Trained solvers of series: 4DVarNet and other learned inversions, from observations to states."""
 
 from collections.abc import Hashable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -150,7 +151,7 @@ class SeriesInversion(TrainableSeries):
 
     def replace(self, **changes: object) -> "SeriesInversion":
         """Return another model, with some arguments of this one changed."""
-        arguments = {
+        arguments: dict[str, Any] = {
             "solver": self.solver,
             "normalizer": self.normalizer,
             "dt": self.dt,
@@ -158,8 +159,9 @@ class SeriesInversion(TrainableSeries):
             "precision": self.precision,
             "provenance": self.provenance,
             "history": self.history,
+            **changes,
         }
-        return SeriesInversion(**{**arguments, **changes})
+        return SeriesInversion(**arguments)
 
     @property
     def labels(self) -> Sequence[Hashable] | None:

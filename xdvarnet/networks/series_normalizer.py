@@ -1,7 +1,7 @@
 """Scaling of series to the zero mean and unit variance that networks expect."""
 
 from collections.abc import Hashable, Sequence
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import xarray as xr
@@ -64,7 +64,7 @@ class SeriesNormalizer:
 
     def check(self, components: int) -> None:
         """Refuse another number of components than this has."""
-        if np.ndim(self.mean) and len(self.mean) != components:
+        if isinstance(self.mean, tuple) and len(self.mean) != components:
             raise InvalidInputError(
                 f"the model has {len(self.mean)} components, and the state has {components}; give "
                 "the series that the model was made for."
@@ -79,5 +79,5 @@ class SeriesNormalizer:
         return values * np.array(self.std) + np.array(self.mean)
 
 
-def _plain(numbers: float | Sequence[float]) -> float | tuple[float, ...]:
+def _plain(numbers: Any) -> float | tuple[float, ...]:
     return tuple(map(float, numbers)) if np.ndim(numbers) else float(numbers)

@@ -155,13 +155,16 @@ class TrainableSeries(DynamicalMethod):
         fixed = None if callable(observed) else self._seen(observed, whole)
         held = self._seen(validation[0], held_whole)
         (seed,) = default_rng(rng).bit_generator.seed_seq.generate_state(1)
-        number = len(known if fixed is None else fixed)
+        samples = known if fixed is None else fixed
+        assert samples is not None
+        number = len(samples)
         steps = -(-number // batch_size)
 
         def batches(epoch: int) -> Iterator[Batch]:
             generator = np.random.default_rng([int(seed), epoch])
             seen = fixed
             if seen is None:
+                assert callable(observed) and truth is not None
                 seen = self._seen(observed(truth, generator), whole)
             order = generator.permutation(number)
             for first in range(0, number, batch_size):
@@ -178,27 +181,30 @@ class TrainableSeries(DynamicalMethod):
                         state = solver(batch.state, batch.data, batch.context)
                         error = (state - batch.truth).square().mean()
                     else:
-                        error = loss.evaluate(solver, batch)
+                        error = minimised.evaluate(solver, batch)
                 errors.append(error.item() * len(batch.state))
             mean = sum(errors) / len(held)
             return mean**0.5 if supervised else mean
 
         # together: equations that the loss shares with the solver stay shared
-        solver, loss = copy.deepcopy((self.solver, loss))
+        solver, minimised = copy.deepcopy((self.solver, loss))
         data = hash_arrays(known, fixed, held, held_truth)
         history: list[Epoch] = []
         for stage, (count, inner) in enumerate(stages):
             if inner is not None:
                 solver.iterations = inner
-            offset = len(history)
+
+            def batches_of(epoch: int, offset: int = len(history)) -> Iterator[Batch]:
+                return batches(offset + epoch)
+
             history += train(
                 solver,
-                lambda epoch, offset=offset: batches(offset + epoch),
+                batches_of,
                 validate,
                 epochs=count,
                 steps_per_epoch=steps,
                 learning_rate=learning_rate,
-                loss=loss,
+                loss=minimised,
                 device="cpu",
                 precision=self.precision,
                 checkpoint=None if checkpoint is None else Path(f"{checkpoint}.{stage}"),
@@ -207,7 +213,7 @@ class TrainableSeries(DynamicalMethod):
                     "stage": f"{stage}: {count} of {inner}",
                     "batch_size": str(batch_size),
                     "learning_rate": str(learning_rate),
-                    "loss": lasting_repr(loss),
+                    "loss": lasting_repr(minimised),
                     "data": data,
                 },
                 progress=progress,

@@ -129,6 +129,7 @@ class Trainable(SolvedWindows):
         trained = self._adopt(truths)
         scored = observed_validation(trained, validation, validation_period, observe, seeds[1])
         warn_of_common_days(truths, scored.days)
+        assert schedule.augmentation is not None
         draws = ObservedTruth(
             truths, simulate, observe, trained, schedule.augmentation, self.given_background
         )

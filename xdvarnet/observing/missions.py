@@ -76,7 +76,8 @@ class Altimeter(Orbit, Mission):
     def __post_init__(self) -> None:
         Mission.__post_init__(self)
         Orbit.__post_init__(self)
-        if not isinstance(self.tracks_apart, Real) or not isfinite(self.tracks_apart):
+        apart: object = self.tracks_apart
+        if not isinstance(apart, Real) or not isfinite(apart):
             raise InvalidInputError(
                 f"tracks_apart={self.tracks_apart!r} is not accepted; give a number of track "
                 "spacings eastward from the partner, such as 0.5."

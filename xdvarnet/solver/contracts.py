@@ -11,6 +11,7 @@ from torch import nn
 from xdvarnet._random import RandomState, default_rng
 from xdvarnet.errors import InvalidTypeError
 from xdvarnet.solver.data import Data
+from xdvarnet.solver.priors.base import Prior
 
 
 class Network(nn.Module):
@@ -107,7 +108,7 @@ class Solver(nn.Module, ABC):
         return ()
 
     @property
-    def learned_prior(self) -> nn.Module | None:
+    def learned_prior(self) -> Prior | None:
         """The prior, where there is one: it learns at half the rate of the rest."""
         return None
 

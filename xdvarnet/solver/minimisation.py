@@ -1,6 +1,7 @@
 """Plain minimisation of a variational cost, without anything learned in the descent."""
 
 from collections.abc import Iterator, Sequence
+from typing import cast
 
 import torch
 from torch import nn
@@ -72,6 +73,8 @@ class Minimisation(Solver):
     torch.Size([2, 1, 20, 3])
     """
 
+    iterations: int
+
     def __init__(
         self,
         prior: Prior,
@@ -110,7 +113,7 @@ class Minimisation(Solver):
     @property
     def terms(self) -> Sequence[ObservationTerm]:
         """The observation terms."""
-        return list(self.observations)
+        return cast(list[ObservationTerm], list(self.observations))
 
     @property
     def learned_prior(self) -> Prior:
@@ -125,7 +128,7 @@ class Minimisation(Solver):
     def cost(self, state: torch.Tensor, data: Sequence[Data]) -> torch.Tensor:
         """Variational cost U of each sample, shape (batch,)."""
         *weights, prior_weight = self.weights
-        terms = zip(weights, self.observations, data, strict=True)
+        terms = zip(weights, self.terms, data, strict=True)
         misfit = sum(weight * term.cost(state, part) for weight, term, part in terms)
         return prior_weight * self.prior.cost(state) + misfit
 
@@ -133,7 +136,7 @@ class Minimisation(Solver):
         """Gradient of the cost, in the state's shape."""
         *weights, prior_weight = self.weights
         gradient = self.prior.gradient(state, prior_weight)
-        for weight, term, part in zip(weights, self.observations, data, strict=True):
+        for weight, term, part in zip(weights, self.terms, data, strict=True):
             gradient = gradient + weight * term.gradient(state, part)
         return gradient
 
@@ -213,7 +216,7 @@ class _Descent:
     def advance(self) -> None:
         """Take one iteration."""
         with torch.inference_mode(False):
-            self.optimiser.step(self._evaluate)
+            self.optimiser.step(self._evaluate)  # type: ignore[arg-type]  # torch's own closures return tensors
 
     @torch.no_grad()
     def _evaluate(self) -> torch.Tensor:

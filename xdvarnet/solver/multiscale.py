@@ -231,6 +231,7 @@ class UNetStep(Step):
             rng=rng,
         )
         nn.init.zeros_(self.network.decode.weight)
+        assert self.network.decode.bias is not None
         nn.init.zeros_(self.network.decode.bias)
 
     def forward(
@@ -247,5 +248,6 @@ def _block(before: int, after: int) -> nn.Sequential:
     layers = [nn.Conv2d(channels, after, 3, padding=1) for channels in (before, after)]
     for layer in layers:
         nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+        assert layer.bias is not None
         nn.init.zeros_(layer.bias)
     return nn.Sequential(layers[0], nn.SiLU(), layers[1], nn.SiLU())

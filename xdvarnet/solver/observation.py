@@ -1,6 +1,7 @@
 """Observation terms of the variational cost."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -91,6 +92,8 @@ class InitialBackground(ObservationTerm):
     ) -> None:
         super().__init__()
         self.mean, self.std = _plain(mean), _plain(std)
+        self.centre: torch.Tensor
+        self.scale: torch.Tensor
         self.register_buffer("centre", torch.tensor(self.mean), persistent=False)
         self.register_buffer("scale", torch.tensor(self.std), persistent=False)
         numbers = torch.cat([self.centre.flatten(), self.scale.flatten()])
@@ -123,5 +126,5 @@ class InitialBackground(ObservationTerm):
 
 def _plain(numbers: float | Sequence[float]) -> float | tuple[float, ...]:
     """Python's numbers, in double precision."""
-    plain = torch.as_tensor(numbers, dtype=torch.float64).tolist()
+    plain: Any = torch.as_tensor(numbers, dtype=torch.float64).tolist()
     return plain if isinstance(plain, float) else tuple(plain)

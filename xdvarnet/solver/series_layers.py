@@ -48,8 +48,8 @@ def check_kernel(kernel: Sequence[int]) -> tuple[int, int]:
     InvalidInputError
         If it is not two odd numbers.
     """
-    sizes = tuple(kernel) if isinstance(kernel, Sequence) else ()
-    odd = all(isinstance(size, Integral) and size > 0 and size % 2 for size in sizes)
+    sizes: tuple[Any, ...] = tuple(kernel) if isinstance(kernel, Sequence) else ()
+    odd = all(isinstance(size, Integral) and int(size) > 0 and int(size) % 2 for size in sizes)
     if len(sizes) != 2 or not odd:
         raise InvalidInputError(
             f"kernel={kernel!r}; give two odd numbers, of times and of components, such as (5, 1)."

@@ -121,6 +121,7 @@ class SeriesLSTMStep(Step):
             self.gates = SeriesConvolution(fields + hidden, 4 * hidden, kernel, periodic=periodic)
             self.decode = nn.Conv2d(hidden, fields, 1)
             nn.init.zeros_(self.decode.weight)
+            assert self.decode.bias is not None
             nn.init.zeros_(self.decode.bias)
 
     def forward(

@@ -5,7 +5,7 @@ start; it is an argument and a result, so that a step holds nothing between two 
 """
 
 import math
-from typing import Any
+from typing import Any, overload
 
 import torch
 from torch import nn
@@ -125,6 +125,7 @@ class ConvLSTMStep(Step):
             self.gates = nn.Conv2d(2 * hidden, 4 * hidden, 3, padding=1)
             self.decode = nn.Conv2d(hidden, channels, 3, padding=1)
             nn.init.zeros_(self.decode.weight)
+            assert self.decode.bias is not None
             nn.init.zeros_(self.decode.bias)
 
     def forward(
@@ -186,6 +187,8 @@ class ObservationAge(Step):
     8
     """
 
+    variables: int
+
     def __init__(self, step: Step, days: int, *, variables: int = 1, scale: float = 5.0) -> None:
         super().__init__()
         check_part(step, Step, "step", "one such as ConvLSTMStep(...)")
@@ -235,6 +238,14 @@ class ObservationAge(Step):
         for mask in masks.unbind(2)[1:]:
             ages.append(torch.maximum(mask, decay * ages[-1]))
         return torch.stack(ages, 2)
+
+
+@overload
+def join(first: torch.Tensor, /, *others: torch.Tensor | None) -> torch.Tensor: ...
+
+
+@overload
+def join(*parts: torch.Tensor | None) -> torch.Tensor | None: ...
 
 
 def join(*parts: torch.Tensor | None) -> torch.Tensor | None:

@@ -2,7 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import nn
@@ -135,7 +135,7 @@ class VariationalSolver(Solver):
     def cost(self, state: torch.Tensor, data: Sequence[Data]) -> torch.Tensor:
         """Variational cost of each sample, shape (batch,)."""
         *weights, prior_weight = self.log_weights.exp()
-        terms = zip(weights, self.observations, data, strict=True)
+        terms = zip(weights, self.terms, data, strict=True)
         misfit = sum(weight * term.cost(state, part) for weight, term, part in terms)
         return prior_weight * self.prior_cost(state) + misfit
 
@@ -151,14 +151,14 @@ class VariationalSolver(Solver):
         """Gradient of the cost, in the state's shape."""
         *weights, prior_weight = self.log_weights.exp()
         gradient = self.prior.gradient(state, prior_weight)
-        for weight, term, part in zip(weights, self.observations, data, strict=True):
+        for weight, term, part in zip(weights, self.terms, data, strict=True):
             gradient = gradient + weight * term.gradient(state, part)
         return gradient
 
     @property
     def terms(self) -> Sequence[ObservationTerm]:
         """The observation terms."""
-        return list(self.observations)
+        return cast(list[ObservationTerm], list(self.observations))
 
     @property
     def learned_prior(self) -> Prior:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch.autograd.function import once_differentiable
@@ -227,13 +228,13 @@ class _LogDeterminant(torch.autograd.Function):
     """The log-determinant; its derivative is the inverse on the pattern of the matrix."""
 
     @staticmethod
-    def forward(ctx, values: torch.Tensor, factor: BlockCholesky) -> torch.Tensor:
+    def forward(ctx: Any, values: torch.Tensor, factor: BlockCholesky) -> torch.Tensor:
         ctx.factor = factor
         return 2 * factor.blocks[:, 0].diagonal(dim1=1, dim2=2).log().sum()
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
+    def backward(ctx: Any, gradient: torch.Tensor) -> tuple[torch.Tensor, None]:
         return gradient * ctx.factor._gather(ctx.factor._log_determinant_seed), None
 
 
@@ -242,7 +243,7 @@ class _Solve(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx, values: torch.Tensor, right: torch.Tensor, factor: BlockCholesky
+        ctx: Any, values: torch.Tensor, right: torch.Tensor, factor: BlockCholesky
     ) -> torch.Tensor:
         cut = factor._backward(factor._forward(factor._to_blocks(right)))
         solution = factor._to_fields(cut).view(right.shape)
@@ -252,7 +253,9 @@ class _Solve(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor, None]:
+    def backward(
+        ctx: Any, gradient: torch.Tensor
+    ) -> tuple[torch.Tensor | None, torch.Tensor, None]:
         factor, (solution,) = ctx.factor, ctx.saved_tensors
         adjoint = factor.solve(gradient)
         if not ctx.needs_input_grad[0]:
@@ -266,7 +269,7 @@ class _Colour(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx, values: torch.Tensor, white: torch.Tensor, factor: BlockCholesky
+        ctx: Any, values: torch.Tensor, white: torch.Tensor, factor: BlockCholesky
     ) -> torch.Tensor:
         cut = factor._backward(factor._to_blocks(white))
         ctx.factor = factor
@@ -275,7 +278,9 @@ class _Colour(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx, gradient: torch.Tensor) -> tuple[torch.Tensor | None, torch.Tensor, None]:
+    def backward(
+        ctx: Any, gradient: torch.Tensor
+    ) -> tuple[torch.Tensor | None, torch.Tensor, None]:
         factor, (cut,) = ctx.factor, ctx.saved_tensors
         adjoint = factor._forward(factor._to_blocks(gradient))
         white = factor._to_fields(adjoint).view(gradient.shape)

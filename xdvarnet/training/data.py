@@ -48,9 +48,10 @@ def check_maps(dataset: xr.Dataset, variables: Mapping[str, str], role: str) -> 
         check_variable(dataset, name)
     dataset = dataset[list(variables)]
     known = to_internal(dataset, variables)
-    check_times(known["time"].values, find_axes(dataset).time, daily=True)
+    check_times(known["time"].values, str(find_axes(dataset).time), daily=True)
     for name in variables:
-        finite = np.isfinite(known[name]).compute()
+        finite: xr.DataArray = np.isfinite(known[name])  # type: ignore[assignment]  # numpy's stubs leave xarray out
+        finite = finite.compute()
         if not finite.any():
             raise InvalidInputError(
                 f"variable {name!r} has no finite value in the {role}; give maps with values on "
@@ -199,9 +200,12 @@ class ObservedTruth:
     def __call__(self, number: int, rng: np.random.Generator) -> Draw:
         """Make draw `number`."""
         turn, simulated = (number, 0) if self.simulate is None else divmod(number, 2)
-        truth = self.simulate(rng) if simulated else self.truths[turn % len(self.truths)]
-        truth, background = vary(truth, self.augmentation, self.model.window.time, rng)
-        background = self.background or background
+        if self.simulate is not None and simulated:
+            truth = self.simulate(rng)
+        else:
+            truth = self.truths[turn % len(self.truths)]
+        truth, mean_map = vary(truth, self.augmentation, self.model.window.time, rng)
+        background = self.background or mean_map
         return draw(
             truth,
             self.system,

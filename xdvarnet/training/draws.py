@@ -172,7 +172,7 @@ def random_windows(
     while count:
         chosen = pool[rng.integers(len(pool))]
         shape = chosen.observations.shape
-        start = rng.integers(-beyond, max(shape[0] - window.time + beyond, -beyond) + 1)
+        start = int(rng.integers(-beyond, max(shape[0] - window.time + beyond, -beyond) + 1))
         south = rng.integers(0, shape[1] - window.latitude + 1)
         west = rng.integers(0, shape[2] - window.longitude + 1)
         box = (slice(south, south + window.latitude), slice(west, west + window.longitude))
@@ -218,11 +218,12 @@ def _cut(whole: Draw, start: int, length: int, box: tuple[slice, slice]) -> Draw
     guess = given.first_guess
     if guess is not None:
         guess = Analysis(cut_all(guess.mean, 0.0), cut_all(guess.std, None))
+    latitude, longitude = given.place
     observations = Observations(
         values=cut_all(given.values, np.nan),
         days=given.days[0] + days,
-        latitude=given.latitude[box[0]],
-        longitude=given.longitude[box[1]],
+        latitude=latitude[box[0]],
+        longitude=longitude[box[1]],
         sea=given.sea[box],
         first_guess=guess,
     )

@@ -126,7 +126,7 @@ def train(
     solver.to(device)
     optimiser, schedule = _optimiser(solver, learning_rate, steps_per_epoch, epochs)
     average = AveragedModel(solver, avg_fn=_average)
-    parts = {
+    parts: dict[str, Any] = {
         "solver": solver,
         "average": average,
         "optimiser": optimiser,
@@ -183,9 +183,9 @@ def train(
     return history
 
 
-def _average(past: torch.Tensor, present: torch.Tensor, steps: torch.Tensor) -> torch.Tensor:
+def _average(past: torch.Tensor, present: torch.Tensor, steps: torch.Tensor | int) -> torch.Tensor:
     """Exponential average, over about a tenth of the steps at first: a short training counts."""
-    weight = min(AVERAGING, (1 + steps.item()) / (10 + steps.item()))
+    weight = min(AVERAGING, (1 + int(steps)) / (10 + int(steps)))
     return torch.lerp(past, present, 1 - weight)
 
 

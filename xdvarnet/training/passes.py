@@ -90,7 +90,8 @@ def split_passes(
         )
     count = min(max(round(share * labels.size), 1), labels.size - 1)
     chosen = np.isin(passes.values, rng.choice(labels, count, replace=False))
-    return (tracks.isel({passes.dims[0]: part}) for part in (chosen, ~chosen))
+    some, others = (tracks.isel({passes.dims[0]: part}) for part in (chosen, ~chosen))
+    return some, others
 
 
 def check_share(share: float, name: str) -> None:

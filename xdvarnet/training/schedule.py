@@ -207,6 +207,7 @@ def learn(
     xarray.Dataset
         ``loss`` and ``validation_rmse`` of each ``epoch``.
     """
+    assert schedule.augmentation is not None  # of `check_schedule`
     draws = DrawPool(
         make,
         model.window,

@@ -152,7 +152,7 @@ def _load(path: Path, classes: Sequence[type]) -> Reconstructor:
 @cache
 def public_classes() -> dict[str, type]:
     """Return the public classes of the package, which a file may name."""
-    found = {}
+    found: dict[str, object] = {}
     for part in PARTS:
         package = importlib.import_module(f"xdvarnet.{part}")
         found |= {name: getattr(package, name) for name in package.__all__}

@@ -1,5 +1,7 @@
 """Parameters of a Gaussian field: numbers, or maps that are interpolated where they are needed."""
 
+from typing import cast
+
 import numpy as np
 import xarray as xr
 
@@ -57,9 +59,9 @@ def read_number(
     if isinstance(value, xr.DataArray) and not value.ndim:
         value = float(value) * units_factor(value.rename(name), units)
     if texts:
-        return quantity(value, units, name)
+        return quantity(cast(str | float, value), units, name)
     if positive:
-        return check_positive(value, name, units)
+        return check_positive(cast(float, value), name, units)
     try:
         number = float(value)
     except (TypeError, ValueError) as error:

@@ -24,7 +24,7 @@ def split_context(
     """
     given = None if context is None else tuple(context.shape)
     batch, channels, *cells = first_guess.shape
-    if channels != 1 or given != (batch, 2, *cells):
+    if context is None or channels != 1 or given != (batch, 2, *cells):
         raise InvalidInputError(
             "a first guess is (batch, 1, time, component) and its context, the observed values and "
             f"their mask, (batch, 2, time, component); they are {tuple(first_guess.shape)} and "

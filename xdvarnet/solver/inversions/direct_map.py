@@ -3,10 +3,9 @@
 from collections.abc import Sequence
 
 import torch
-from torch import nn
 
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.solver.contracts import Solver
+from xdvarnet.solver.contracts import Network, Solver
 from xdvarnet.solver.data import Data
 from xdvarnet.solver.steps import join
 
@@ -41,7 +40,7 @@ class DirectInversion(Solver):
     torch.Size([2, 5, 24, 31])
     """
 
-    def __init__(self, network: nn.Module, *, context: int) -> None:
+    def __init__(self, network: Network, *, context: int) -> None:
         super().__init__()
         self.network, self.context = network, context
 

@@ -49,6 +49,8 @@ class FixedPoint(Solver):
 
     context = 2
 
+    iterations: int
+
     def __init__(self, prior: Projection, *, iterations: int = 10) -> None:
         super().__init__()
         if iterations < 1:

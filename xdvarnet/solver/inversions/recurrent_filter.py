@@ -65,11 +65,10 @@ class RecurrentFilter(Solver):
             )
         self.components, self.hidden = components, hidden
         with initial_weights(rng):
-            self.forecast = nn.Sequential(
-                nn.Linear(hidden, hidden), nn.SiLU(), nn.Linear(hidden, hidden)
-            )
-            nn.init.zeros_(self.forecast[-1].weight)
-            nn.init.zeros_(self.forecast[-1].bias)
+            first, last = nn.Linear(hidden, hidden), nn.Linear(hidden, hidden)
+            self.forecast = nn.Sequential(first, nn.SiLU(), last)
+            nn.init.zeros_(last.weight)
+            nn.init.zeros_(last.bias)
             self.analysis = nn.GRUCell(2 * components, hidden)
             self.decode = nn.Linear(hidden, components)
 

@@ -1,5 +1,7 @@
 """Two-scale convolutional prior in which no point is predicted from itself."""
 
+from typing import cast
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -73,7 +75,7 @@ class GibbsPrior(Projection):
         rng: RandomState = None,
     ) -> None:
         super().__init__()
-        kernel, downscale = check_kernel(kernel), tuple(downscale)
+        kernel, downscale = check_kernel(kernel), cast(tuple[int, int], tuple(downscale))
         _check_sizes(channels, kernel, downscale, components, periodic)
         self.channels, self.hidden, self.components = channels, hidden, components
         self.kernel, self.downscale, self.periodic = kernel, downscale, periodic
@@ -112,6 +114,8 @@ class GibbsPrior(Projection):
 
 class _Block(nn.Module):
     """What surrounds a point, as ``relu(M [A z, (B z) (C z)])`` with ``z = W relu(look(x))``."""
+
+    around: torch.Tensor
 
     def __init__(self, channels: int, hidden: int, kernel: tuple[int, int], periodic: bool) -> None:
         super().__init__()

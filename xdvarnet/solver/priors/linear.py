@@ -55,6 +55,8 @@ class LinearPrior(Projection):
                 f"patterns={patterns}; a state of shape {self.shape} has {mean.numel()} cells, and "
                 f"a projection from 1 to {mean.numel() - 1}."
             )
+        self.mean: torch.Tensor
+        self.basis: torch.Tensor
         self.register_buffer("mean", mean)
         self.register_buffer("basis", torch.zeros(patterns, mean.numel()))
 

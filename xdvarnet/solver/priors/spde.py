@@ -69,8 +69,11 @@ class Parameters:
         east, north = channels[:, 3:4] + TINY, channels[:, 4:]
         size = torch.hypot(east, north)
         start = channels.new_tensor([length, time, std]).view(1, 3, 1, 1)
+        lengths, times, stds = (start * logarithms.exp()).split(1, 1)
         return cls(
-            *(start * logarithms.exp()).split(1, 1),
+            lengths,
+            times,
+            stds,
             anisotropy=(RANGE * torch.tanh(size / RANGE)).exp(),
             angle=torch.atan2(north, east) / 2,
         )
@@ -134,6 +137,8 @@ class SPDEPrior(Prior):
     >>> prior.parameters_of(torch.zeros(2, 5, 20, 30)).length.mean().item()
     90.0
     """
+
+    days: int
 
     def __init__(
         self,

@@ -24,6 +24,8 @@ class UNetPrior(UNet, Projection):
     Ronneberger et al. 2015, doi 10.1007/978-3-319-24574-4_28.
     """
 
+    channels: int
+
     def __init__(
         self, channels: int, *, hidden: int = 32, depth: int = 2, rng: RandomState = None
     ) -> None:
