@@ -1,5 +1,6 @@
 """A model that is learned from trajectories: a quadratic tendency."""
 
+import copy
 from itertools import combinations_with_replacement
 from typing import Self
 
@@ -75,7 +76,7 @@ class QuadraticDynamics(Model):
         return self._tendency(state, self.coefficients)
 
     def fit(self, states: torch.Tensor, dt: float) -> Self:
-        """Take the coefficients from trajectories, by least squares of RK4 steps; returns itself.
+        """Return this model with the coefficients of trajectories, by least squares of RK4 steps.
 
         Parameters
         ----------
@@ -118,9 +119,10 @@ class QuadraticDynamics(Model):
         for _ in range(ROUNDS):
             slopes = torch.func.jacfwd(residual)(found).flatten(1)
             found = found - _solve(slopes, residual(found)).view_as(found)
+        fitted = copy.deepcopy(self)
         with torch.no_grad():
-            self.coefficients.copy_(found)
-        return self
+            fitted.coefficients.copy_(found)
+        return fitted
 
     def _tendency(self, state: torch.Tensor, coefficients: torch.Tensor) -> torch.Tensor:
         if state.shape[-1] != self.components:

@@ -1,5 +1,6 @@
 """Linear prior: the leading patterns of data (principal components, EOFs)."""
 
+import copy
 from typing import Self
 
 import torch
@@ -61,7 +62,7 @@ class LinearPrior(Projection):
         self.register_buffer("basis", torch.zeros(patterns, mean.numel()))
 
     def fit(self, states: torch.Tensor) -> Self:
-        """Take mean and patterns from states (sample, channels, rows, columns); returns itself.
+        """Return this prior with mean and patterns of states (sample, channels, rows, columns).
 
         Raises
         ------
@@ -78,9 +79,10 @@ class LinearPrior(Projection):
             raise InvalidInputError("patterns are of complete states; some values are not finite.")
         mean = states.mean(0)
         _, _, basis = torch.linalg.svd((states - mean).flatten(1), full_matrices=False)
-        self.mean.copy_(mean)
-        self.basis.copy_(basis[: self.patterns])
-        return self
+        fitted = copy.deepcopy(self)
+        fitted.mean.copy_(mean)
+        fitted.basis.copy_(basis[: self.patterns])
+        return fitted
 
     def forward(self, state: torch.Tensor) -> torch.Tensor:
         """Project the state (batch, channels, rows, columns) on the patterns."""
