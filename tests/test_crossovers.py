@@ -42,7 +42,8 @@ def lattice(noise: float, rng: np.random.Generator, count=30) -> xr.Dataset:
 def test_two_lines_cross_at_a_known_place():
     """Position, times and values are those of the lines, the earlier pass first."""
     up = line((0, 40), (0.5, 41), hours=3)
-    down = line((0, 41.5), (1, 39.5), hours=1) + 7.0
+    down = line((0, 41.5), (1, 39.5), hours=1)
+    down["sla"].values += 7
     crossed = crossovers(join(down, up), "sla")
     assert crossed.sizes == {"crossover": 1, "pass": 2}
     # latitude 40 + 2 s = 41.5 - 2 s, at the longitude s

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterator
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,48 @@ def test_imports_respect_the_layers():
     modules = dotted_modules(list(files))
     found = [b for p, f in files.items() for b in breaches(p, f.read_text("utf-8"), modules)]
     assert not found, "\n" + "\n".join(found)
+
+
+def circle(sources: dict[str, str]) -> list[str]:
+    """Return modules that import each other in a circle, or none; `sources` by dotted name.
+
+    An import in a function counts: it would only hide the circle. One for types does not.
+    """
+    graph = {
+        name: {
+            target
+            for node, place in imports(ast.parse(source))
+            if place != "typing"
+            for target in own_targets(node)
+        }
+        for name, source in sources.items()
+    }
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return error.args[1]
+    return []
+
+
+def test_no_modules_import_each_other():
+    """Inside a part too, there is an order from the lowest module to the highest."""
+    names = {
+        "xdvarnet." + path.removesuffix(".py").replace("/", "."): file.read_text("utf-8")
+        for path, file in source_files().items()
+        if not path.endswith("__init__.py")
+    }
+    assert circle(names) == []
+
+
+def test_a_circle_is_found():
+    there, back = "from xdvarnet.a.two import X", "def f():\n    from xdvarnet.a.one import Y"
+    assert set(circle({"xdvarnet.a.one": there, "xdvarnet.a.two": back})) == {
+        "xdvarnet.a.one",
+        "xdvarnet.a.two",
+    }
+    assert circle({"xdvarnet.a.one": there, "xdvarnet.a.two": ""}) == []
+    typed = "if TYPE_CHECKING:\n    from xdvarnet.a.one import Y"
+    assert circle({"xdvarnet.a.one": there, "xdvarnet.a.two": typed}) == []
 
 
 EXISTING = dotted_modules(

@@ -89,3 +89,16 @@ def test_models_without_an_equation_are_refused(observations):
         toy_model(first_guess=False).estimate_parameters(observations)
     with pytest.raises(UnknownNameError, match="ssh"):
         make(Shift()).estimate_parameters(observations.rename(ssh="height"))
+
+
+def test_solvers_without_a_prior_are_refused(observations):
+    context = xdvarnet.DVarNet.context_channels(DAYS)
+    network = xdvarnet.solver.UNet(2 * DAYS + context, DAYS, hidden=4)
+    model = xdvarnet.DVarNet(
+        xdvarnet.solver.DirectInversion(network, context=context),
+        variables={"ssh": "m"},
+        window=xdvarnet.mapping.Window(DAYS, 16, 30),
+        normalizer=xdvarnet.networks.Normalizer({"ssh": 0.05}),
+    )
+    with pytest.raises(InvalidInputError, match="SPDEPrior"):
+        model.estimate_parameters(observations)

@@ -41,7 +41,8 @@ def maps(reference) -> xr.Dataset:
     rng = np.random.default_rng(12)
     found = reference + 0.01 + 0.03 * rng.normal(size=(6, 9, 12))
     found["ssh"][4, 7, 9] = np.nan
-    return found.assign_attrs(reference.attrs)
+    found["ssh"].attrs = reference["ssh"].attrs
+    return found
 
 
 def by_hand(maps: np.ndarray, reference: np.ndarray) -> dict[str, float]:

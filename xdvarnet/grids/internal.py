@@ -93,7 +93,8 @@ def hide_unobserved(
     for name, units in variables.items():
         if name not in observed:
             known = dataset[name].attrs if name in dataset else {}
-            hidden[name] = like[0].where(False)
+            kind = np.result_type(like[0].dtype, np.float32)  # one that has NaN
+            hidden[name] = xr.full_like(like[0], np.nan, dtype=kind)
             hidden[name].attrs = {"long_name": name, **known, "units": units}
     return dataset.assign(hidden)
 

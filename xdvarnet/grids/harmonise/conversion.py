@@ -119,7 +119,9 @@ def _convert(array: xr.DataArray, role: str) -> tuple[xr.DataArray, list[str]]:
         attributes["standard_name"] = ROLES[role].standard_names[0]
     for stale in ("valid_min", "valid_max", "valid_range"):
         attributes.pop(stale, None)  # these are in packed numbers or in the units before
-    return array.drop_attrs(deep=False).assign_attrs(attributes), done
+    array = array.copy(deep=False)
+    array.attrs = attributes
+    return array, done
 
 
 def _temperature(array: xr.DataArray) -> tuple[float, float]:

@@ -1,8 +1,10 @@
 """Direct inversion of maps: one pass of a network."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
+from torch import nn
 
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.solver.contracts import Network, Solver
@@ -40,14 +42,14 @@ class DirectInversion(Solver):
     torch.Size([2, 5, 24, 31])
     """
 
-    def __init__(self, network: Network, *, context: int) -> None:
+    def __init__(self, network: nn.Module, *, context: int) -> None:
         super().__init__()
         self.network, self.context = network, context
 
     @property
     def channels(self) -> int:
         """Number of channels of the state."""
-        return self.network.features
+        return cast(Network, self.network).features
 
     def forward(
         self,
