@@ -17,15 +17,16 @@ help:  ## Show this list
 demo: $(STAMP)  ## Map the Mediterranean of June 2005 into demo/ and print the scores
 	$(BIN)/python gallery/01_first_map/demo.py demo
 
-test: lint  ## Check the style and run the whole test suite
+test: lint  ## Check style and types, and run the whole test suite
 	$(BIN)/python -m pytest --durations=10
 
 coverage: $(STAMP)  ## Run the test suite and report which lines it covers (at least 95 %)
 	$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=95
 
-lint: $(STAMP)  ## Check the style, changing nothing
+lint: $(STAMP)  ## Check the style and the types, changing nothing
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy -p xdvarnet
 
 format: $(STAMP)  ## Correct the style where it can be done safely
 	$(BIN)/ruff check --fix .
@@ -37,7 +38,7 @@ docs: $(STAMP)  ## Build the documentation into docs/_build/html
 
 clean:  ## Remove what was built (not .venv, not checkpoints)
 	rm -rf build dist demo docs/_build docs/auto_gallery docs/api/generated
-	rm -rf *.egg-info .pytest_cache .ruff_cache .coverage htmlcov
+	rm -rf *.egg-info .pytest_cache .ruff_cache .mypy_cache .coverage htmlcov
 	find xdvarnet tests gallery docs .ci -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # The environment is made once, and installed into again when one of these files changes.

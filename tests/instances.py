@@ -31,7 +31,7 @@ from xdvarnet.methods import (
     ThreeDVar,
     WeakFourDVar,
 )
-from xdvarnet.networks import DVarNet, Normalizer, SeriesInversion, SeriesNormalizer
+from xdvarnet.networks import DVarNet, Normalizer, SeriesInversion
 from xdvarnet.solver import (
     BilinearAutoencoder,
     ConvLSTMStep,
@@ -252,7 +252,7 @@ def series_interpolation() -> SeriesOptimalInterpolation:
 def series_network() -> SeriesInversion:
     return SeriesInversion(
         DirectNetwork(SeriesUNet(3, 1, hidden=4, components=3, rng=0)),
-        SeriesNormalizer.from_series(lorenz63("training", samples=20)),
+        Normalizer.from_series(lorenz63("training", samples=20)),
         dt=0.01,
         steps=20,
     )

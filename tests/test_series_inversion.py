@@ -17,9 +17,9 @@ from xdvarnet.errors import (
     ModelFileError,
     XdvarnetWarning,
 )
+from xdvarnet.networks.normalizer import Normalizer
 from xdvarnet.networks.series_checks import count_parameters, interpolate
 from xdvarnet.networks.series_inversion import SeriesInversion
-from xdvarnet.networks.series_normalizer import SeriesNormalizer
 from xdvarnet.solver.inversions.amortised import AmortisedFourDVar
 from xdvarnet.solver.inversions.direct import DirectNetwork
 from xdvarnet.solver.inversions.fixed_point import FixedPoint
@@ -67,12 +67,12 @@ def make_model(truth, *, step=None, iterations=2) -> SeriesInversion:
 
 
 def wrap(solver, truth) -> SeriesInversion:
-    return SeriesInversion(solver, SeriesNormalizer.from_series(truth), dt=0.01, steps=STEPS)
+    return SeriesInversion(solver, Normalizer.from_series(truth), dt=0.01, steps=STEPS)
 
 
 def make_dynamics(truth, *, learned=False) -> Rescaled:
-    normalizer = SeriesNormalizer.from_series(truth)
-    return Rescaled(Lorenz63(learned=learned), normalizer.mean, normalizer.std)
+    normalizer = Normalizer.from_series(truth)
+    return Rescaled(Lorenz63(learned=learned), normalizer.mean["state"], normalizer.std["state"])
 
 
 def error(model, held) -> float:
@@ -93,27 +93,13 @@ def test_first_guess_is_that_of_numpy():
             np.testing.assert_allclose(filled[sample, :, component], expected, atol=1e-12)
 
 
-def test_normaliser_is_inverted():
-    truth = lorenz63("test", samples=30)
-    values = truth["state"].values
-    for alike in (True, False):
-        normalizer = SeriesNormalizer.from_series(truth, alike=alike)
-        scaled = normalizer.normalize(values)
-        np.testing.assert_allclose(normalizer.restore(scaled), values)
-        flat = scaled.reshape(-1) if alike else scaled.reshape(-1, 3)
-        np.testing.assert_allclose(flat.mean(0), 0, atol=1e-9)
-        np.testing.assert_allclose(flat.std(0), 1, rtol=1e-4)
-    with pytest.raises(InvalidInputError, match="positive"):
-        SeriesNormalizer(0.0, -1.0)
-
-
 def test_training_reduces_the_error_and_repeats_itself(truth, held):
     before = error(make_model(truth), held)
 
     def run():
         model = make_model(truth)
         options = {"epochs": 8, "batch_size": 12, "learning_rate": 1e-2}
-        return error(model.fit(observe, truth, validation=held, **options), held)
+        return error(model.fit(truth, observe=observe, validation=held, **options), held)
 
     after = run()
     assert after < before / 2
@@ -123,12 +109,12 @@ def test_training_reduces_the_error_and_repeats_itself(truth, held):
 def test_iterations_grow_in_stages(truth, held):
     model = make_model(truth, step=SeriesLSTMStep(components=3))
     trained = model.fit(
-        observe, truth, validation=held, epochs=(2, 1), iterations=(1, 3), batch_size=24
+        truth, observe=observe, validation=held, epochs=(2, 1), iterations=(1, 3), batch_size=24
     )
     assert trained.history.sizes["epoch"] == 3
     assert (trained.solver.iterations, model.solver.iterations) == (3, 2)
     with pytest.raises(InvalidInputError, match="as many of one"):
-        model.fit(observe, truth, validation=held, epochs=2, iterations=(1, 3))
+        model.fit(truth, observe=observe, validation=held, epochs=2, iterations=(1, 3))
 
 
 def test_unsupervised_training_uses_no_truth(truth, held):
@@ -136,25 +122,31 @@ def test_unsupervised_training_uses_no_truth(truth, held):
     model = make_model(truth)
     loss = VariationalLoss(make_prior().requires_grad_(False), observation=1.0)
     trained = model.fit(
-        observed, validation=(held[0], None), loss=loss, epochs=6, batch_size=12, rng=1
+        None,
+        observe=observed,
+        validation=(held[0], None),
+        loss=loss,
+        epochs=6,
+        batch_size=12,
+        rng=1,
     )
     errors = trained.history["validation_rmse"]
     assert float(errors[-1]) < float(errors[0])
     with pytest.raises(InvalidInputError, match="compares with the truth"):
-        model.fit(observed, validation=held, epochs=1)
+        model.fit(None, observe=observed, validation=held, epochs=1)
     with pytest.raises(InvalidInputError, match="need a truth"):
-        model.fit(observe, validation=(held[0], None), loss=loss, epochs=1)
+        model.fit(None, observe=observe, validation=(held[0], None), loss=loss, epochs=1)
 
 
 def test_prior_is_trained_alone(truth, held):
     model = make_model(truth)
     step = [weights.clone() for weights in model.solver.step.parameters()]
     inputs = torch.from_numpy(
-        model.normalizer.normalize(held[1]["state"].values).astype("float32")[:, None]
+        model.normalizer.normalize("state", held[1]["state"].values).astype("float32")[:, None]
     )
     before = model.solver.prior_cost(inputs).mean().item()
     options = {"epochs": 10, "batch_size": 12, "learning_rate": 3e-2}
-    trained = model.fit(observe, truth, validation=held, loss=PriorLoss(), **options)
+    trained = model.fit(truth, observe=observe, validation=held, loss=PriorLoss(), **options)
     assert trained.solver.prior_cost(inputs).mean().item() < before / 2
     assert model.solver.prior_cost(inputs).mean().item() == before
     for old, new in zip(step, trained.solver.step.parameters(), strict=True):
@@ -181,7 +173,7 @@ def test_variational_loss_is_that_of_its_terms(truth, held):
 
 def test_killed_training_goes_on(truth, held, tmp_path):
     options = dict(validation=held, epochs=(2, 2), iterations=(1, 2), batch_size=16)
-    whole = make_model(truth).fit(observe, truth, **options)
+    whole = make_model(truth).fit(truth, observe=observe, **options)
 
     calls = []
 
@@ -193,8 +185,10 @@ def test_killed_training_goes_on(truth, held, tmp_path):
 
     killed = make_model(truth)
     with pytest.raises(KeyboardInterrupt):
-        killed.fit(stop, truth, **options, checkpoint=tmp_path / "training")
-    again = make_model(truth).fit(observe, truth, **options, checkpoint=tmp_path / "training")
+        killed.fit(truth, observe=stop, **options, checkpoint=tmp_path / "training")
+    again = make_model(truth).fit(
+        truth, observe=observe, **options, checkpoint=tmp_path / "training"
+    )
     assert error(again, held) == error(whole, held)
 
 
@@ -224,11 +218,11 @@ def test_what_is_refused(truth, held):
     with pytest.raises(InvalidInputError, match="no ensemble"):
         xdvarnet.reconstruct(observed, model, members=3)
     with pytest.raises(InvalidInputError, match="missing values"):
-        model.fit(observed, observed, validation=held, epochs=1)
+        model.fit(observed, observe=observed, validation=held, epochs=1)
     with pytest.raises(InvalidInputError, match="differ in shape"):
-        model.fit(observed, truth, validation=held, epochs=1)
+        model.fit(truth, observe=observed, validation=held, epochs=1)
     with pytest.raises(InvalidInputError, match="missing values"):
-        model.fit(observe, truth, validation=(observed, observed), epochs=1)
+        model.fit(truth, observe=observe, validation=(observed, observed), epochs=1)
 
 
 REORDERED = {"component": [2, 1, 0]}
@@ -246,20 +240,22 @@ REORDERED = {"component": [2, 1, 0]}
 def test_observations_are_of_the_states_of_their_truth(truth, held, change, message):
     model = make_model(truth)
     other = change(observe(truth, 0))
-    for arguments in ((other, truth), (lambda known, rng: other, truth)):
+    for seen in (other, lambda known, rng: other):
         with pytest.raises(InvalidInputError, match=message):
-            model.fit(*arguments, validation=held, epochs=1)
+            model.fit(truth, observe=seen, validation=held, epochs=1)
     with pytest.raises(InvalidInputError, match=message):
-        model.fit(observe, truth, validation=(change(held[0]), held[1]), epochs=1)
+        model.fit(truth, observe=observe, validation=(change(held[0]), held[1]), epochs=1)
 
 
 def test_samples_with_names_are_paired_by_them(truth, held):
     named = truth.assign_coords(sample=np.arange(48))
     observed = observe(named, 0)
     model = make_model(truth)
-    model.fit(observed, named, validation=held, epochs=1)
+    model.fit(named, observe=observed, validation=held, epochs=1)
     with pytest.raises(InvalidInputError, match="differ in the coordinate 'sample'"):
-        model.fit(observed.isel(sample=slice(None, None, -1)), named, validation=held, epochs=1)
+        model.fit(
+            named, observe=observed.isel(sample=slice(None, None, -1)), validation=held, epochs=1
+        )
 
 
 @pytest.mark.parametrize(
@@ -274,14 +270,14 @@ def test_samples_with_names_are_paired_by_them(truth, held):
 def test_kinds_of_a_training(truth, held, options, message):
     given = {"validation": held, "epochs": 1} | options
     with pytest.raises((InvalidTypeError, InvalidInputError), match=message):
-        make_model(truth).fit(observe, truth, **given)
+        make_model(truth).fit(truth, observe=observe, **given)
 
 
 def test_another_training_does_not_go_on_from_a_checkpoint(truth, held, tmp_path):
     model = make_model(truth)
     model.solver.prior.requires_grad_(False)
     given = {"validation": held, "epochs": 1, "checkpoint": tmp_path / "ck"}
-    model.fit(observe, truth, **given)
+    model.fit(truth, observe=observe, **given)
     others = {
         "learning_rate": (truth, {"learning_rate": 0.01}),
         "loss": (truth, {"loss": VariationalLoss(model.solver.prior)}),
@@ -290,7 +286,7 @@ def test_another_training_does_not_go_on_from_a_checkpoint(truth, held, tmp_path
     }
     for name, (known, options) in others.items():
         with pytest.raises(ModelFileError, match=f"other settings .*{name}"):
-            model.fit(observe, known, **given, **options)
+            model.fit(known, observe=observe, **given, **options)
 
 
 @pytest.mark.parametrize(
@@ -302,14 +298,14 @@ def test_numbers_of_a_training_are_at_least_one(truth, held, numbers):
     if numbers["epochs"] == (1, 0):
         numbers = numbers | {"iterations": (1, 1)}
     with pytest.raises(InvalidInputError, match="at least 1"):
-        make_model(truth).fit(observe, truth, validation=held, **numbers)
+        make_model(truth).fit(truth, observe=observe, validation=held, **numbers)
 
 
 def test_parts_of_a_model_are_of_their_kind(truth):
-    normalizer, network = SeriesNormalizer.from_series(truth), SeriesUNet(3, 1, components=3)
+    normalizer, network = Normalizer.from_series(truth), SeriesUNet(3, 1, components=3)
     for parts, message in (
         ((network, normalizer), r"solver is .*DirectNetwork\(network\)"),
-        ((make_direct(), None), r"normalizer is None; give SeriesNormalizer.from_series"),
+        ((make_direct(), None), r"normalizer is None; give Normalizer.from_series"),
     ):
         with pytest.raises(InvalidTypeError, match=message):
             SeriesInversion(*parts, dt=0.01, steps=STEPS)
@@ -321,16 +317,16 @@ def test_parts_of_a_model_are_of_their_kind(truth):
 def test_iterations_are_for_a_solver_that_has_some(truth, held):
     model = wrap(make_direct(), truth)
     with pytest.raises(InvalidInputError, match="DirectNetwork has no iterations"):
-        model.fit(observe, truth, validation=held, epochs=1, iterations=2)
+        model.fit(truth, observe=observe, validation=held, epochs=1, iterations=2)
 
 
 def test_a_training_needs_observations(truth, held):
     model, nothing = make_model(truth), held[0] * np.nan
     for observed, seen in ((nothing.isel(sample=[0] * 48), held[0]), (observe, nothing)):
         with pytest.raises(InvalidInputError, match="nothing is observed"):
-            model.fit(observed, truth, validation=(seen, held[1]), epochs=1)
+            model.fit(truth, observe=observed, validation=(seen, held[1]), epochs=1)
     with pytest.raises(InvalidInputError, match="nothing is observed"):
-        model.fit(lambda known, rng: known * np.nan, truth, validation=held, epochs=1)
+        model.fit(truth, observe=lambda known, rng: known * np.nan, validation=held, epochs=1)
 
 
 def test_there_is_something_to_train(truth, held):
@@ -344,14 +340,14 @@ def test_there_is_something_to_train(truth, held):
     ]
     for solver, loss in cases:
         with pytest.raises(InvalidInputError, match="nothing to train"):
-            wrap(solver, truth).fit(observe, truth, validation=held, epochs=1, loss=loss)
+            wrap(solver, truth).fit(truth, observe=observe, validation=held, epochs=1, loss=loss)
 
 
 def test_a_fixed_point_and_its_prior_are_trained(truth, held):
     model = wrap(FixedPoint(make_prior(), iterations=2), truth)
     for loss in (PriorLoss(), None):
         before = [weights.clone() for weights in model.solver.parameters()]
-        model = model.fit(observe, truth, validation=held, epochs=1, loss=loss)
+        model = model.fit(truth, observe=observe, validation=held, epochs=1, loss=loss)
         for old, new in zip(before, model.solver.parameters(), strict=True):
             assert not torch.equal(old, new)
 
@@ -362,15 +358,15 @@ def test_prior_that_would_give_way_is_refused(truth, held):
     options = {"validation": (held[0], None), "epochs": 1, "batch_size": 24}
     loss = VariationalLoss(model.solver.prior)
     with pytest.raises(InvalidInputError, match=r"trivial solution.*requires_grad_\(False\)"):
-        model.fit(observe(truth, 0), loss=loss, **options)
+        model.fit(None, observe=observe(truth, 0), loss=loss, **options)
     model.solver.prior.requires_grad_(False)
-    model.fit(observe(truth, 0), loss=loss, **options)
+    model.fit(None, observe=observe(truth, 0), loss=loss, **options)
 
     dynamics = make_dynamics(truth, learned=True)
     before = dynamics.dynamics.coefficients.clone()
     amortised = wrap(AmortisedFourDVar(make_direct(), dynamics, 0.01, segment=6), truth)
     loss = VariationalLoss(OdePrior(dynamics, 0.01))
-    trained = amortised.fit(observe(truth, 0), loss=loss, **options)
+    trained = amortised.fit(None, observe=observe(truth, 0), loss=loss, **options)
     assert not torch.equal(trained.solver.dynamics.dynamics.coefficients, before)
     assert torch.equal(dynamics.dynamics.coefficients, before)
 
@@ -398,7 +394,7 @@ def test_equations_are_those_of_normalised_states(truth):
 def test_time_step_of_a_loss_is_that_of_the_series(truth, held):
     loss = VariationalLoss(OdePrior(make_dynamics(truth), 0.05))
     with pytest.raises(InvalidInputError, match=r"time step 0.05, .* dt=0.01"):
-        make_model(truth).fit(observe, truth, validation=held, epochs=1, loss=loss)
+        make_model(truth).fit(truth, observe=observe, validation=held, epochs=1, loss=loss)
 
 
 def test_a_class_of_ones_own_is_saved_and_named_to_be_read(truth, held, tmp_path):

@@ -27,9 +27,9 @@ from xdvarnet.datasets import lorenz63, lorenz96, observe_series
 from xdvarnet.dynamics.lorenz import Lorenz63, Lorenz96
 from xdvarnet.dynamics.quadratic import QuadraticDynamics
 from xdvarnet.dynamics.rescaled import Rescaled
+from xdvarnet.networks.normalizer import Normalizer
 from xdvarnet.networks.series_checks import count_parameters
 from xdvarnet.networks.series_inversion import SeriesInversion
-from xdvarnet.networks.series_normalizer import SeriesNormalizer
 from xdvarnet.solver.inversions.amortised import AmortisedFourDVar
 from xdvarnet.solver.inversions.direct import DirectNetwork
 from xdvarnet.solver.inversions.fixed_point import FixedPoint
@@ -194,7 +194,7 @@ class Data:
 
     truth: dict[str, xr.Dataset]
     observed: dict[str, xr.Dataset]
-    normalizer: SeriesNormalizer
+    normalizer: Normalizer
 
     @classmethod
     def draw(cls, system: System, seed: int) -> "Data":
@@ -204,7 +204,7 @@ class Data:
         }
         observed = {part: system.observe(truth[part], seed) for part in ("validation", "test")}
         alike = system.name == "lorenz96"
-        return cls(truth, observed, SeriesNormalizer.from_series(truth["training"], alike=alike))
+        return cls(truth, observed, Normalizer.from_series(truth["training"], alike=alike))
 
 
 def build_prior(system: System, kind: str, data: Data) -> nn.Module:
@@ -216,7 +216,7 @@ def build_prior(system: System, kind: str, data: Data) -> nn.Module:
     else:
         states = data.truth["training"]["state"].values[:200]
         dynamics = QuadraticDynamics(**system.quadratic).fit(torch.from_numpy(states), system.dt)
-    scaled = Rescaled(dynamics, data.normalizer.mean, data.normalizer.std)
+    scaled = Rescaled(dynamics, data.normalizer.mean["state"], data.normalizer.std["state"])
     return OdePrior(scaled, system.dt)
 
 
@@ -262,8 +262,8 @@ def train(system: System, row: Row, data: Data, seed: int, checkpoint: Path) -> 
     known = data.truth["training"]
     if row.pretrain:
         model = model.fit(
-            system.observe,
             known,
+            observe=system.observe,
             epochs=row.pretrain,
             loss=PriorLoss(),
             checkpoint=f"{checkpoint}.prior",
@@ -279,8 +279,8 @@ def train(system: System, row: Row, data: Data, seed: int, checkpoint: Path) -> 
         elif not row.supervised:
             loss = VariationalLoss(model.solver.prior.requires_grad_(False))
         model = model.fit(
-            system.observe,
             known,
+            observe=system.observe,
             epochs=row.epochs,
             iterations=row.iterations,
             learning_rate=row.learning_rate,
@@ -332,11 +332,13 @@ def one_step_error(model: SeriesInversion, truth: xr.Dataset) -> float | None:
     prior = getattr(model.solver, "prior", None)
     if prior is None:
         return None
-    states = model.normalizer.normalize(truth["state"].values[:500]).astype(np.float32)[:, None]
+    states = model.normalizer.normalize("state", truth["state"].values[:500]).astype(np.float32)[
+        :, None
+    ]
     with torch.no_grad():
         projected = prior(torch.from_numpy(states)).numpy()
     error = states[:, :, -projected.shape[2] :] - projected
-    return float(np.mean((error * np.array(model.normalizer.std)) ** 2))
+    return float(np.mean((error * np.array(model.normalizer.std["state"])) ** 2))
 
 
 def run(

@@ -72,8 +72,10 @@ def learned_model(system: System, data: Data) -> QuadraticDynamics:
 
 def adam(system: System, data: Data) -> SeriesInversion:
     """Descent of the weak-constraint cost with the true model, by an optimiser of torch."""
-    scaled = Rescaled(system.dynamics(), data.normalizer.mean, data.normalizer.std)
-    noise = NOISE / float(np.mean(data.normalizer.std))
+    scaled = Rescaled(
+        system.dynamics(), data.normalizer.mean["state"], data.normalizer.std["state"]
+    )
+    noise = NOISE / float(np.mean(data.normalizer.std["state"]))
     weight = 1e3 if system.name != "lorenz96" else 1e2
     solver = Minimisation(
         OdePrior(scaled, system.dt),

@@ -133,7 +133,7 @@ def iterates(model: SeriesInversion, observed: xr.Dataset) -> tuple[np.ndarray, 
         states = [state, *model.solver.iterates(state, data, context)]
         costs = [model.solver.cost(each, data).mean().item() for each in states]
     values = np.stack([each[:, 0].numpy() for each in states])
-    return model.normalizer.restore(values), np.array(costs)
+    return model.normalizer.restore("state", values), np.array(costs)
 
 
 def draw_pathways(folder: Path, system: System, data: Data) -> None:

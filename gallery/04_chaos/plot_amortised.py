@@ -25,8 +25,8 @@ from xdvarnet.dynamics.lorenz import Lorenz63
 from xdvarnet.dynamics.rescaled import Rescaled
 from xdvarnet.methods.climatology import Climatology
 from xdvarnet.methods.variational import StrongFourDVar
+from xdvarnet.networks.normalizer import Normalizer
 from xdvarnet.networks.series_inversion import SeriesInversion
-from xdvarnet.networks.series_normalizer import SeriesNormalizer
 from xdvarnet.solver.inversions.amortised import AmortisedFourDVar
 from xdvarnet.solver.inversions.direct import DirectNetwork
 from xdvarnet.solver.losses import VariationalLoss
@@ -38,17 +38,18 @@ observing = {"every": 8, "components": ["x"], "noise": noise}
 past = observe_series(lorenz63("training", samples=2000), **observing, rng=1)
 held = observe_series(lorenz63("validation", samples=100), **observing, rng=2)
 climate = Climatology.from_series(lorenz63("training", samples=50, rng=1))  # of a run of the model
-normalizer = SeriesNormalizer(climate.mean, np.sqrt(np.diag(climate.covariance)))
+normalizer = Normalizer({"state": np.sqrt(np.diag(climate.covariance))}, {"state": climate.mean})
 
 torch.manual_seed(0)
-equations = Rescaled(Lorenz63(), normalizer.mean, normalizer.std)
+equations = Rescaled(Lorenz63(), normalizer.mean["state"], normalizer.std["state"])
 network = DirectNetwork(SeriesUNet(3, 1, components=3))
 model = SeriesInversion(
     AmortisedFourDVar(network, equations, 0.01, segment=24), normalizer, dt=0.01, steps=200
 )
 start = time.perf_counter()
 model = model.fit(
-    past,
+    None,  # no truth
+    observe=past,
     validation=(held, None),
     epochs=10,
     loss=VariationalLoss(OdePrior(equations, 0.01), observation=1.0, weight=1.0),

@@ -47,8 +47,10 @@ paths["L-BFGS"] = descend("lbfgs", 1.0)
 # Every path begins at the first guess. The optimisers reach a far lower cost than the truth has,
 # and it helps little: the minimum of the learned cost is elsewhere. The learned step takes three
 # iterations, and goes where the truth is.
-known = torch.from_numpy(model.normalizer.normalize(truth["state"].values))[:, None].float()
-scale = torch.tensor(model.normalizer.std)
+known = torch.from_numpy(model.normalizer.normalize("state", truth["state"].values))[
+    :, None
+].float()
+scale = torch.tensor(model.normalizer.std["state"])
 
 
 def measure(state: torch.Tensor) -> tuple[float, float]:
@@ -80,7 +82,9 @@ plt.show()
 # The iterates of one window
 # --------------------------
 # Of the component z, which nothing observes.
-restored = [model.normalizer.restore(each[4, 0].numpy()) for each in (guess, *paths["4DVarNet"])]
+restored = [
+    model.normalizer.restore("state", each[4, 0].numpy()) for each in (guess, *paths["4DVarNet"])
+]
 figure, ax = plt.subplots(figsize=(11, 4), layout="constrained")
 ax.plot(truth["time"], truth["state"][4, :, 2], "k", linewidth=3, alpha=0.4, label="truth")
 for number, state in enumerate(restored):

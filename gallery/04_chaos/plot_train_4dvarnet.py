@@ -22,8 +22,8 @@ import xarray as xr
 
 import xdvarnet
 from xdvarnet.datasets import lorenz63, observe_series
+from xdvarnet.networks.normalizer import Normalizer
 from xdvarnet.networks.series_inversion import SeriesInversion
-from xdvarnet.networks.series_normalizer import SeriesNormalizer
 from xdvarnet.solver import MaskedObservation, VariationalSolver
 from xdvarnet.solver.losses import PriorLoss
 from xdvarnet.solver.priors.gibbs import GibbsPrior
@@ -49,7 +49,7 @@ torch.manual_seed(0)
 prior = GibbsPrior(kernel=(11, 1), downscale=(4, 1), components=3)
 step = NetworkStep(SeriesUNet(4, 1, hidden=16, components=3))
 solver = VariationalSolver(prior, MaskedObservation(), step)
-model = SeriesInversion(solver, SeriesNormalizer.from_series(training), dt=0.01, steps=200)
+model = SeriesInversion(solver, Normalizer.from_series(training), dt=0.01, steps=200)
 
 # %%
 # The prior first, then everything with more and more iterations
@@ -58,10 +58,10 @@ model = SeriesInversion(solver, SeriesNormalizer.from_series(training), dt=0.01,
 # prior alone needs no observations. Then few iterations are cheap, and more of them go on from what
 # those have learned. ``history`` has the errors of each epoch.
 data = {"validation": (obs, truth), "batch_size": 32, "learning_rate": 2e-3, "rng": 0}
-with_prior = model.fit(observe, training, epochs=2, loss=PriorLoss(), **data)
+with_prior = model.fit(training, observe=observe, epochs=2, loss=PriorLoss(), **data)
 stages = {1: 4, 2: 4, 3: 4}  # epochs of so many iterations
 trained = with_prior.fit(
-    observe, training, epochs=list(stages.values()), iterations=list(stages), **data
+    training, observe=observe, epochs=list(stages.values()), iterations=list(stages), **data
 )
 
 figure, ax = plt.subplots(figsize=(8, 4), layout="constrained")

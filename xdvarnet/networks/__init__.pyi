@@ -1,5 +1,4 @@
 from xdvarnet.networks.dvarnet import DVarNet as DVarNet
 from xdvarnet.networks.normalizer import Normalizer as Normalizer
 from xdvarnet.networks.series_inversion import SeriesInversion as SeriesInversion
-from xdvarnet.networks.series_normalizer import SeriesNormalizer as SeriesNormalizer
 from xdvarnet.networks.training_grid import TrainingGrid as TrainingGrid

@@ -9,7 +9,8 @@ from torch import nn
 
 from xdvarnet.dynamics.lorenz import Lorenz63, Lorenz96
 from xdvarnet.errors import InvalidInputError, warn
-from xdvarnet.networks.series_normalizer import SeriesNormalizer
+from xdvarnet.grids.series import STATE
+from xdvarnet.networks.normalizer import Normalizer
 from xdvarnet.solver.contracts import Solver
 from xdvarnet.solver.inversions.amortised import AmortisedFourDVar
 from xdvarnet.solver.losses import Loss, PriorLoss, VariationalLoss
@@ -94,9 +95,10 @@ def check_time_steps(solver: nn.Module, dt: float) -> None:
             )
 
 
-def warn_of_units(solver: nn.Module, normalizer: SeriesNormalizer) -> None:
+def warn_of_units(solver: nn.Module, normalizer: Normalizer) -> None:
     """Warn of equations in the units of the state, where the solver works on normalised ones."""
-    scaled = np.any(np.array(normalizer.mean) != 0) or np.any(np.array(normalizer.std) != 1)
+    mean, std = normalizer.mean[STATE], normalizer.std[STATE]
+    scaled = np.any(np.array(mean) != 0) or np.any(np.array(std) != 1)
     for module in solver.modules():
         if not scaled or not isinstance(module, OdePrior | AmortisedFourDVar):
             continue
@@ -105,7 +107,7 @@ def warn_of_units(solver: nn.Module, normalizer: SeriesNormalizer) -> None:
             warn(
                 f"{type(module).__name__} has {type(own).__name__} in the units of the state, and "
                 "the solver works on normalised states; give it "
-                "Rescaled(equations, normalizer.mean, normalizer.std)."
+                f"Rescaled(equations, normalizer.mean[{STATE!r}], normalizer.std[{STATE!r}])."
             )
 
 

@@ -13,12 +13,12 @@ from xdvarnet.grids.series import STATE
 from xdvarnet.mapping.background import Background
 from xdvarnet.mapping.description import check_storable
 from xdvarnet.methods.dynamical import StateAnalysis, StateWindow
+from xdvarnet.networks.normalizer import Normalizer
 from xdvarnet.networks.series_checks import (
     check_time_steps,
     count_parameters,
     warn_of_units,
 )
-from xdvarnet.networks.series_normalizer import SeriesNormalizer
 from xdvarnet.networks.series_training import CHUNK, TrainableSeries
 from xdvarnet.solver.contracts import Solver
 from xdvarnet.solver.data import Data
@@ -42,7 +42,7 @@ class SeriesInversion(TrainableSeries):
         Called as ``solver(first_guess, data, context)`` with normalised tensors (batch, 1, time,
         component); it has an attribute ``context``, which is 2 where it takes the observations and
         where they are as a context, and 0 otherwise.
-    normalizer : SeriesNormalizer
+    normalizer : Normalizer
         Mean and standard deviation of the state.
     dt : float
         Time between two states.
@@ -72,14 +72,14 @@ class SeriesInversion(TrainableSeries):
     >>> from xdvarnet.solver import MaskedObservation, VariationalSolver
     >>> from xdvarnet.datasets import lorenz63, observe_series
     >>> from xdvarnet.networks.series_inversion import SeriesInversion
-    >>> from xdvarnet.networks.series_normalizer import SeriesNormalizer
+    >>> from xdvarnet.networks.normalizer import Normalizer
     >>> from xdvarnet.solver.priors.gibbs import GibbsPrior
     >>> from xdvarnet.solver.series_steps import SeriesCNNStep
     >>> truth = lorenz63("training", samples=20)
     >>> obs = observe_series(truth, every=8, components=["x"], noise=2**0.5, rng=0)
     >>> prior = GibbsPrior(kernel=(11, 1), downscale=(4, 1), components=3)
     >>> solver = VariationalSolver(prior, MaskedObservation(), SeriesCNNStep(components=3))
-    >>> model = SeriesInversion(solver, SeriesNormalizer.from_series(truth), dt=0.01, steps=200)
+    >>> model = SeriesInversion(solver, Normalizer.from_series(truth), dt=0.01, steps=200)
     >>> obs.dvarnet.reconstruct(model)["state"].dims
     ('sample', 'time', 'component')
     """
@@ -89,7 +89,7 @@ class SeriesInversion(TrainableSeries):
     def __init__(
         self,
         solver: Solver,
-        normalizer: SeriesNormalizer,
+        normalizer: Normalizer,
         *,
         dt: float,
         steps: int,
@@ -105,10 +105,10 @@ class SeriesInversion(TrainableSeries):
             "DirectNetwork(network) for a network",
         )
         check_kind(
-            isinstance(normalizer, SeriesNormalizer),
+            isinstance(normalizer, Normalizer) and STATE in normalizer.std,
             "normalizer",
             normalizer,
-            "SeriesNormalizer.from_series(truth)",
+            "Normalizer.from_series(truth)",
         )
         check_positive(dt, "dt", "the model's unit of time")
         check_counts({"steps": steps})
@@ -191,7 +191,9 @@ class SeriesInversion(TrainableSeries):
                 "one, such as ETKF(...)."
             )
         self._check(observations.values.shape[1:], observations.dt)
-        farthest = np.nan_to_num(np.abs(self.normalizer.normalize(observations.values))).max()
+        farthest = np.nan_to_num(
+            np.abs(self.normalizer.normalize(STATE, observations.values))
+        ).max()
         if farthest > FAR:
             warn(
                 f"observations reach {farthest:.3g} standard deviations from the mean of the "
@@ -206,7 +208,7 @@ class SeriesInversion(TrainableSeries):
     def _solve(self, inputs: tuple[torch.Tensor, list[Data], torch.Tensor | None]) -> np.ndarray:
         with torch.inference_mode(), autocast("cpu", self.precision):
             states = self.solver(*inputs)
-        return self.normalizer.restore(states[:, 0].double().numpy())
+        return self.normalizer.restore(STATE, states[:, 0].double().numpy())
 
     def inputs(self, observed: xr.Dataset) -> tuple[torch.Tensor, list[Data], torch.Tensor | None]:
         """Return what the solver is given for a Dataset of observations: the arguments of a call.

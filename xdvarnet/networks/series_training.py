@@ -13,8 +13,9 @@ import xarray as xr
 from xdvarnet._random import RandomState, default_rng
 from xdvarnet.errors import InvalidInputError, InvalidTypeError
 from xdvarnet.grids.checks import check_counts, check_kind, check_positive
-from xdvarnet.grids.series import Series, check_labels, check_pair, find_series
+from xdvarnet.grids.series import STATE, Series, check_labels, check_pair, find_series
 from xdvarnet.methods.dynamical import DynamicalMethod
+from xdvarnet.networks.normalizer import Normalizer
 from xdvarnet.networks.series_checks import (
     SAME_DT,
     check_stages,
@@ -24,7 +25,6 @@ from xdvarnet.networks.series_checks import (
     interpolate,
     to_tensor,
 )
-from xdvarnet.networks.series_normalizer import SeriesNormalizer
 from xdvarnet.solver.batch import Batch
 from xdvarnet.solver.contracts import Solver
 from xdvarnet.solver.data import Data
@@ -44,7 +44,7 @@ class TrainableSeries(DynamicalMethod):
     """A network of series that can be trained: the base class of `SeriesInversion`."""
 
     solver: Solver
-    normalizer: SeriesNormalizer
+    normalizer: Normalizer
     dt: float
     steps: int
     precision: str
@@ -55,9 +55,9 @@ class TrainableSeries(DynamicalMethod):
 
     def fit(
         self,
-        observed: xr.Dataset | Observe,
-        truth: xr.Dataset | None = None,
+        truth: xr.Dataset | None,
         *,
+        observe: xr.Dataset | Observe,
         validation: tuple[xr.Dataset, xr.Dataset | None],
         epochs: int | Sequence[int],
         iterations: int | Sequence[int] | None = None,
@@ -76,11 +76,11 @@ class TrainableSeries(DynamicalMethod):
 
         Parameters
         ----------
-        observed : xarray.Dataset or callable
-            Observations, or how to draw them from the truth, anew at each epoch:
-            ``observed(truth, generator)``.
-        truth : xarray.Dataset, optional
-            Complete windows of ``state``; needed where the loss or `observed` uses them.
+        truth : xarray.Dataset or None
+            Complete windows of ``state``; None where neither the loss nor `observe` uses them.
+        observe : callable or xarray.Dataset
+            How to draw observations from the truth, anew at each epoch,
+            ``observe(truth, generator)``; or the observations.
         validation : tuple of xarray.Dataset
             Observations and, or None, their truth, of other windows.
         epochs : int or sequence of int
@@ -119,7 +119,7 @@ class TrainableSeries(DynamicalMethod):
             If the loss or the validation is of another kind.
         ModelFileError
             If the checkpoint is damaged, or of a training with other data or settings. What a
-            callable `observed` draws is not compared.
+            callable `observe` draws is not compared.
         """
         if loss is None:
             loss = ReconstructionLoss(gradient=0, prior=0.05)
@@ -140,7 +140,7 @@ class TrainableSeries(DynamicalMethod):
                 f"iterations={iterations}, and {type(self.solver).__name__} has no iterations; "
                 "leave iterations=None."
             )
-        if callable(observed) and truth is None:
+        if callable(observe) and truth is None:
             raise InvalidInputError("observations that are drawn need a truth to be drawn from.")
         supervised = isinstance(loss, ReconstructionLoss)
         if supervised and (truth is None or validation[1] is None):
@@ -152,7 +152,7 @@ class TrainableSeries(DynamicalMethod):
             None if given is None else self._whole(given) for given in (truth, validation[1])
         )
         known, held_truth = (None if each is None else each.values for each in (whole, held_whole))
-        fixed = None if callable(observed) else self._seen(observed, whole)
+        fixed = None if callable(observe) else self._seen(observe, whole)
         held = self._seen(validation[0], held_whole)
         (seed,) = default_rng(rng).bit_generator.seed_seq.generate_state(1)
         samples = known if fixed is None else fixed
@@ -164,8 +164,8 @@ class TrainableSeries(DynamicalMethod):
             generator = np.random.default_rng([int(seed), epoch])
             seen = fixed
             if seen is None:
-                assert callable(observed) and truth is not None
-                seen = self._seen(observed(truth, generator), whole)
+                assert callable(observe) and truth is not None
+                seen = self._seen(observe(truth, generator), whole)
             order = generator.permutation(number)
             for first in range(0, number, batch_size):
                 chosen = order[first : first + batch_size]
@@ -254,15 +254,20 @@ class TrainableSeries(DynamicalMethod):
                 f"a series of {times} times is too short for the model's window of {self.steps}; "
                 "give longer ones, or train a model with fewer steps."
             )
-        self.normalizer.check(components)
+        known = np.shape(self.normalizer.std[STATE])
+        if known not in ((), (components,)):
+            raise InvalidInputError(
+                f"the model has {known[0]} components, and the state has {components}; give the "
+                "series that the model was made for."
+            )
 
     def _batch(self, values: np.ndarray, truth: np.ndarray | None) -> Batch:
         state, data, context = self._inputs(values)
-        known = state if truth is None else to_tensor(self.normalizer.normalize(truth))
+        known = state if truth is None else to_tensor(self.normalizer.normalize(STATE, truth))
         return Batch(state, known, data, context, torch.ones(1, 1, 1, 1))
 
     def _inputs(self, values: np.ndarray) -> tuple[torch.Tensor, list[Data], torch.Tensor | None]:
-        scaled = self.normalizer.normalize(values)
+        scaled = self.normalizer.normalize(STATE, values)
         data = Data.from_gappy(to_tensor(scaled))
         terms = len(self.solver.terms) or 1
         context = torch.cat([data.values, data.mask], 1) if self.solver.context else None

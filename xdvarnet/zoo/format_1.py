@@ -1,12 +1,14 @@
 """Model files of format 1, in the form of the present one.
 
-In format 1 an ensemble was an argument of the network, which is now inside a `Calibrated`, and the
-weights of the one solver of a file had names without the place of their network.
+In format 1 an ensemble was an argument of the network, which is now inside a `Calibrated`, the
+weights of the one solver of a file had names without the place of their network, and series had a
+normalizer of their own.
 """
 
 import numpy as np
 
 from xdvarnet.errors import ModelFileError
+from xdvarnet.grids.series import STATE
 
 SOLVER = "solver."
 """What the names of weights began with."""
@@ -39,6 +41,12 @@ def upgrade(description: dict, arrays: dict[str, np.ndarray]) -> tuple[dict, dic
             renamed["model." + name.removeprefix("model.ensemble.")] = array
         else:
             renamed[place + name.removeprefix("model")] = array
+    scaling = arguments.get("normalizer")
+    if scaling is not None and scaling["class"] == "SeriesNormalizer":
+        own = scaling["arguments"]
+        of_state = {"std": {STATE: own["std"]}, "mean": {STATE: own["mean"]}}
+        scaling = {"class": "Normalizer", "arguments": {**of_state, "labels": own["labels"]}}
+        arguments["normalizer"] = scaling
     network = {"class": model["class"], "arguments": arguments}
     if ensemble is not None:
         known = dict(arguments.get("provenance", {}))
