@@ -68,11 +68,12 @@ def test_the_description_is_json_that_needs_no_torch(model, tmp_path):
     assert description["model"]["arguments"]["window"]["arguments"]["latitude"] == 12
 
 
-def test_the_frozen_file_of_format_1_is_still_read():
+@pytest.mark.parametrize("version", range(1, storage.FORMAT + 1))
+def test_the_frozen_file_of_each_format_is_still_read(version):
     """A file written once and its maps then; a change that breaks it needs a new format version."""
-    frozen = xdvarnet.load_model(FROZEN / "format_1.safetensors")
+    frozen = xdvarnet.load_model(FROZEN / f"format_{version}.safetensors")
     observations = toy_system().observe(toy_truth(), rng=1)
-    expected = np.load(FROZEN / "format_1.npy")
+    expected = np.load(FROZEN / f"format_{version}.npy")
     maps = observations.dvarnet.reconstruct(frozen)["ssh"]
     np.testing.assert_allclose(maps[7], expected, atol=1e-5)
 
