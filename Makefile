@@ -17,11 +17,14 @@ help:  ## Show this list
 demo: $(STAMP)  ## Map the Mediterranean of June 2005 into demo/ and print the scores
 	$(BIN)/python gallery/01_first_map/demo.py demo
 
+# One worker for each core, and one thread for each worker.
+test: export OMP_NUM_THREADS := 1
 test: lint  ## Check style and types, and run the whole test suite
-	$(BIN)/python -m pytest --durations=10
+	$(BIN)/python -m pytest --numprocesses auto --durations=10
 
+coverage: export OMP_NUM_THREADS := 1
 coverage: $(STAMP)  ## Run the test suite and report which lines it covers (at least 95 %)
-	$(BIN)/python -m pytest --cov --cov-report=term --cov-fail-under=95
+	$(BIN)/python -m pytest --numprocesses auto --cov --cov-report=term --cov-fail-under=95
 
 lint: $(STAMP)  ## Check the style and the types, changing nothing
 	$(BIN)/ruff check .

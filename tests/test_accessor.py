@@ -1,6 +1,7 @@
 """The accessor: each method is one call of the public function of the same name."""
 
 import inspect
+import xml.etree.ElementTree
 
 import numpy as np
 import pandas as pd
@@ -78,3 +79,14 @@ def test_it_survives_operations_on_the_dataset(change, dataset):
 @pytest.mark.parametrize("name", METHODS)
 def test_a_method_points_to_its_function(name):
     assert f"As `xdvarnet.{name}`" in getattr(DVarNetAccessor, name).__doc__
+
+
+def test_a_notebook_shows_its_methods(dataset):
+    """Each in a row, with the first sentence of what it does."""
+    rows = xml.etree.ElementTree.fromstring(dataset.dvarnet._repr_html_()).findall("tr")
+    shown = {row.findtext("th"): row.findtext("td") for row in rows}
+    assert set(shown) == set(METHODS)
+    assert all(
+        DVarNetAccessor.__dict__[name].__doc__.startswith(text) for name, text in shown.items()
+    )
+    assert shown["reconstruct"] == "Complete the observations to maps with a model."

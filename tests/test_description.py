@@ -53,7 +53,7 @@ class Foreign(nn.Module):
         self.width = size
 
 
-@pytest.mark.parametrize("dynamics", [Foreign(3), torch.tanh, nn.Sequential(nn.Tanh())], ids=str)
+@pytest.mark.parametrize("dynamics", [Foreign(3), torch.tanh, nn.Sequential(nn.Tanh())])
 def test_what_no_file_could_hold_is_refused(dynamics):
     prior = Minimisation(OdePrior(dynamics, 0.01), MaskedObservation())
     for check in (lambda: describe(prior, {}), lambda: check_storable(prior, "model")):

@@ -1,10 +1,12 @@
 """The accessor ``.dvarnet``: the public functions as methods of a Dataset."""
 
+import inspect
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import xarray as xr
 
+from xdvarnet._html import html_table
 from xdvarnet._random import RandomState
 
 if TYPE_CHECKING:
@@ -29,6 +31,14 @@ class DVarNetAccessor:
 
     def __init__(self, dataset: xr.Dataset) -> None:
         self._dataset = dataset
+
+    def _repr_html_(self) -> str:
+        methods = {
+            name: (inspect.getdoc(method) or "").splitlines()[0]
+            for name, method in vars(type(self)).items()
+            if not name.startswith("_")
+        }
+        return html_table("Dataset.dvarnet", methods)
 
     def harmonise(self) -> xr.Dataset:
         """Bring a product to one convention of names, units and axes.

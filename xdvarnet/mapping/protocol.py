@@ -1,12 +1,12 @@
 """What maps: the reconstructor, and the plain arrays that pass through it."""
 
-import html
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from xdvarnet._html import html_table
 from xdvarnet.errors import InvalidInputError, InvalidTypeError
 from xdvarnet.grids.coords import Grid
 from xdvarnet.mapping.background import Background
@@ -281,11 +281,7 @@ class Reconstructor(ABC):
         return {"variables": names, "background": self.background}
 
     def _repr_html_(self) -> str:
-        cells = "".join(
-            f"<tr><th>{html.escape(str(name))}</th><td>{html.escape(str(value))}</td></tr>"
-            for name, value in self.summary().items()
-        )
-        return f"<table><caption>xdvarnet.{type(self).__name__}</caption>{cells}</table>"
+        return html_table(f"xdvarnet.{type(self).__name__}", self.summary())
 
 
 def analyse(
