@@ -36,6 +36,7 @@ from xdvarnet.solver import (
     BilinearAutoencoder,
     ConvLSTMStep,
     DirectNetwork,
+    Layout,
     MaskedObservation,
     SeriesUNet,
     VariationalSolver,
@@ -251,7 +252,7 @@ def series_interpolation() -> SeriesOptimalInterpolation:
 @_of(SERIES)
 def series_network() -> SeriesInversion:
     return SeriesInversion(
-        DirectNetwork(SeriesUNet(3, 1, hidden=4, components=3, rng=0)),
+        DirectNetwork(SeriesUNet(3, 1, hidden=4, layout=Layout(components=3), rng=0)),
         Normalizer.from_series(lorenz63("training", samples=20)),
         dt=0.01,
         steps=20,

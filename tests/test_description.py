@@ -104,4 +104,4 @@ def test_a_file_may_name_every_network_of_the_package():
                 own = isinstance(kind, type) and kind.__module__ == module.name
                 if own and issubclass(kind, nn.Module) and not name.startswith("_"):
                     found.add(name)
-    assert found - set(CLASSES) <= {"LayeredQG", "SeriesConvolution"}
+    assert found - set(CLASSES) <= {"LayeredQG", "Convolution"}

@@ -6,7 +6,7 @@ from torch import nn
 
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.solver.inversions.direct import DirectNetwork
-from xdvarnet.solver.series_layers import SeriesUNet
+from xdvarnet.solver.series_unet import SeriesUNet
 
 
 def test_increment_by_hand():

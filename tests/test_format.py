@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 import xarray as xr
 from safetensors import safe_open
 from safetensors.numpy import save_file
@@ -13,7 +14,10 @@ from toys import toy_model, toy_system, toy_truth
 
 import xdvarnet
 from xdvarnet.errors import MissingFileError, ModelFileError
+from xdvarnet.mapping.description import build
 from xdvarnet.zoo import format as storage
+from xdvarnet.zoo.format_1 import upgrade
+from xdvarnet.zoo.registry import public_classes
 
 FROZEN = Path(__file__).parent / "data"
 
@@ -76,6 +80,24 @@ def test_the_frozen_file_of_each_format_is_still_read(version):
     expected = np.load(FROZEN / f"format_{version}.npy")
     maps = observations.dvarnet.reconstruct(frozen)["ssh"]
     np.testing.assert_allclose(maps[7], expected, atol=1e-5)
+
+
+def test_series_of_format_1_have_the_step_of_maps():
+    """What was said of components in two arguments is a layout; the numbers stay."""
+    kinds = {"components": 3, "periodic": False}
+    old = {"class": "SeriesCNNStep", "arguments": {"hidden": 4, "kernel": [5, 1], **kinds}}
+    scaling = {"mean": [0.0, 1.0, 2.0], "std": [1.0, 2.0, 3.0], "labels": ["x", "y", "z"]}
+    arguments = {
+        "solver": {"class": "VariationalSolver", "arguments": {"step": old}},
+        "normalizer": {"class": "SeriesNormalizer", "arguments": scaling},
+    }
+    found, _ = upgrade({"model": {"class": "SeriesInversion", "arguments": arguments}}, {})
+    new = found["model"]["arguments"]
+    step = build(new["solver"]["arguments"]["step"], {}, public_classes())
+    assert step.layers(torch.zeros(1, 6, 8, 1)).shape == (1, 3, 8, 1)
+    normalizer = build(new["normalizer"], {}, public_classes())
+    assert (normalizer.mean["state"], normalizer.std["state"]) == ((0, 1, 2), (1, 2, 3))
+    assert normalizer.labels == ["x", "y", "z"]
 
 
 def test_a_failed_write_leaves_the_old_file(model, tmp_path, monkeypatch):

@@ -7,11 +7,15 @@ import torch
 from torch import nn
 
 from xdvarnet.errors import InvalidInputError
+from xdvarnet.solver.layout import Layout
 from xdvarnet.solver.priors.gibbs import GibbsPrior
 
 KINDS = {
-    "series": ({"kernel": (5, 1), "downscale": (4, 1), "components": 3}, (1, 18, 3)),
-    "space-time": ({"kernel": (3, 5), "downscale": (4, 2), "periodic": True}, (1, 10, 12)),
+    "series": ({"kernel": (5, 1), "downscale": (4, 1), "layout": Layout(components=3)}, (1, 18, 3)),
+    "space-time": (
+        {"kernel": (3, 5), "downscale": (4, 2), "layout": Layout(periodic=True)},
+        (1, 10, 12),
+    ),
     "maps": ({"channels": 2, "kernel": (5, 3), "downscale": (2, 3)}, (2, 9, 7)),
 }
 EACH = pytest.mark.parametrize("kind", KINDS)
@@ -126,7 +130,7 @@ def test_derivatives_exist_twice(kind):
 def test_a_circle_has_no_first_column():
     """A turn by whole coarse cells turns the projection; without periodicity it does not."""
     state = make_state("space-time")
-    prior, open_prior = make_prior("space-time"), make_prior("space-time", periodic=False)
+    prior, open_prior = make_prior("space-time"), make_prior("space-time", layout=Layout())
     torch.testing.assert_close(prior(state.roll(4, -1)), prior(state).roll(4, -1))
     assert not torch.allclose(open_prior(state.roll(4, -1)), open_prior(state).roll(4, -1))
     found = influence(prior, state[:1])
@@ -155,8 +159,8 @@ def test_sizes_of_the_benchmark():
     sizes = [
         sum(p.numel() for p in prior.parameters())
         for prior in (
-            GibbsPrior(kernel=(11, 1), downscale=(4, 1), components=3),
-            GibbsPrior(kernel=(5, 5), downscale=(4, 1), hidden=60, periodic=True),
+            GibbsPrior(kernel=(11, 1), downscale=(4, 1), layout=Layout(components=3)),
+            GibbsPrior(kernel=(5, 5), downscale=(4, 1), hidden=60, layout=Layout(periodic=True)),
         )
     ]
     assert sizes == [13_596, 47_222]
@@ -165,7 +169,7 @@ def test_sizes_of_the_benchmark():
 @EACH
 def test_its_arguments_and_weights_make_it_again(kind):
     prior, state = make_prior(kind), make_state(kind)
-    names = ("channels", "kernel", "downscale", "hidden", "components", "periodic")
+    names = ("channels", "kernel", "downscale", "hidden", "layout")
     other = GibbsPrior(**{name: getattr(prior, name) for name in names}).double()
     other.load_state_dict(prior.state_dict())
     assert torch.equal(other(state), prior(state))
@@ -178,9 +182,8 @@ def test_its_arguments_and_weights_make_it_again(kind):
         ({"kernel": (4, 1)}, r"kernel=\(4, 1\); give two odd"),
         ({"kernel": (1, 1)}, "one at least 3"),
         ({"downscale": (0, 1)}, r"downscale=\(0, 1\)"),
-        ({"kernel": (3, 3), "components": 3}, "components=3"),
-        ({"periodic": True, "components": 3}, "components=3"),
-        ({"channels": 2, "components": 3}, "components=3"),
+        ({"kernel": (3, 3), "layout": Layout(components=3)}, "components=3"),
+        ({"channels": 2, "layout": Layout(components=3)}, "components=3"),
     ],
 )
 def test_bad_sizes_are_refused(changes, message):

@@ -16,11 +16,12 @@ from xdvarnet.solver.inversions.amortised import AmortisedFourDVar
 from xdvarnet.solver.inversions.direct import DirectNetwork
 from xdvarnet.solver.inversions.fixed_point import FixedPoint
 from xdvarnet.solver.inversions.recurrent_filter import RecurrentFilter
+from xdvarnet.solver.layout import Layout
 from xdvarnet.solver.minimisation import Minimisation
 from xdvarnet.solver.observation import MaskedObservation
 from xdvarnet.solver.priors.gibbs import GibbsPrior
 from xdvarnet.solver.priors.ode import OdePrior
-from xdvarnet.solver.series_layers import SeriesUNet
+from xdvarnet.solver.series_unet import SeriesUNet
 
 Inputs = tuple[torch.Tensor, list[Data], torch.Tensor]
 
@@ -31,6 +32,7 @@ CLASSES = {
         DirectNetwork,
         FixedPoint,
         GibbsPrior,
+        Layout,
         Lorenz63,
         MaskedObservation,
         Minimisation,
@@ -47,12 +49,13 @@ def make_dynamics() -> Rescaled:
 
 
 def make_direct() -> DirectNetwork:
-    return DirectNetwork(SeriesUNet(3, 1, hidden=4, components=3))
+    return DirectNetwork(SeriesUNet(3, 1, hidden=4, layout=Layout(components=3)))
 
 
 def make_fixed_point() -> FixedPoint:
     return FixedPoint(
-        GibbsPrior(kernel=(3, 1), downscale=(2, 1), hidden=5, components=3), iterations=3
+        GibbsPrior(kernel=(3, 1), downscale=(2, 1), hidden=5, layout=Layout(components=3)),
+        iterations=3,
     )
 
 

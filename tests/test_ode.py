@@ -10,6 +10,7 @@ from xdvarnet.dynamics.integration import integrate
 from xdvarnet.dynamics.lorenz import Lorenz63, Lorenz96
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError
 from xdvarnet.solver.data import Data
+from xdvarnet.solver.layout import Layout
 from xdvarnet.solver.observation import MaskedObservation
 from xdvarnet.solver.priors.gibbs import GibbsPrior
 from xdvarnet.solver.priors.ode import OdePrior
@@ -25,7 +26,9 @@ def make_state(*shape: int) -> torch.Tensor:
 
 def make_correction() -> GibbsPrior:
     torch.manual_seed(1)
-    return GibbsPrior(kernel=(3, 1), downscale=(2, 1), hidden=4, components=3).double()
+    return GibbsPrior(
+        kernel=(3, 1), downscale=(2, 1), hidden=4, layout=Layout(components=3)
+    ).double()
 
 
 @pytest.mark.parametrize(("method", "tolerance"), [("euler", 1e-9), ("rk4", 0.1)])

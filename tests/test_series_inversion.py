@@ -23,13 +23,14 @@ from xdvarnet.networks.series_inversion import SeriesInversion
 from xdvarnet.solver.inversions.amortised import AmortisedFourDVar
 from xdvarnet.solver.inversions.direct import DirectNetwork
 from xdvarnet.solver.inversions.fixed_point import FixedPoint
+from xdvarnet.solver.layout import Layout
 from xdvarnet.solver.losses import PriorLoss, VariationalLoss
 from xdvarnet.solver.minimisation import Minimisation
 from xdvarnet.solver.observation import MaskedObservation
 from xdvarnet.solver.priors.gibbs import GibbsPrior
 from xdvarnet.solver.priors.ode import OdePrior
-from xdvarnet.solver.series_layers import SeriesUNet
 from xdvarnet.solver.series_steps import NetworkStep, SeriesLSTMStep
+from xdvarnet.solver.series_unet import SeriesUNet
 from xdvarnet.solver.variational import VariationalSolver
 
 STEPS = 24
@@ -51,17 +52,17 @@ def held() -> tuple[xr.Dataset, xr.Dataset]:
 
 
 def make_prior() -> GibbsPrior:
-    return GibbsPrior(kernel=(5, 1), downscale=(2, 1), hidden=6, components=3)
+    return GibbsPrior(kernel=(5, 1), downscale=(2, 1), hidden=6, layout=Layout(components=3))
 
 
 def make_direct() -> DirectNetwork:
-    return DirectNetwork(SeriesUNet(3, 1, hidden=4, components=3))
+    return DirectNetwork(SeriesUNet(3, 1, hidden=4, layout=Layout(components=3)))
 
 
 def make_model(truth, *, step=None, iterations=2) -> SeriesInversion:
     torch.manual_seed(0)
     prior = make_prior()
-    step = step or NetworkStep(SeriesUNet(4, 1, hidden=6, components=3))
+    step = step or NetworkStep(SeriesUNet(4, 1, hidden=6, layout=Layout(components=3)))
     solver = VariationalSolver(prior, MaskedObservation(), step, iterations=iterations)
     return wrap(solver, truth)
 
@@ -107,7 +108,7 @@ def test_training_reduces_the_error_and_repeats_itself(truth, held):
 
 
 def test_iterations_grow_in_stages(truth, held):
-    model = make_model(truth, step=SeriesLSTMStep(components=3))
+    model = make_model(truth, step=SeriesLSTMStep(layout=Layout(components=3)))
     trained = model.fit(
         truth, observe=observe, validation=held, epochs=(2, 1), iterations=(1, 3), batch_size=24
     )
@@ -302,7 +303,10 @@ def test_numbers_of_a_training_are_at_least_one(truth, held, numbers):
 
 
 def test_parts_of_a_model_are_of_their_kind(truth):
-    normalizer, network = Normalizer.from_series(truth), SeriesUNet(3, 1, components=3)
+    normalizer, network = (
+        Normalizer.from_series(truth),
+        SeriesUNet(3, 1, layout=Layout(components=3)),
+    )
     for parts, message in (
         ((network, normalizer), r"solver is .*DirectNetwork\(network\)"),
         ((make_direct(), None), r"normalizer is None; give Normalizer.from_series"),
@@ -383,7 +387,9 @@ def test_time_steps_agree(truth):
 
 def test_equations_are_those_of_normalised_states(truth):
     for prior in (OdePrior(Lorenz63(), 0.01), OdePrior(make_dynamics(truth), 0.01)):
-        solver = VariationalSolver(prior, MaskedObservation(), SeriesLSTMStep(components=3))
+        solver = VariationalSolver(
+            prior, MaskedObservation(), SeriesLSTMStep(layout=Layout(components=3))
+        )
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             wrap(solver, truth)

@@ -34,12 +34,14 @@ from xdvarnet.solver.inversions.amortised import AmortisedFourDVar
 from xdvarnet.solver.inversions.direct import DirectNetwork
 from xdvarnet.solver.inversions.fixed_point import FixedPoint
 from xdvarnet.solver.inversions.recurrent_filter import RecurrentFilter
+from xdvarnet.solver.layout import Layout
 from xdvarnet.solver.losses import PriorLoss, VariationalLoss
 from xdvarnet.solver.observation import MaskedObservation
 from xdvarnet.solver.priors.gibbs import GibbsPrior
 from xdvarnet.solver.priors.ode import OdePrior
-from xdvarnet.solver.series_layers import SeriesUNet
-from xdvarnet.solver.series_steps import NetworkStep, SeriesCNNStep, SeriesLSTMStep
+from xdvarnet.solver.series_steps import NetworkStep, SeriesLSTMStep
+from xdvarnet.solver.series_unet import SeriesUNet
+from xdvarnet.solver.steps import CNNStep
 from xdvarnet.solver.variational import VariationalSolver
 
 NOISE = 2**0.5
@@ -58,7 +60,7 @@ class System:
     dt: float
     samples: dict[str, int]  # windows of each part
     batch_size: int
-    layout: dict  # of networks: components as channels, or on a ring
+    layout: Layout  # of networks: components as channels, or on a ring
     gibbs: dict
     kernel: tuple[int, int]
     lstm: dict
@@ -80,8 +82,8 @@ L63 = System(
     dt=0.01,
     samples={"training": 10_000, "validation": 1_000, "test": 2_000},
     batch_size=64,
-    layout={"components": 3},
-    gibbs={"kernel": (11, 1), "downscale": (4, 1), "components": 3},
+    layout=Layout(components=3),
+    gibbs={"kernel": (11, 1), "downscale": (4, 1)},
     kernel=(11, 1),
     lstm={"hidden": 14, "kernel": (3, 1)},
     network={"hidden": 16, "kernel": (5, 1), "downscale": (2, 2, 2)},
@@ -98,8 +100,8 @@ L96 = System(
     dt=0.05,
     samples={"training": 2_000, "validation": 128, "test": 2_000},
     batch_size=2,  # 8,000 cells each
-    layout={"periodic": True},
-    gibbs={"kernel": (5, 5), "downscale": (4, 1), "hidden": 16, "periodic": True},
+    layout=Layout(periodic=True),
+    gibbs={"kernel": (5, 5), "downscale": (4, 1), "hidden": 16},
     kernel=(9, 5),
     lstm={"hidden": 5, "kernel": (3, 5)},
     network={"hidden": 40, "depth": 2, "patch": 4, "downscale": (), "kernel": (3, 5)},
@@ -210,7 +212,7 @@ class Data:
 def build_prior(system: System, kind: str, data: Data) -> nn.Module:
     """Return a prior of normalised states."""
     if kind == "gibbs":
-        return GibbsPrior(**system.gibbs)
+        return GibbsPrior(**system.gibbs, layout=system.layout)
     if kind == "rk4":
         dynamics = system.dynamics()
     else:
@@ -223,19 +225,19 @@ def build_prior(system: System, kind: str, data: Data) -> nn.Module:
 def build(system: System, row: Row, data: Data) -> nn.Module:
     """Return the solver of a row."""
     if row.step == "direct":
-        return DirectNetwork(SeriesUNet(3, 1, **system.direct, **system.layout))
+        return DirectNetwork(SeriesUNet(3, 1, **system.direct, layout=system.layout))
     if row.step == "dan":
         return RecurrentFilter(3 if system.name != "lorenz96" else 40, hidden=96)
     prior = build_prior(system, row.prior, data)
     if row.step == "dinae":
         return FixedPoint(prior)
     if row.step == "amortised":
-        network = DirectNetwork(SeriesUNet(3, 1, **system.direct, **system.layout))
+        network = DirectNetwork(SeriesUNet(3, 1, **system.direct, layout=system.layout))
         return AmortisedFourDVar(network, prior.dynamics, system.dt, segment=system.segment)
     step = {
-        "cnn": lambda: SeriesCNNStep(kernel=system.kernel, **system.layout),
-        "lstm": lambda: SeriesLSTMStep(**system.lstm, **system.layout),
-        "network": lambda: NetworkStep(SeriesUNet(4, 1, **system.network, **system.layout)),
+        "cnn": lambda: CNNStep(1, kernel=system.kernel, layout=system.layout),
+        "lstm": lambda: SeriesLSTMStep(**system.lstm, layout=system.layout),
+        "network": lambda: NetworkStep(SeriesUNet(4, 1, **system.network, layout=system.layout)),
     }[row.step]()
     solver = VariationalSolver(prior, MaskedObservation(), step)
     if row.step == "lstm":  # the paper has no plain gradient part, and with one this row diverges

@@ -25,10 +25,11 @@ from xdvarnet.datasets import lorenz63, observe_series
 from xdvarnet.networks.normalizer import Normalizer
 from xdvarnet.networks.series_inversion import SeriesInversion
 from xdvarnet.solver import MaskedObservation, VariationalSolver
+from xdvarnet.solver.layout import Layout
 from xdvarnet.solver.losses import PriorLoss
 from xdvarnet.solver.priors.gibbs import GibbsPrior
-from xdvarnet.solver.series_layers import SeriesUNet
 from xdvarnet.solver.series_steps import NetworkStep
+from xdvarnet.solver.series_unet import SeriesUNet
 
 
 def observe(truth: xr.Dataset, rng: int | np.random.Generator) -> xr.Dataset:
@@ -46,8 +47,8 @@ obs = observe(truth, rng=0)
 # ``GibbsPrior`` predicts each state from those before and after it. ``NetworkStep`` is a U-Net over
 # time that sees the gradient, the observations and the state. States are normalised inside.
 torch.manual_seed(0)
-prior = GibbsPrior(kernel=(11, 1), downscale=(4, 1), components=3)
-step = NetworkStep(SeriesUNet(4, 1, hidden=16, components=3))
+prior = GibbsPrior(kernel=(11, 1), downscale=(4, 1), layout=Layout(components=3))
+step = NetworkStep(SeriesUNet(4, 1, hidden=16, layout=Layout(components=3)))
 solver = VariationalSolver(prior, MaskedObservation(), step)
 model = SeriesInversion(solver, Normalizer.from_series(training), dt=0.01, steps=200)
 

@@ -69,16 +69,17 @@ class SeriesInversion(TrainableSeries):
 
     Examples
     --------
+    >>> from xdvarnet.solver import CNNStep, GibbsPrior, Layout
     >>> from xdvarnet.solver import MaskedObservation, VariationalSolver
     >>> from xdvarnet.datasets import lorenz63, observe_series
     >>> from xdvarnet.networks.series_inversion import SeriesInversion
     >>> from xdvarnet.networks.normalizer import Normalizer
-    >>> from xdvarnet.solver.priors.gibbs import GibbsPrior
-    >>> from xdvarnet.solver.series_steps import SeriesCNNStep
     >>> truth = lorenz63("training", samples=20)
     >>> obs = observe_series(truth, every=8, components=["x"], noise=2**0.5, rng=0)
-    >>> prior = GibbsPrior(kernel=(11, 1), downscale=(4, 1), components=3)
-    >>> solver = VariationalSolver(prior, MaskedObservation(), SeriesCNNStep(components=3))
+    >>> layout = Layout(components=3)
+    >>> prior = GibbsPrior(kernel=(11, 1), downscale=(4, 1), layout=layout)
+    >>> step = CNNStep(1, kernel=(11, 1), layout=layout)
+    >>> solver = VariationalSolver(prior, MaskedObservation(), step)
     >>> model = SeriesInversion(solver, Normalizer.from_series(truth), dt=0.01, steps=200)
     >>> obs.dvarnet.reconstruct(model)["state"].dims
     ('sample', 'time', 'component')

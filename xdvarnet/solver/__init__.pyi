@@ -9,6 +9,7 @@ from xdvarnet.solver.inversions.direct import DirectNetwork as DirectNetwork
 from xdvarnet.solver.inversions.direct_map import DirectInversion as DirectInversion
 from xdvarnet.solver.inversions.fixed_point import FixedPoint as FixedPoint
 from xdvarnet.solver.inversions.recurrent_filter import RecurrentFilter as RecurrentFilter
+from xdvarnet.solver.layout import Layout as Layout
 from xdvarnet.solver.losses import PriorLoss as PriorLoss
 from xdvarnet.solver.losses import ReconstructionLoss as ReconstructionLoss
 from xdvarnet.solver.losses import VariationalLoss as VariationalLoss
@@ -26,10 +27,9 @@ from xdvarnet.solver.priors.ode import OdePrior as OdePrior
 from xdvarnet.solver.priors.projection import Projection as Projection
 from xdvarnet.solver.priors.spde import SPDEPrior as SPDEPrior
 from xdvarnet.solver.priors.unet import UNetPrior as UNetPrior
-from xdvarnet.solver.series_layers import SeriesUNet as SeriesUNet
 from xdvarnet.solver.series_steps import NetworkStep as NetworkStep
-from xdvarnet.solver.series_steps import SeriesCNNStep as SeriesCNNStep
 from xdvarnet.solver.series_steps import SeriesLSTMStep as SeriesLSTMStep
+from xdvarnet.solver.series_unet import SeriesUNet as SeriesUNet
 from xdvarnet.solver.steps import CNNStep as CNNStep
 from xdvarnet.solver.steps import ConvLSTMStep as ConvLSTMStep
 from xdvarnet.solver.steps import GradientStep as GradientStep

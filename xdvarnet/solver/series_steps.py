@@ -1,9 +1,7 @@
 """Steps of the solver for series: from the gradient of the cost to the update of the state.
 
 They are called as those of `xdvarnet.solver.steps`, with tensors (batch, channels, time,
-component). The state has one channel. Where the number of components is given, these are taken as
-channels: all of a time are seen together. Otherwise kernels reach over neighbouring components, on
-a ring if `periodic`.
+component). The state has one channel.
 """
 
 from collections.abc import Sequence
@@ -13,69 +11,8 @@ from torch import nn
 
 from xdvarnet._random import RandomState
 from xdvarnet.solver.contracts import Step, initial_weights
-from xdvarnet.solver.series_layers import (
-    SeriesConvolution,
-    check_channels,
-    check_kernel,
-    to_fields,
-    to_series,
-)
-
-
-class SeriesCNNStep(Step):
-    """Convolutional step on the gradient and the previous update.
-
-    ``update = bound * atan(CNN([gradient, previous update]) / bound)``: the bound keeps the
-    unrolled iterations stable (Fablet et al. 2021, doi 10.1029/2021MS002572).
-
-    Parameters
-    ----------
-    hidden : int
-        Channels of the hidden layer.
-    kernel : tuple of int
-        Of both layers, in times and components, odd.
-    components : int, optional
-        Number of components, where they are taken as channels.
-    periodic : bool
-        Whether components are on a ring.
-    bound : float
-        Scale at which an update saturates, in units of the state: none exceeds pi / 2 of it.
-    rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
-        Source of the initial weights; by default the global generator of torch.
-    """
-
-    channels, context = 1, 0
-
-    def __init__(
-        self,
-        *,
-        hidden: int = 32,
-        kernel: Sequence[int] = (11, 1),
-        components: int | None = None,
-        periodic: bool = False,
-        bound: float = 1.0,
-        rng: RandomState = None,
-    ) -> None:
-        super().__init__()
-        self.hidden, self.kernel, self.bound = hidden, check_kernel(kernel), bound
-        self.components, self.periodic = components, periodic
-        with initial_weights(rng):
-            fields = components or 1
-            self.layers = nn.Sequential(
-                SeriesConvolution(2 * fields, hidden, kernel, periodic=periodic),
-                nn.SiLU(),
-                SeriesConvolution(hidden, fields, kernel, periodic=periodic),
-            )
-
-    def forward(
-        self, gradient: torch.Tensor, context: None, memory: torch.Tensor | None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the update and, as memory, the update again."""
-        previous = torch.zeros_like(gradient) if memory is None else memory
-        seen = to_fields(torch.cat([gradient, previous], 1), self.components)
-        features = to_series(self.layers(seen), self.components)
-        update = self.bound * torch.atan(features / self.bound)
-        return update, update
+from xdvarnet.solver.layout import PLANE, Convolution, Layout, check_kernel
+from xdvarnet.solver.series_unet import check_channels
 
 
 class SeriesLSTMStep(Step):
@@ -91,10 +28,8 @@ class SeriesLSTMStep(Step):
         Channels of the memory.
     kernel : tuple of int
         In times and components, odd.
-    components : int, optional
-        Number of components, where they are taken as channels.
-    periodic : bool
-        Whether components are on a ring.
+    layout : Layout
+        How the components lie.
     bound : float
         Scale at which an update saturates, in units of the state.
     rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
@@ -108,17 +43,16 @@ class SeriesLSTMStep(Step):
         *,
         hidden: int = 14,
         kernel: Sequence[int] = (3, 1),
-        components: int | None = None,
-        periodic: bool = False,
+        layout: Layout = PLANE,
         bound: float = 1.0,
         rng: RandomState = None,
     ) -> None:
         super().__init__()
         self.hidden, self.kernel, self.bound = hidden, check_kernel(kernel), bound
-        self.components, self.periodic = components, periodic
+        self.layout = layout
         with initial_weights(rng):
-            fields = components or 1
-            self.gates = SeriesConvolution(fields + hidden, 4 * hidden, kernel, periodic=periodic)
+            fields = layout.width(1)
+            self.gates = Convolution(fields + hidden, 4 * hidden, kernel, layout)
             self.decode = nn.Conv2d(hidden, fields, 1)
             nn.init.zeros_(self.decode.weight)
             assert self.decode.bias is not None
@@ -131,14 +65,14 @@ class SeriesLSTMStep(Step):
         memory: tuple[torch.Tensor, torch.Tensor] | None,
     ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
         """Return the update and the memory (hidden state, cell state)."""
-        seen = to_fields(torch.asinh(gradient), self.components)
+        seen = self.layout.to_fields(torch.asinh(gradient))
         start = seen.new_zeros(len(seen), self.hidden, *seen.shape[2:])
         hidden, cell = memory if memory is not None else (start, start)
         forget, store, show, candidate = self.gates(torch.cat([seen, hidden], 1)).chunk(4, 1)
         cell = torch.sigmoid(forget) * cell + torch.sigmoid(store) * torch.tanh(candidate)
         hidden = torch.sigmoid(show) * torch.tanh(cell)
         update = self.bound * torch.atan(self.decode(hidden) / self.bound)
-        return to_series(update, self.components), (hidden, cell)
+        return self.layout.to_state(update), (hidden, cell)
 
 
 class NetworkStep(Step):
@@ -153,7 +87,7 @@ class NetworkStep(Step):
     network : torch.nn.Module
         From (batch, 4, time, component), which are the gradient, the observations (zero where
         there are none), where they are, and the state, to (batch, 1, time, component); such as a
-        `xdvarnet.solver.series_layers.SeriesUNet`.
+        `xdvarnet.solver.SeriesUNet`.
     bound : float
         Scale at which an update saturates, in units of the state.
 

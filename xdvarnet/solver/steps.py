@@ -5,6 +5,7 @@ start; it is an argument and a result, so that a step holds nothing between two 
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any, overload
 
 import torch
@@ -14,6 +15,7 @@ from torch.nn import functional
 from xdvarnet._random import RandomState
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.solver.contracts import Step, check_part, initial_weights
+from xdvarnet.solver.layout import PLANE, Convolution, Layout, check_kernel
 
 
 class GradientStep(Step):
@@ -49,8 +51,12 @@ class CNNStep(Step):
         Channels of the state.
     hidden : int
         Channels of the hidden layer.
+    kernel : tuple of int
+        Of both layers, in rows and columns, odd.
     context : int
         Channels of the context.
+    layout : Layout
+        How the columns lie: windows of maps are planes; for series, see `Layout`.
     bound : float
         Scale at which an update saturates, in units of the state: none exceeds pi / 2 of it.
     rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
@@ -62,17 +68,20 @@ class CNNStep(Step):
         channels: int,
         *,
         hidden: int = 32,
+        kernel: Sequence[int] = (3, 3),
         context: int = 0,
+        layout: Layout = PLANE,
         bound: float = 1.0,
         rng: RandomState = None,
     ) -> None:
         super().__init__()
         self.channels, self.hidden, self.context, self.bound = channels, hidden, context, bound
+        self.kernel, self.layout = check_kernel(kernel), layout
         with initial_weights(rng):
             self.layers = nn.Sequential(
-                nn.Conv2d(2 * channels + context, hidden, 3, padding=1),
+                Convolution(layout.width(2 * channels + context), hidden, kernel, layout),
                 nn.SiLU(),
-                nn.Conv2d(hidden, channels, 3, padding=1),
+                Convolution(hidden, layout.width(channels), kernel, layout),
             )
 
     def forward(
@@ -80,7 +89,8 @@ class CNNStep(Step):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Return the update and, as memory, the update again."""
         previous = torch.zeros_like(gradient) if memory is None else memory
-        features = self.layers(join(gradient, previous, context))
+        fields = self.layers(self.layout.to_fields(join(gradient, previous, context)))
+        features = self.layout.to_state(fields)
         update = self.bound * torch.atan(features / self.bound)
         return update, update
 

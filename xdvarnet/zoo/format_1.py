@@ -2,8 +2,10 @@
 
 In format 1 an ensemble was an argument of the network, which is now inside a `Calibrated`, the
 weights of the one solver of a file had names without the place of their network, and series had a
-normalizer of their own.
+normalizer, a convolutional step and two arguments for the layout of their own.
 """
+
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +14,9 @@ from xdvarnet.grids.series import STATE
 
 SOLVER = "solver."
 """What the names of weights began with."""
+
+LAID_OUT = ("SeriesCNNStep", "SeriesLSTMStep", "SeriesUNet", "GibbsPrior")
+"""Classes whose layout was said by the arguments ``components`` and ``periodic``."""
 
 CALIBRATION = "calibration"
 """What the names of a calibration's provenance begin with."""
@@ -26,7 +31,7 @@ def upgrade(description: dict, arrays: dict[str, np.ndarray]) -> tuple[dict, dic
         If it describes no model.
     """
     try:
-        model = description["model"]
+        model = _lay_out(description["model"])
         arguments = dict(model["arguments"])
     except (KeyError, TypeError) as error:
         raise ModelFileError("the file describes no model.") from error
@@ -55,3 +60,19 @@ def upgrade(description: dict, arrays: dict[str, np.ndarray]) -> tuple[dict, dic
         calibrated = {"model": network, **ensemble["arguments"], "provenance": own}
         network = {"class": "Calibrated", "arguments": calibrated}
     return {**description, "model": network}, renamed
+
+
+def _lay_out(item: Any) -> Any:
+    """Give what is described here and below a layout, and series the step that maps have."""
+    if isinstance(item, list):
+        return [_lay_out(each) for each in item]
+    if not isinstance(item, dict):
+        return item
+    item = {key: _lay_out(each) for key, each in item.items()}
+    if item.get("class") in LAID_OUT:
+        arguments = item["arguments"]
+        layout = {name: arguments.pop(name) for name in ("components", "periodic")}
+        arguments["layout"] = {"class": "Layout", "arguments": layout}
+        if item["class"] == "SeriesCNNStep":
+            item = {"class": "CNNStep", "arguments": {"channels": 1, **arguments}}
+    return item

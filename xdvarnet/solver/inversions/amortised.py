@@ -60,9 +60,9 @@ class AmortisedFourDVar(Solver):
     >>> from xdvarnet.dynamics.rescaled import Rescaled
     >>> from xdvarnet.solver.inversions.amortised import AmortisedFourDVar
     >>> from xdvarnet.solver.inversions.direct import DirectNetwork
-    >>> from xdvarnet.solver.series_layers import SeriesUNet
+    >>> from xdvarnet.solver import Layout, SeriesUNet
     >>> model = Rescaled(Lorenz63(), mean=(0.0, 0.0, 23.5), std=(8.0, 9.0, 8.6))
-    >>> encoder = DirectNetwork(SeriesUNet(3, 1, components=3))
+    >>> encoder = DirectNetwork(SeriesUNet(3, 1, layout=Layout(components=3)))
     >>> inversion = AmortisedFourDVar(encoder, model, 0.01)
     >>> first_guess, context = torch.zeros(2, 1, 50, 3), torch.zeros(2, 2, 50, 3)
     >>> inversion(first_guess, [], context).shape

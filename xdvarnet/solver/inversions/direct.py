@@ -8,7 +8,7 @@ from torch import nn
 from xdvarnet.solver.contracts import Solver
 from xdvarnet.solver.data import Data
 from xdvarnet.solver.inversions.context import split_context
-from xdvarnet.solver.series_layers import check_channels
+from xdvarnet.solver.series_unet import check_channels
 
 
 class DirectNetwork(Solver):
@@ -21,7 +21,7 @@ class DirectNetwork(Solver):
     ----------
     network : torch.nn.Module
         From (batch, 3, time, component) to (batch, 1, time, component), such as a
-        `xdvarnet.solver.series_layers.SeriesUNet`.
+        `xdvarnet.solver.SeriesUNet`.
 
     Raises
     ------
@@ -32,8 +32,8 @@ class DirectNetwork(Solver):
     --------
     >>> import torch
     >>> from xdvarnet.solver.inversions.direct import DirectNetwork
-    >>> from xdvarnet.solver.series_layers import SeriesUNet
-    >>> inversion = DirectNetwork(SeriesUNet(3, 1, components=3))
+    >>> from xdvarnet.solver import Layout, SeriesUNet
+    >>> inversion = DirectNetwork(SeriesUNet(3, 1, layout=Layout(components=3)))
     >>> first_guess, context = torch.zeros(2, 1, 50, 3), torch.ones(2, 2, 50, 3)
     >>> inversion(first_guess, [], context).shape
     torch.Size([2, 1, 50, 3])

@@ -39,8 +39,8 @@ class FixedPoint(Solver):
     --------
     >>> import torch
     >>> from xdvarnet.solver.inversions.fixed_point import FixedPoint
-    >>> from xdvarnet.solver.priors.gibbs import GibbsPrior
-    >>> prior = GibbsPrior(kernel=(11, 1), downscale=(4, 1), components=3)
+    >>> from xdvarnet.solver import GibbsPrior, Layout
+    >>> prior = GibbsPrior(kernel=(11, 1), downscale=(4, 1), layout=Layout(components=3))
     >>> inversion = FixedPoint(prior, iterations=5)
     >>> first_guess, context = torch.zeros(2, 1, 50, 3), torch.ones(2, 2, 50, 3)
     >>> inversion(first_guess, [], context).shape

@@ -9,8 +9,8 @@ from torch.nn import functional
 from xdvarnet._random import RandomState
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.solver.contracts import initial_weights
+from xdvarnet.solver.layout import PLANE, Layout, Wrap, check_kernel
 from xdvarnet.solver.priors.projection import Projection
-from xdvarnet.solver.series_layers import Wrap, check_kernel
 
 
 class GibbsPrior(Projection):
@@ -23,9 +23,9 @@ class GibbsPrior(Projection):
     coarse scale, which leaves out the whole coarse cell of s: the identity is no solution.
 
     A state (batch, channels, rows, columns) is a window of maps, or one of a series,
-    (batch, 1, time, component), for kernels over time and components. With `components`, those of
-    a series are taken as channels instead, in one dimension: then all components of a time are left
-    out of Phi at that time. Outside of the window are zeros.
+    (batch, 1, time, component), for kernels over time and components. Where the
+    layout takes the components of a series as channels, all of a time are left out of Phi at that
+    time. Outside of the window are zeros.
 
     Parameters
     ----------
@@ -37,10 +37,8 @@ class GibbsPrior(Projection):
         Rows and columns of a coarse cell.
     hidden : int
         Channels of each hidden layer.
-    components : int, optional
-        Columns of a series that are taken as channels; kernel and coarse cells have one column.
-    periodic : bool
-        Whether the last column is the neighbour of the first.
+    layout : Layout
+        How the columns lie. Where they are channels, kernel and coarse cells have one column.
     rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
         Source of the initial weights; by default the global generator of torch.
 
@@ -54,11 +52,11 @@ class GibbsPrior(Projection):
     Sizes that suit Lorenz-63 (13,596 parameters) and Lorenz-96 (47,222):
 
     >>> import torch
-    >>> from xdvarnet.solver.priors.gibbs import GibbsPrior
-    >>> prior = GibbsPrior(kernel=(11, 1), downscale=(4, 1), components=3)
+    >>> from xdvarnet.solver import GibbsPrior, Layout
+    >>> prior = GibbsPrior(kernel=(11, 1), downscale=(4, 1), layout=Layout(components=3))
     >>> prior(torch.ones(2, 1, 200, 3)).shape
     torch.Size([2, 1, 200, 3])
-    >>> prior = GibbsPrior(kernel=(5, 5), downscale=(4, 1), hidden=60, periodic=True)
+    >>> prior = GibbsPrior(kernel=(5, 5), downscale=(4, 1), hidden=60, layout=Layout(periodic=True))
     >>> prior(torch.ones(2, 1, 200, 40)).shape
     torch.Size([2, 1, 200, 40])
     """
@@ -70,41 +68,35 @@ class GibbsPrior(Projection):
         kernel: tuple[int, int],
         downscale: tuple[int, int],
         hidden: int = 30,
-        components: int | None = None,
-        periodic: bool = False,
+        layout: Layout = PLANE,
         rng: RandomState = None,
     ) -> None:
         super().__init__()
         kernel, downscale = check_kernel(kernel), cast(tuple[int, int], tuple(downscale))
-        _check_sizes(channels, kernel, downscale, components, periodic)
-        self.channels, self.hidden, self.components = channels, hidden, components
-        self.kernel, self.downscale, self.periodic = kernel, downscale, periodic
-        fields = channels if components is None else components
+        _check_sizes(channels, kernel, downscale, layout)
+        self.channels, self.hidden, self.layout = channels, hidden, layout
+        self.kernel, self.downscale = kernel, downscale
+        fields = layout.width(channels)
         with initial_weights(rng):
-            self.fine = _Block(fields, hidden, kernel, periodic)
+            self.fine = _Block(fields, hidden, kernel, layout)
             self.decode = nn.Conv2d(hidden, fields, 1)
-            self.coarse = _Block(fields, hidden, kernel, periodic)
+            self.coarse = _Block(fields, hidden, kernel, layout)
             self.up = nn.ConvTranspose2d(hidden, fields, downscale, stride=downscale)
 
     def forward(self, state: torch.Tensor) -> torch.Tensor:
         """Project the state (batch, channels, rows, columns)."""
         self._check(state)
-        fields = state if self.components is None else state.transpose(1, 3)
+        fields = self.layout.to_fields(state)
         pooled = functional.avg_pool2d(fields, self.downscale, ceil_mode=True)
         rows, columns = fields.shape[2:]
         smooth = self.up(self.coarse(pooled))[:, :, :rows, :columns]
         projected = self.decode(self.fine(fields)) + smooth
-        return projected if self.components is None else projected.transpose(1, 3)
+        return self.layout.to_state(projected)
 
     def _check(self, state: torch.Tensor) -> None:
         columns = state.shape[3]
-        if self.components is not None and columns != self.components:
-            raise InvalidInputError(
-                f"the prior is for {self.components} components, and the state, of shape "
-                f"{tuple(state.shape)} (batch, 1, time, component), has {columns}."
-            )
         factor, reach = self.downscale[1], self.kernel[1] // 2
-        if self.periodic and (columns % factor or columns // factor <= reach):
+        if self.layout.periodic and (columns % factor or columns // factor <= reach):
             raise InvalidInputError(
                 f"a periodic prior with kernel={self.kernel} and downscale={self.downscale} needs "
                 f"a multiple of {factor} columns, more than {reach * factor}, so that no point "
@@ -117,7 +109,7 @@ class _Block(nn.Module):
 
     around: torch.Tensor
 
-    def __init__(self, channels: int, hidden: int, kernel: tuple[int, int], periodic: bool) -> None:
+    def __init__(self, channels: int, hidden: int, kernel: tuple[int, int], layout: Layout) -> None:
         super().__init__()
         self.look = nn.Conv2d(channels, hidden, kernel)
         self.transform = nn.Conv2d(hidden, hidden, 1)
@@ -129,11 +121,11 @@ class _Block(nn.Module):
         self.reach = tuple(size // 2 for size in kernel)
         around[self.reach] = 0
         self.register_buffer("around", around, persistent=False)
-        self.periodic = periodic
+        self.layout = layout
 
     def forward(self, fields: torch.Tensor) -> torch.Tensor:
         rows, columns = self.reach
-        if self.periodic and columns:
+        if self.layout.periodic and columns:
             fields, columns = Wrap.apply(fields, columns), 0
         weight = self.look.weight * self.around
         seen = functional.conv2d(fields, weight, self.look.bias, padding=(rows, columns))
@@ -146,8 +138,7 @@ def _check_sizes(
     channels: int,
     kernel: tuple[int, ...],
     downscale: tuple[int, ...],
-    components: int | None,
-    periodic: bool,
+    layout: Layout,
 ) -> None:
     if max(kernel) == 1:
         raise InvalidInputError(
@@ -155,9 +146,8 @@ def _check_sizes(
         )
     if min(downscale) < 1:
         raise InvalidInputError(f"downscale={downscale}; give two numbers of at least 1.")
-    if components is not None and (channels, kernel[1], downscale[1], periodic) != (1, 1, 1, False):
+    if layout.components is not None and (channels, kernel[1], downscale[1]) != (1, 1, 1):
         raise InvalidInputError(
-            "components as channels leave one column and one channel: with components="
-            f"{components}, give channels=1, kernel=({kernel[0]}, 1), downscale=({downscale[0]}, 1)"
-            " and periodic=False."
+            f"components as channels leave one column and one channel: with {layout}, give "
+            f"channels=1, kernel=({kernel[0]}, 1) and downscale=({downscale[0]}, 1)."
         )

@@ -1,4 +1,4 @@
-"""Layers for series: convolutions of scipy, adjoints, what a cell depends on, refusals.
+"""Layouts of columns: convolutions of scipy, adjoints, what a cell depends on, refusals.
 
 The laws of the layout and of rings that steps rely on are in test_series_steps.
 """
@@ -9,14 +9,9 @@ import torch
 from scipy.signal import correlate
 
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.solver.series_layers import (
-    Fold,
-    SeriesConvolution,
-    SeriesUNet,
-    Wrap,
-    check_channels,
-    to_fields,
-)
+from xdvarnet.solver.layout import Convolution, Fold, Layout, Wrap
+from xdvarnet.solver.series_unet import SeriesUNet, check_channels
+from xdvarnet.solver.steps import CNNStep
 
 
 def draw(*shape: int) -> torch.Tensor:
@@ -28,7 +23,7 @@ def draw(*shape: int) -> torch.Tensor:
 def test_convolution_is_that_of_scipy(kernel, periodic, outside):
     """Zeros before and after the window; the ring or zeros beyond the ends of the components."""
     torch.manual_seed(0)
-    layer = SeriesConvolution(2, 3, kernel, periodic=periodic).double()
+    layer = Convolution(2, 3, kernel, Layout(periodic=periodic)).double()
     fields = draw(4, 2, 9, 7)
     times, points = (size // 2 for size in kernel)
     wide = np.pad(fields.numpy(), [(0, 0), (0, 0), (0, 0), (points, points)], outside)
@@ -52,7 +47,7 @@ def test_a_cell_depends_on_its_patches_alone(components):
     """With kernels of one time, on 2 times 3 times; and on other components as channels only."""
     torch.manual_seed(0)
     network = SeriesUNet(
-        1, 1, hidden=5, patch=2, downscale=(3,), kernel=(1, 1), components=components
+        1, 1, hidden=5, patch=2, downscale=(3,), kernel=(1, 1), layout=Layout(components=components)
     ).double()
     series = draw(2, 1, 21, 4)  # no multiple of a patch
     changed = series.clone()
@@ -89,11 +84,23 @@ def test_numbers_out_of_range_are_refused():
             SeriesUNet(1, 1, kernel=kernel)
     assert SeriesUNet(1, 1, kernel=list(np.array([5, 3]))).kernel == (5, 3)
     with pytest.raises(InvalidInputError, match=r"for 3 components, .*\(2, 1, 8, 5\)"):
-        to_fields(draw(2, 1, 8, 5), 3)
+        Layout(components=3).to_fields(draw(2, 1, 8, 5))
 
 
 def test_a_kernel_goes_once_around_a_ring_at_most():
-    layer = SeriesConvolution(1, 1, (1, 9), periodic=True).double()
+    layer = Convolution(1, 1, (1, 9), Layout(periodic=True)).double()
     assert layer(draw(2, 1, 6, 4)).shape == (2, 1, 6, 4)
-    with pytest.raises(InvalidInputError, match="9 components goes more than once .* ring of 3"):
+    with pytest.raises(InvalidInputError, match="9 columns goes more than once .* ring of 3"):
         layer(draw(2, 1, 6, 3))
+
+
+def test_a_step_on_a_circle_of_latitude_has_no_first_column():
+    torch.manual_seed(0)
+    step = CNNStep(2, hidden=4, context=1, layout=Layout(periodic=True)).double()
+    gradient, context = draw(1, 2, 6, 9), draw(1, 1, 6, 9)
+    update, _ = step(gradient, context, None)
+    turned, _ = step(gradient.roll(4, -1), context.roll(4, -1), None)
+    torch.testing.assert_close(turned, update.roll(4, -1))
+    plain = CNNStep(2, hidden=4, context=1).double()
+    plain.load_state_dict(step.state_dict())
+    assert not torch.allclose(plain(gradient, context, None)[0], update)
