@@ -85,7 +85,7 @@ def test_an_spde_field_takes_the_estimate(observations):
 
 
 def test_models_without_an_equation_are_refused(observations):
-    with pytest.raises(InvalidInputError, match="BilinearAutoencoder, which has no parameters"):
+    with pytest.raises(InvalidInputError, match="BilinearAutoencoder.* has no SPDEPrior"):
         toy_model(first_guess=False).estimate_parameters(observations)
     with pytest.raises(UnknownNameError, match="ssh"):
         make(Shift()).estimate_parameters(observations.rename(ssh="height"))

@@ -74,8 +74,8 @@ def estimate_parameters(model: Estimator, observations: xr.Dataset) -> xr.Datase
     prior = model.solver.learned_prior
     if not isinstance(prior, SPDEPrior):
         raise InvalidInputError(
-            f"the prior of the solver is {type(prior).__name__}, which has no parameters of an "
-            "equation; build the solver with SPDEPrior(...)."
+            f"the solver, {model.solver.summary}, has no SPDEPrior, whose parameters could be "
+            "estimated; build one with VariationalSolver(SPDEPrior(...), ...)."
         )
     check_dataset(observations)
     grid = find_grid(observations)
