@@ -65,3 +65,18 @@ def test_what_is_refused():
     with pytest.raises(InvalidInputError, match="has no ensemble"):
         gappy().dvarnet.reconstruct(DINEOF("ssh", modes=2), members=3)
     assert xdvarnet.methods.DINEOF is DINEOF
+
+
+@pytest.mark.filterwarnings("error")
+def test_days_without_observation_keep_the_background():
+    nothing = np.zeros((4, 9), dtype=bool)
+    np.testing.assert_array_equal(fill(np.zeros((4, 9)), nothing, 2), 0)
+
+
+def test_another_background_is_an_option():
+    """What it is told as an option is what it is told when it is made."""
+    seen = hide(patterns(2), 0.5)
+    found = seen.dvarnet.reconstruct(DINEOF("ssh", modes=2).with_options(background=NoBackground()))
+    expected = seen.dvarnet.reconstruct(DINEOF("ssh", modes=2, background=NoBackground()))
+    xr.testing.assert_equal(found, expected)
+    assert not found["ssh"].equals(seen.dvarnet.reconstruct(DINEOF("ssh", modes=2))["ssh"])

@@ -173,3 +173,14 @@ def test_only_gaps_after_the_first_days_are_warned_of(observations, recwarn, lea
     late["ssh"][:3] = np.nan
     with pytest.warns(XdvarnetWarning, match=f"3 of 14 days, the first {lead} not"):
         late.dvarnet.reconstruct(model)
+
+
+def test_a_model_of_series_has_no_lead():
+    with pytest.raises(InvalidTypeError, match="is of series; give Lead a model of maps"):
+        xdvarnet.Lead(xdvarnet.load_model("lorenz63"), 3)
+
+
+def test_a_calibrated_model_that_cannot_forecast_says_so_first():
+    """Its advice to take the model inside would lead to the next refusal."""
+    with pytest.raises(InvalidInputError, match="trained for one task"):
+        xdvarnet.Lead(xdvarnet.load_model("med-ssh"), 3)

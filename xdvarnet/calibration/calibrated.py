@@ -183,7 +183,8 @@ class Calibrated(Reconstructor):
         self.model.check_values(observations)
 
     def days_around(self, lead: int) -> tuple[int, int]:
-        """Refuse a lead: errors are learned for one."""
+        """Refuse a lead, for the reason of the model, or as errors are learned for one."""
+        self.model.days_around(lead)
         raise InvalidInputError(
             f"{self!r} was calibrated without this lead, and a forecast has other errors; take its "
             f"model, as in Lead(model.model, {lead}), and calibrate that."

@@ -8,10 +8,11 @@ import warnings
 import numpy as np
 import xarray as xr
 
-from xdvarnet.errors import InvalidInputError, XdvarnetWarning, warn
+from xdvarnet.errors import InvalidInputError, InvalidTypeError, XdvarnetWarning, warn
 from xdvarnet.grids.checks import check_times
 from xdvarnet.grids.coords import Grid
 from xdvarnet.grids.internal import DIMS
+from xdvarnet.grids.series import STATE
 from xdvarnet.mapping.anomalies import take_anomalies
 from xdvarnet.mapping.background import Background, NoBackground
 from xdvarnet.mapping.progress import track
@@ -68,6 +69,8 @@ class Lead(Reconstructor):
 
     def __init__(self, model: Reconstructor, days: int) -> None:
         check_model(model)
+        if STATE in model.variables:
+            raise InvalidTypeError(f"{model!r} is of series; give Lead a model of maps.")
         if isinstance(days, bool) or not isinstance(days, int | np.integer) or days < 0:
             raise InvalidInputError(
                 f"days={days!r} is no lead; give whole days, 0 for near-real-time."

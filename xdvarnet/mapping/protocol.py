@@ -278,7 +278,7 @@ class Reconstructor(ABC):
     def summary(self) -> dict[str, object]:
         """Return what a notebook shows of it, by the names of the rows."""
         names = ", ".join(f"{name} [{units}]" for name, units in self.variables.items())
-        return {"variables": names, "background": self.background}
+        return {"model": self, "variables": names, "background": self.background}
 
     def _repr_html_(self) -> str:
         return html_table(f"xdvarnet.{type(self).__name__}", self.summary())

@@ -80,6 +80,30 @@ class DINEOF(Reconstructor):
     def __repr__(self) -> str:
         return f"DINEOF({self.variable!r}, modes={self.modes}, largest={self.largest})"
 
+    def with_options(
+        self,
+        *,
+        background: Background | None = None,
+        device: str | None = None,
+        precision: str | None = None,
+    ) -> "DINEOF":
+        """Return the same method with another background.
+
+        Raises
+        ------
+        InvalidInputError
+            If a device or a precision is given: it runs on the CPU, in float64.
+        """
+        super().with_options(device=device, precision=precision)
+        return DINEOF(
+            self.variable,
+            modes=self.modes,
+            largest=self.largest,
+            units=self.units,
+            background=self.background if background is None else background,
+            rng=self.rng,
+        )
+
     def solve(
         self,
         observations: Observations,
@@ -125,8 +149,13 @@ class DINEOF(Reconstructor):
 
 
 def fill(field: np.ndarray, seen: np.ndarray, modes: int) -> np.ndarray:
-    """Return a matrix whose values that were not `seen` are those of its leading patterns."""
+    """Return a matrix whose values that were not `seen` are those of its leading patterns.
+
+    Where nothing was seen, it stays as it is.
+    """
     field = field.copy()
+    if not seen.any():
+        return field
     size = max(float(np.sqrt(np.square(field[seen]).mean())), np.finfo(float).tiny)
     for _ in range(TURNS):
         left, strength, right = np.linalg.svd(field, full_matrices=False)

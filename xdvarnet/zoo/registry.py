@@ -11,9 +11,9 @@ from pathlib import Path
 
 import torch
 
-from xdvarnet.errors import InvalidTypeError, ModelFileError, UnknownNameError
+from xdvarnet.errors import InvalidInputError, InvalidTypeError, ModelFileError, UnknownNameError
 from xdvarnet.mapping.description import Arrays, build, describe
-from xdvarnet.mapping.protocol import Reconstructor
+from xdvarnet.mapping.protocol import Reconstructor, check_model
 from xdvarnet.zoo.format import read, write
 
 PARTS = ("calibration", "dynamics", "mapping", "methods", "networks", "solver")
@@ -112,7 +112,9 @@ def save_model(model: Reconstructor, path: str | Path) -> None:
     Raises
     ------
     InvalidTypeError
-        If this is no model, or a part of it cannot be stored.
+        If this is no model, a part of it cannot be stored, or the path is none.
+    InvalidInputError
+        If the path is a folder, or has the suffix of a file of data, such as ``.nc``.
 
     Examples
     --------
@@ -126,10 +128,15 @@ def save_model(model: Reconstructor, path: str | Path) -> None:
     >>> xdvarnet.load_model(path).noise
     0.02
     """
-    if not isinstance(model, Reconstructor):
+    check_model(model)
+    if not isinstance(path, str | Path):
         raise InvalidTypeError(
-            f"a {type(model).__name__} is no model; give one such as OptimalInterpolation(...) or "
-            "a trained DVarNet."
+            f"path is a {type(path).__name__}; give one such as 'model.safetensors'."
+        )
+    if Path(path).suffix in DATA_SUFFIXES or Path(path).is_dir():
+        raise InvalidInputError(
+            f"path={str(path)!r} is a folder, or has the suffix of data; give a file such as "
+            "'model.safetensors'."
         )
     arrays: Arrays = {}
     description = {
