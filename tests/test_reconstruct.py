@@ -11,7 +11,7 @@ import xdvarnet
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError, XdvarnetWarning
 from xdvarnet.mapping.background import MeanMapBackground
 from xdvarnet.mapping.reconstruct import reconstruct
-from xdvarnet.methods.optimal_interpolation import OptimalInterpolation
+from xdvarnet.methods.optimal_interpolation.interpolation import OptimalInterpolation
 from xdvarnet.methods.trivial import MeanMapOffset, Persistence
 from xdvarnet.networks.training_grid import TrainingGrid
 
