@@ -187,6 +187,27 @@ def test_missing_values_spread_as_they_should():
     np.testing.assert_allclose(lost[2], 0, atol=1e-12)
 
 
+def test_one_corner_of_four_may_be_missing():
+    """`na_thres` is that of xESMF: a quarter of the weights, for any method."""
+    source = rectilinear([30.0, 31], [0.0, 1], land=0)
+    source["ssh"][:, 0, 0] = np.nan
+    target = xr.Dataset(coords={"lat": [30.5, 30.75], "lon": [0.5, 0.75]})
+    rest = source["ssh"].values.reshape(3, 4)[:, 1:]
+    for given in (source, source.chunk()):
+        assert np.isnan(regrid(given, target, na_thres=0.24)["ssh"][:, 0, 0]).all()
+        found = regrid(given, target, na_thres=0.25)
+        expected = (source["ssh"].sum(["lat", "lon"]) / 3).values
+        np.testing.assert_allclose(found["ssh"][:, 0, 0], expected, rtol=1e-12)
+        assert found.attrs["xdvarnet_regrid_na_thres"] == 0.25
+    assert "xdvarnet_regrid_na_thres" not in regrid(source, target).attrs
+    whole = xr.Dataset(coords={"lat": [30.5, 32.5], "lon": [0.5, 2.5]})
+    found = regrid(source, whole, method="conservative", na_thres=1)["ssh"].values[:, 0, 0]
+    assert ((rest.min(axis=1) < found) & (found < rest.max(axis=1))).all()
+    for wrong in (-0.1, 1.5, np.nan, "all"):
+        with pytest.raises(InvalidInputError, match="na_thres=.*from 0.*to 1"):
+            regrid(source, target, na_thres=wrong)
+
+
 def test_cells_outside_are_missing():
     """Nothing is extrapolated but by `nearest`."""
     wide = rectilinear(np.arange(20.0, 50, 2), np.arange(-15.0, 20, 2))

@@ -17,7 +17,7 @@ import xarray as xr
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_dataset
 from xdvarnet.grids.coords import find_axes, find_grid
-from xdvarnet.grids.names import COORDINATES
+from xdvarnet.grids.names import COORDINATES, DEGREES
 
 _KINDS = ("latitude", "longitude")
 
@@ -94,13 +94,45 @@ def from_vectors(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.rad2deg(np.arctan2(up, np.hypot(east, north))), np.rad2deg(np.arctan2(north, east))
 
 
+def in_degrees(variable: xr.Variable, name: Hashable, units: str = "degrees") -> np.ndarray:
+    """Return positions in degrees, however their attribute ``units`` writes them.
+
+    Parameters
+    ----------
+    variable : xarray.Variable
+        With ``units`` of degrees in any spelling (``degrees``, ``degree_north``, ``degrees east``,
+        ``degE`` ...) or of radians.
+    name : str
+        The variable's name, for the message.
+    units : str
+        What it has without the attribute.
+
+    Raises
+    ------
+    InvalidInputError
+        If the units are of no angle.
+    """
+    written = str(variable.attrs.get("units") or units)
+    values = variable.values.astype(float)
+    if "deg" in written.lower() or "°" in written:
+        return values
+    if written.lower().startswith("rad"):
+        return np.rad2deg(values)
+    raise InvalidInputError(
+        f"{name!r} has the units {written!r}; positions are in degrees or radians. Correct the "
+        f"attribute: dataset[{name!r}].attrs['units'] = 'degrees'; or drop the variable if it is "
+        "no longitude or latitude."
+    )
+
+
 def find_horizontal(dataset: xr.Dataset) -> HorizontalGrid:
     """Describe the horizontal grid of `dataset`.
 
     Parameters
     ----------
     dataset : xarray.Dataset
-        With longitude and latitude as axes or on the same two dimensions, in degrees.
+        With longitude and latitude as axes or on the same two dimensions, in degrees (or radians,
+        if their units say so).
 
     Raises
     ------
@@ -108,7 +140,8 @@ def find_horizontal(dataset: xr.Dataset) -> HorizontalGrid:
         If `dataset` is no Dataset.
     InvalidInputError
         If no pair of longitude and latitude is found, or several; if they are points along a track,
-        or have further dimensions; if positions are impossible or were filled with zeros.
+        or have further dimensions; if positions are impossible, were filled with zeros, or have
+        units that are no angle.
     """
     check_dataset(dataset)
     names = _find_names(dataset)
@@ -129,7 +162,10 @@ def find_horizontal(dataset: xr.Dataset) -> HorizontalGrid:
             "one-dimensional axes, or both on the same two dimensions. Select one of each further "
             f"dimension, e.g. dataset.isel({extra}=0)."
         )
-    positions = latitude.values.astype(float), longitude.transpose(*dims).values.astype(float)
+    positions = tuple(
+        in_degrees(array.transpose(*dims).variable, name)
+        for name, array in zip(names, (latitude, longitude), strict=True)
+    )
     for name, values, kind in zip(names, positions, _KINDS, strict=True):
         _check_range(name, values, kind)
     if min(positions[0].shape) < 2:
@@ -207,10 +243,11 @@ def _carries_data(dataset: xr.Dataset, pair: tuple[str, str]) -> bool:
 
 
 def _rectilinear(dataset: xr.Dataset, names: tuple[str, str]) -> HorizontalGrid:
-    axes = {name: (name, dataset[name].values, dataset[name].attrs) for name in names}
+    latitude, longitude = (in_degrees(dataset[name].variable, name) for name in names)
+    positions = zip(names, (latitude, longitude), DEGREES.values(), strict=True)
+    axes = {name: (name, values, attrs) for name, values, attrs in positions}
     find_grid(xr.Dataset(coords=axes), time=False)  # checks the values
     (row,), (column,) = dims = [tuple(map(str, dataset[name].dims)) for name in names]
-    latitude, longitude = (dataset[name].values.astype(float) for name in names)
     bounds = _find_bounds(dataset, names, dims)
     return HorizontalGrid(names, (row, column), latitude, longitude, bounds)
 
@@ -233,7 +270,10 @@ def _find_bounds(
                 "an axis and of the vertices else. Correct it, or drop it to have the cells built "
                 "from the centres."
             )
-        found.append(variable.transpose(*horizontal, vertex[0]).values.astype(float))
+        units = str(
+            dataset[name].attrs.get("units") or "degrees"
+        )  # CF: bounds have those of `name`
+        found.append(in_degrees(variable.transpose(*horizontal, vertex[0]), bounds, units))
     return found[0], found[1]
 
 
