@@ -160,7 +160,6 @@ TRACK = xr.Dataset(
     [
         (TRACK, "points along a track.*sample_tracks.*bin_tracks"),
         (xr.Dataset({"a": ("x", [1.0])}), "no latitude"),
-        (curvilinear().isel(x=[0]), "at least two"),
         (curvilinear().isel(x=0), "points along a track"),
         (curvilinear().isel(x=0, y=0), "has dimensions"),
         (xr.Dataset(coords={"lat": [10.0, 200], "lon": [1.0, 2]}), "swapped"),

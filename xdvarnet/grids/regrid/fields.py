@@ -32,7 +32,7 @@ from xdvarnet.grids.regrid.cells import corners
 from xdvarnet.grids.regrid.esmf import esmf_matrix
 from xdvarnet.grids.regrid.horizontal import HorizontalGrid, bounds_names, find_horizontal
 from xdvarnet.grids.regrid.interpolation import linear, nearest
-from xdvarnet.grids.regrid.overlaps import overlaps
+from xdvarnet.grids.regrid.overlaps import duplicated_cells, overlaps
 from xdvarnet.grids.regrid.weights import METHODS, read_weights, weighted, weights_dataset
 
 ENGINES = ("native", "xesmf")
@@ -191,6 +191,8 @@ def regrid_weights(
         )
     if conservative:
         weights.attrs.update(_built(*grids))
+        repeated = int(duplicated_cells(grids[0]).sum())
+        weights.attrs.update({"xdvarnet_duplicated_cells": repeated} if repeated else {})
     return weights.assign_attrs(xdvarnet_regrid_engine=engine)
 
 
@@ -231,8 +233,6 @@ def _conservative_weights(
         fraction = np.divide(part, area, out=np.zeros(area.size), where=area > 0)
         weights[f"area_{side}"] = (f"n_{side}", area, {"units": "steradian"})
         weights[f"frac_{side}"] = (f"n_{side}", fraction, {"units": "1"})
-    if common.duplicated.any():
-        weights.attrs["xdvarnet_duplicated_cells"] = int(common.duplicated.sum())
     return weights
 
 

@@ -168,11 +168,6 @@ def find_horizontal(dataset: xr.Dataset) -> HorizontalGrid:
     )
     for name, values, kind in zip(names, positions, _KINDS, strict=True):
         _check_range(name, values, kind)
-    if min(positions[0].shape) < 2:
-        raise InvalidInputError(
-            f"{names[0]!r} has the shape {positions[0].shape}; a grid needs at least two rows and "
-            "two columns."
-        )
     _check_zeros(names, *positions)
     return HorizontalGrid(names, dims, *positions, _find_bounds(dataset, names, (dims, dims)))
 
@@ -246,7 +241,7 @@ def _rectilinear(dataset: xr.Dataset, names: tuple[str, str]) -> HorizontalGrid:
     latitude, longitude = (in_degrees(dataset[name].variable, name) for name in names)
     positions = zip(names, (latitude, longitude), DEGREES.values(), strict=True)
     axes = {name: (name, values, attrs) for name, values, attrs in positions}
-    find_grid(xr.Dataset(coords=axes), time=False)  # checks the values
+    find_grid(xr.Dataset(coords=axes), time=False, least=1)  # checks the values
     (row,), (column,) = dims = [tuple(map(str, dataset[name].dims)) for name in names]
     bounds = _find_bounds(dataset, names, dims)
     return HorizontalGrid(names, (row, column), latitude, longitude, bounds)

@@ -39,14 +39,11 @@ class Overlaps:
         Shape (target cells, source cells).
     source, target : numpy.ndarray
         Areas of the cells, zero where a cell is unknown or degenerate, shape (cells,).
-    duplicated : numpy.ndarray
-        Source cells that repeat an earlier one, and take no part, shape (source cells,).
     """
 
     areas: sparse.csr_array
     source: np.ndarray
     target: np.ndarray
-    duplicated: np.ndarray
 
 
 def overlaps(source: HorizontalGrid, target: HorizontalGrid) -> Overlaps:
@@ -62,20 +59,20 @@ def overlaps(source: HorizontalGrid, target: HorizontalGrid) -> Overlaps:
     MissingDependencyError
         If a grid is curvilinear and shapely is not installed.
     """
-    duplicated = _duplicated(source)
     if source.rectilinear and target.rectilinear:
         areas, areas_source, areas_target = _by_axes(source, target)
     else:
-        areas, areas_source, areas_target = _by_polygons(source, target, ~duplicated)
+        areas, areas_source, areas_target = _by_polygons(source, target, ~duplicated_cells(source))
     areas = areas.tocoo()
     least = np.minimum(areas_target[areas.row], areas_source[areas.col])
     keep = areas.data > _ROUNDING * least
     index = (areas.row[keep], areas.col[keep])
     kept = sparse.csr_array((areas.data[keep], index), shape=areas.shape)
-    return Overlaps(kept, areas_source, areas_target, duplicated)
+    return Overlaps(kept, areas_source, areas_target)
 
 
-def _duplicated(grid: HorizontalGrid) -> np.ndarray:
+def duplicated_cells(grid: HorizontalGrid) -> np.ndarray:
+    """Whether the centre of a cell is that of an earlier one, shape (points,)."""
     duplicated = np.zeros(grid.size, dtype=bool)
     if not grid.rectilinear:  # the values of an axis are never repeated
         known = np.flatnonzero(grid.placed)
