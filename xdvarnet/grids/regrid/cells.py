@@ -1,23 +1,30 @@
 """Cells of a horizontal grid: their borders and corners, and how rows and columns join."""
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.coords import continuous_longitude, unit_vectors
-from xdvarnet.grids.regrid.horizontal import HorizontalGrid, from_vectors
+from xdvarnet.grids.regrid.horizontal import HorizontalGrid, from_vectors, wrap
 
 _GLOBAL_GAP = 1.5
 """Largest widest gap between the longitudes of a global axis, in gaps beside it."""
 
-_HALF_A_ROW = 0.75
-"""Largest distance, in steps, from the last row to the pole up to which its cells reach it."""
+_ONTO_THE_POLE = 0.85
+"""Largest distance to the pole, in steps, of a last row whose cells reach it.
 
-_SEAMS = (((-1, slice(None, None, -1)), 0.8), ((0, slice(None)), 0.5))
-"""Which row continues the last one, and the part of it that must do so.
-
-The row's own mirror image, where a grid is folded; around a pole two thirds of any row face it. The
-first row, where a grid goes around the globe.
+It is half a step for even latitudes, up to 0.77 for Gaussian ones, and one where the pole's own row
+is missing.
 """
+
+_FOLDED, _CLOSED = 0.8, 0.5
+"""Parts of the last row that have to go on in its own mirror image, or in the first row.
+
+Around a pole two thirds of any row face its mirror image.
+"""
+
+SAME_POINT = 3e-7
+"""Radians (2 m: single precision) between the centres of one cell and its copy in a halo."""
 
 _NEXT = 2.0
 """Largest distance, in steps of a grid, between the two sides of a seam that join."""
@@ -27,8 +34,8 @@ def axis_bounds(grid: HorizontalGrid) -> tuple[np.ndarray, np.ndarray]:
     """South and north of the rows, and west and east of the columns, of a rectilinear grid.
 
     The CF bounds if there are, and else the middles between the centres. The first and the last
-    column of a globe share a border, and rows half a step from a pole reach it; other outer borders
-    are as far from the outer centres as the next ones, and not beyond the poles.
+    column of a globe share a border, and the last rows before the poles reach them; other outer
+    borders are as far from the outer centres as the next ones, and not beyond the poles.
 
     Returns
     -------
@@ -111,11 +118,11 @@ def joined_index(grid: HorizontalGrid) -> np.ndarray:
     index = np.arange(grid.size).reshape(grid.shape)
     if min(grid.shape) < 2:
         return index
-    for place, most in _SEAMS:
+    for next_row in (_next_over_a_fold, _next_around_the_globe):
         for _ in range(4):  # each side becomes the last row in turn
             index = np.rot90(index)
-            rows = (positions[row] for row in (index[-2], index[-1], index[place]))
-            if _continues(*rows) > most:
+            place = next_row(positions[index])
+            if place is not None:
                 index = np.concatenate([index, index[place][None]])
     return index
 
@@ -138,11 +145,6 @@ def around(array: np.ndarray) -> np.ndarray:
     return np.stack([array[:-1, :-1], array[:-1, 1:], array[1:, 1:], array[1:, :-1]], axis=-1)
 
 
-def wrap(degrees: np.ndarray) -> np.ndarray:
-    """Differences of longitude from -180 to 180."""
-    return degrees - 360 * np.round(degrees / 360)
-
-
 def _built_bounds(centres: np.ndarray, closed: bool = False) -> np.ndarray:
     order = np.argsort(centres)
     ordered = centres[order]
@@ -158,13 +160,13 @@ def _built_bounds(centres: np.ndarray, closed: bool = False) -> np.ndarray:
 
 
 def _to_the_poles(bounds: np.ndarray, latitude: np.ndarray) -> np.ndarray:
-    """Let the cells of rows half a step from a pole reach it, as those of Gaussian latitudes do."""
+    """Let the cells of the last rows reach the poles, between which and them no row is missing."""
     order = np.argsort(latitude)
     for row, next_row, side, pole in (
         (order[-1], order[-2], 1, 90.0),
         (order[0], order[1], 0, -90),
     ):
-        if abs(pole - latitude[row]) < _HALF_A_ROW * abs(latitude[row] - latitude[next_row]):
+        if abs(pole - latitude[row]) < _ONTO_THE_POLE * abs(latitude[row] - latitude[next_row]):
             bounds[row, side] = pole
     return bounds
 
@@ -178,11 +180,33 @@ def _extended(positions: np.ndarray, axis: int) -> np.ndarray:
 
 def _beyond(rows: np.ndarray) -> np.ndarray:
     """Positions after the last of `rows`: those that continue it, or one more step as the last."""
-    for place, most in _SEAMS:
-        if _continues(rows[-2], rows[-1], rows[place]) > most:
+    for next_row in (_next_over_a_fold, _next_around_the_globe):
+        place = next_row(rows)
+        if place is not None:
             return rows[place]
     cosine = (rows[-1] * rows[-2]).sum(axis=-1, keepdims=True)
     return 2 * cosine * rows[-1] - rows[-2]  # as far on the great circle
+
+
+def _next_over_a_fold(rows: np.ndarray) -> tuple | None:
+    """Where in `rows` the last one goes on in its mirror image, wherever the columns are cut."""
+    inner, border = rows[-2:]
+    known = np.flatnonzero(np.isfinite(inner + border).all(axis=-1))
+    if not known.size:
+        return None
+    again = np.flatnonzero(np.linalg.norm(border[1:] - border[0], axis=-1) < SAME_POINT)
+    period = again[0] + 1 if again.size else len(border)  # columns may be repeated at the end
+    _, facing = cKDTree(border[known]).query(2 * border[known] - inner[known])
+    pairs = np.bincount((known + known[facing]) % period)  # i and k face each other: i + k is one
+    mirror = (np.argmax(pairs) - np.arange(len(border))) % period
+    folded = _continues(inner, border, border[mirror]) > _FOLDED
+    return (-1, mirror) if folded else None
+
+
+def _next_around_the_globe(rows: np.ndarray) -> tuple | None:
+    """Where in `rows` the last one goes on in the first."""
+    closed = _continues(rows[-2], rows[-1], rows[0]) > _CLOSED
+    return (0, slice(None)) if closed else None
 
 
 def _continues(inner: np.ndarray, border: np.ndarray, candidate: np.ndarray) -> float:

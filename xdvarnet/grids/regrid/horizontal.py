@@ -19,6 +19,9 @@ from xdvarnet.grids.checks import check_dataset
 from xdvarnet.grids.coords import find_axes, find_grid
 from xdvarnet.grids.names import COORDINATES, DEGREES
 
+_SAME = 1e-6
+"""Difference in degrees that is only rounding."""
+
 _KINDS = ("latitude", "longitude")
 
 _LARGEST = {"latitude": 90.5, "longitude": 1000.0}
@@ -94,6 +97,11 @@ def from_vectors(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.rad2deg(np.arctan2(up, np.hypot(east, north))), np.rad2deg(np.arctan2(north, east))
 
 
+def wrap(degrees: np.ndarray) -> np.ndarray:
+    """Differences of longitude from -180 to 180."""
+    return degrees - 360 * np.round(degrees / 360)
+
+
 def in_degrees(variable: xr.Variable, name: Hashable, units: str = "degrees") -> np.ndarray:
     """Return positions in degrees, however their attribute ``units`` writes them.
 
@@ -127,6 +135,9 @@ def in_degrees(variable: xr.Variable, name: Hashable, units: str = "degrees") ->
 
 def find_horizontal(dataset: xr.Dataset) -> HorizontalGrid:
     """Describe the horizontal grid of `dataset`.
+
+    Positions on two dimensions that run along latitude and longitude are the axes that they are: so
+    a globe is one in either form.
 
     Parameters
     ----------
@@ -169,7 +180,8 @@ def find_horizontal(dataset: xr.Dataset) -> HorizontalGrid:
     for name, values, kind in zip(names, positions, _KINDS, strict=True):
         _check_range(name, values, kind)
     _check_zeros(names, *positions)
-    return HorizontalGrid(names, dims, *positions, _find_bounds(dataset, names, (dims, dims)))
+    bounds = _find_bounds(dataset, names, (dims, dims))
+    return HorizontalGrid(names, dims, *(_as_axes(*positions, bounds) or (*positions, bounds)))
 
 
 def bounds_names(dataset: xr.Dataset, names: Iterable[str] | None = None) -> set[Hashable]:
@@ -245,6 +257,45 @@ def _rectilinear(dataset: xr.Dataset, names: tuple[str, str]) -> HorizontalGrid:
     (row,), (column,) = dims = [tuple(map(str, dataset[name].dims)) for name in names]
     bounds = _find_bounds(dataset, names, dims)
     return HorizontalGrid(names, (row, column), latitude, longitude, bounds)
+
+
+def _as_axes(
+    latitude: np.ndarray, longitude: np.ndarray, bounds: tuple[np.ndarray, np.ndarray] | None
+) -> tuple | None:
+    """Axes and their bounds, if rows are parallels and columns are meridians, and cells are boxes.
+
+    None where they are not, where a position is missing, and where rows or columns are repeated.
+    """
+    phi, lam = latitude[:, 0], longitude[0]
+    away = [np.abs(latitude - phi[:, None]), np.abs(wrap(longitude - lam))]
+    straight = all((array <= _SAME).all() for array in away)
+    if not straight or _repeated(phi, np.inf) or _repeated(lam % 360, 360):
+        return None
+    if bounds is None:
+        return phi, lam, None
+    rows, north = _sides(bounds[0] - phi[:, None, None], 1)
+    columns, east = _sides(wrap(bounds[1] - lam[None, :, None]), 0)
+    vertices = np.sort(2 * north + east, axis=-1)
+    if vertices.shape[-1] != 4 or (vertices != np.arange(4)).any():
+        return None
+    return phi, lam, (phi[:, None] + rows, lam[:, None] + columns)
+
+
+def _repeated(degrees: np.ndarray, period: float) -> bool:
+    ordered = np.sort(degrees)
+    return bool((np.diff(ordered, append=ordered[0] + period) <= _SAME).any())
+
+
+def _sides(away: np.ndarray, along: int) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest of vertices along an axis, shape (n, 2), and which are which.
+
+    1 is for the highest, 0 for the lowest, and nan for what is between.
+    """
+    low, high = (ends(axis=(along, 2)) for ends in (away.min, away.max))
+    lowest, highest = (
+        np.abs(away - np.expand_dims(side, (along, 2))) <= _SAME for side in (low, high)
+    )
+    return np.stack([low, high], axis=1), np.where(lowest != highest, highest, np.nan)
 
 
 def _find_bounds(

@@ -15,6 +15,9 @@ _EDGE = 1e-3
 _TO_THE_POLE = 1.5
 """Largest gap, in median steps, between the last row and the pole that the row fills."""
 
+_TIES = 1e-9 * np.array([0.61, 0.53, 0.59])
+"""Shift (6 mm) of targets that decides between points as near: not the order of the grid does."""
+
 _ON_A_LINE = 1e-4
 """Degrees from a single row or column that are only rounding of single precision."""
 
@@ -35,7 +38,7 @@ def nearest(source: HorizontalGrid, target: HorizontalGrid) -> sparse.csr_array:
     """
     known, wanted = np.flatnonzero(source.placed), np.flatnonzero(target.placed)
     tree = cKDTree(_positions(source, known))
-    _, found = tree.query(_positions(target, wanted))
+    _, found = tree.query(_positions(target, wanted) + _TIES)
     return _matrix(wanted, known[found], np.ones(wanted.size), source, target)
 
 

@@ -12,15 +12,12 @@ from scipy import sparse
 from scipy.spatial import cKDTree
 
 from xdvarnet.grids.coords import unit_vectors
-from xdvarnet.grids.regrid.cells import axis_bounds, corners
+from xdvarnet.grids.regrid.cells import SAME_POINT, axis_bounds, corners
 from xdvarnet.grids.regrid.horizontal import HorizontalGrid
 from xdvarnet.grids.regrid.polygons import boxes, import_shapely, polygons
 
 _ROUNDING = 1e-10
 """Part of the smaller cell; smaller overlaps are rounding of cells that only touch."""
-
-_SAME_POINT = 3e-7
-"""Radians (2 m: single precision) between the centres of one cell and its copy in a halo."""
 
 _TURNS = (-1, 0, 1)
 """Whole turns between polygons that start between 0 and 2 pi."""
@@ -78,7 +75,7 @@ def duplicated_cells(grid: HorizontalGrid) -> np.ndarray:
         known = np.flatnonzero(grid.placed)
         positions = unit_vectors(*(array[known] for array in grid.points))
         _, first = np.unique(np.round(positions, 9), axis=0, return_index=True)
-        pairs = cKDTree(positions[first]).query_pairs(_SAME_POINT, output_type="ndarray")
+        pairs = cKDTree(positions[first]).query_pairs(SAME_POINT, output_type="ndarray")
         duplicated[known] = True
         duplicated[known[first]] = False
         duplicated[known[first[pairs].max(axis=1)]] = True
