@@ -1,5 +1,6 @@
 """Weights of ESMF: what xESMF is given, without it what is said, and with it whether we agree."""
 
+import re
 import sys
 from types import SimpleNamespace
 
@@ -272,6 +273,18 @@ def test_a_halo_counts_once(stand_in, method):
     np.testing.assert_array_equal(back[:, 0], back[:, -2])
 
 
+def test_a_single_row_is_for_the_native_engine(stand_in):
+    """Between which ESMF cannot interpolate; with bounds its cells are as any."""
+    row = bounded(np.arange(30.0, 36), np.arange(-4.0, 5, 1.5)).isel(lat=[2])
+    target = xr.Dataset(coords={"lat": [32.0], "lon": [-3.3, 1.0]})
+    with pytest.raises(InvalidInputError, match=r"shape \(1, 6\).*engine='native'.*nearest"):
+        regrid(row, target, engine="xesmf")
+    assert regrid(row, target)["ssh"].notnull().all()
+    for method in CONSERVATIVE:
+        agree(row, TARGET, method)
+        agree(TARGET.assign(ssh=regrid(row, TARGET, method="nearest")["ssh"]), row, method)
+
+
 def test_one_missing_value_leaves_the_others_poleward(stand_in):
     """ESMF itself would take the mean of the whole last row there."""
     latitude, longitude = np.arange(-87.5, 90, 5), np.arange(2.5, 360, 5)
@@ -299,6 +312,20 @@ def test_xesmf_is_asked_for(monkeypatch):
     monkeypatch.setitem(sys.modules, "xesmf", None)
     with pytest.raises(MissingDependencyError, match="conda install -c conda-forge xesmf"):
         regrid(fine(), COARSE, engine="xesmf")
+
+
+def test_the_page_for_users_of_xesmf_runs(repository, tmp_path, monkeypatch):
+    """As it is written; the grid with corners has the cells between them."""
+    page = (repository / "docs" / "xesmf.md").read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    names: dict = {}
+    for block in re.findall(r"```python\n(.*?)```", page, re.DOTALL):
+        exec(block, names)
+    latitude, _ = find_horizontal(names["grid"]).bounds
+    np.testing.assert_array_equal(latitude[:3], [[30, 31], [31, 32], [32, 33]])
+    assert "source only" in names["coarse"].attrs["xdvarnet_cell_bounds"]
+    fewer, more = (names[name]["ssh"].notnull().sum() for name in ("half_sea", "coarse"))
+    assert 0 < int(fewer) < int(more)
 
 
 @pytest.mark.parametrize("method", ["linear", "conservative", "conservative_normed", "nearest"])

@@ -339,6 +339,65 @@ def test_bounds_make_the_cells():
     assert "xdvarnet_cell_bounds" not in both.attrs
 
 
+def with_bounds(dataset: xr.Dataset, **sides: float) -> xr.Dataset:
+    """Add CF bounds so far from the centres on both sides."""
+    for name, side in sides.items():
+        dataset[name].attrs["bounds"] = f"{name}_bnds"
+        edges = dataset[name].values[:, None] + [-side, side]
+        dataset[f"{name}_bnds"] = ((name, "nv"), edges)
+    return dataset
+
+
+@pytest.mark.parametrize("latitude", [[35.0], np.arange(34.0, 38)])
+def test_a_single_row_or_column_is_a_grid(latitude):
+    """Linear along itself, nearest, and conservative where bounds say how wide it is."""
+    longitude = [2.0] if len(latitude) > 1 else np.arange(-1.0, 4)
+    line = rectilinear(np.asarray(latitude), np.asarray(longitude), land=0)
+    plane = (2.0 * line["lat"] - 0.3 * line["lon"]).to_dataset(name="ssh")
+    inside = (
+        {"lat": [35.0], "lon": [0.25, 2.5]}
+        if len(latitude) == 1
+        else {"lat": [34.25, 36.5], "lon": [2.0]}
+    )
+    target = xr.Dataset(coords=inside)
+    found = regrid(plane, target)["ssh"]
+    np.testing.assert_allclose(found, 2.0 * target["lat"] - 0.3 * target["lon"], rtol=1e-12)
+    beside = xr.Dataset(coords={name: np.asarray(v) + 0.1 for name, v in inside.items()})
+    with pytest.raises(InvalidInputError, match="no point in common"):
+        regrid(plane, beside)
+    assert regrid(plane, beside, method="nearest")["ssh"].notnull().all()
+    for method in CONSERVATIVE:
+        for source, other in ((plane, INSIDE), (INSIDE, target)):
+            with pytest.raises(InvalidInputError, match="single row or column.*CF bounds.*linear"):
+                regrid(source, other, method=method)
+        cells = with_bounds(plane.copy(), lat=0.5, lon=0.5)
+        wide = with_bounds(target.copy(), lat=0.25, lon=0.25)
+        mean = regrid(with_bounds(INSIDE.copy(), lat=0.4, lon=0.45), wide, method=method)
+        assert mean["ssh"].shape == (3, *(target.sizes[name] for name in ("lat", "lon")))
+        same = regrid(cells, cells, method=method)["ssh"]
+        np.testing.assert_allclose(same, plane["ssh"], rtol=1e-12)
+    for method in ("linear", "nearest"):
+        assert regrid(GLOBAL, line, method=method)["ssh"].shape == (3, *line["ssh"].shape[1:])
+
+
+def test_a_single_curved_row_is_a_grid():
+    """Nearest in both roles and linear as a target; as a source, the message says what works."""
+    row = skewed(20, 30).isel(y=[7])
+    assert regrid(skewed(20, 30), row, method="linear")["tos"].shape == (2, 1, 30)
+    found = regrid(row, row, method="nearest")["tos"]
+    np.testing.assert_array_equal(found, row["tos"])
+    with pytest.raises(InvalidInputError, match=r"shape \(1, 30\).*method='nearest'.*bounds"):
+        regrid(row, INSIDE)
+    with pytest.raises(InvalidInputError, match=r"shape \(1, 30\).*CF bounds.*'nearest'"):
+        regrid(row, INSIDE, method="conservative")
+    sides = xr.DataArray([[-0.3, -0.3, 0.3, 0.3], [-0.5, 0.5, 0.5, -0.5]], dims=("of", "vertex"))
+    for k, name in enumerate(("nav_lat", "nav_lon")):
+        row[name].attrs["bounds"] = f"{name}_v"
+        row[f"{name}_v"] = (row[name] + sides[k]).transpose("y", "x", "vertex")
+    mean = regrid(row.fillna(1.0), GLOBAL, method="conservative_normed")["tos"]
+    assert 0 < int(mean[0].notnull().sum()) < 20
+
+
 def test_points_without_position_are_left_out():
     """NaN positions on land are no error, and are counted; with values there they are."""
     source = skewed(20, 30)

@@ -118,18 +118,18 @@ def _positions(grid: HorizontalGrid, places: np.ndarray) -> xr.Dataset:
 
 def _corners(grid: HorizontalGrid) -> dict[str, tuple[tuple[str, str], np.ndarray]]:
     """Corners that cells share, shape (ny + 1, nx + 1), under the names of xESMF."""
-    if grid.bounds is None and not grid.rectilinear:
+    if grid.rectilinear:
+        latitude, longitude = _shared(grid, *_boxes(grid))
+    elif grid.bounds is None:
         latitude, longitude = built_corners(grid)
     else:
-        latitude, longitude = _shared(grid, *_vertices(grid))
+        latitude, longitude = _shared(grid, *grid.bounds)
     dims = ("y_b", "x_b")
     return {"lat_b": (dims, latitude), "lon_b": (dims, longitude)}
 
 
-def _vertices(grid: HorizontalGrid) -> tuple[np.ndarray, np.ndarray]:
-    """Vertices around each cell in degrees, shape (ny, nx, vertices)."""
-    if not grid.rectilinear:
-        return grid.bounds
+def _boxes(grid: HorizontalGrid) -> tuple[np.ndarray, np.ndarray]:
+    """Vertices around the cells of axes in degrees, shape (ny, nx, 4)."""
     rows, columns = axis_bounds(grid)
     shape = (*grid.shape, 4)
     latitude = np.broadcast_to(rows[:, None, [0, 0, 1, 1]], shape)

@@ -173,15 +173,13 @@ def find_horizontal(dataset: xr.Dataset) -> HorizontalGrid:
             "one-dimensional axes, or both on the same two dimensions. Select one of each further "
             f"dimension, e.g. dataset.isel({extra}=0)."
         )
-    positions = tuple(
-        in_degrees(array.transpose(*dims).variable, name)
-        for name, array in zip(names, (latitude, longitude), strict=True)
-    )
-    for name, values, kind in zip(names, positions, _KINDS, strict=True):
+    phi = in_degrees(latitude.variable, names[0])
+    lam = in_degrees(longitude.transpose(*dims).variable, names[1])
+    for name, values, kind in zip(names, (phi, lam), _KINDS, strict=True):
         _check_range(name, values, kind)
-    _check_zeros(names, *positions)
+    _check_zeros(names, phi, lam)
     bounds = _find_bounds(dataset, names, (dims, dims))
-    return HorizontalGrid(names, dims, *(_as_axes(*positions, bounds) or (*positions, bounds)))
+    return HorizontalGrid(names, dims, *(_as_axes(phi, lam, bounds) or (phi, lam, bounds)))
 
 
 def bounds_names(dataset: xr.Dataset, names: Iterable[str] | None = None) -> set[Hashable]:
