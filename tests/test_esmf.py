@@ -73,15 +73,19 @@ def test_xesmf_gets_corners(fake, grid):
     np.testing.assert_allclose(centres, fake["target"]["lat"], atol=0.05)
 
 
-def test_given_bounds_become_corners(fake):
-    """CF bounds of a curvilinear grid are the corners that its cells share."""
+ORDERS = [[(first + turn * k) % 4 for k in range(4)] for first in range(4) for turn in (1, -1)]
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_given_bounds_become_corners(fake, order):
+    """CF bounds of a curved grid, from any vertex on and either way, are the corners it shares."""
     grid = curved()
     j, i = np.meshgrid(np.arange(7), np.arange(10), indexing="ij")
     corner = {"lat": 29.4 + j + 0.2 * i, "lon": 4.45 + 1.4 * i - 0.3 * j}
     for name, array in corner.items():
         around = np.stack([array[:-1, :-1], array[:-1, 1:], array[1:, 1:], array[1:, :-1]], axis=-1)
         grid[name].attrs["bounds"] = f"{name}_bounds"
-        grid[f"{name}_bounds"] = (("y", "x", "vertex"), around)
+        grid[f"{name}_bounds"] = (("y", "x", "vertex"), around[..., order])
     regrid_weights(fine(), grid, method="conservative_normed", engine="xesmf")
     assert fake["method"] == "conservative_normed"
     np.testing.assert_allclose(fake["target"]["lat_b"], corner["lat"])
@@ -176,9 +180,6 @@ def in_two_dimensions(dataset: xr.Dataset, order: list[int]) -> xr.Dataset:
         curved = curved.assign_coords({name: (("y", "x"), values, {"bounds": f"{name}_v"})})
         curved[f"{name}_v"] = (("y", "x", "vertex"), vertices[name])
     return curved
-
-
-ORDERS = [[(first + turn * k) % 4 for k in range(4)] for first in range(4) for turn in (1, -1)]
 
 
 def agree(source: xr.Dataset, target: xr.Dataset, method: str, **options) -> None:
