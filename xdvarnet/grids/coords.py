@@ -238,7 +238,7 @@ class Grid:
         return array.isel(order).transpose(..., *like.dims).assign_coords(like.coords)
 
 
-def find_grid(dataset: xr.Dataset | xr.DataArray, *, time: bool = True) -> Grid:
+def find_grid(dataset: xr.Dataset | xr.DataArray, *, time: bool = True, least: int = 2) -> Grid:
     """Describe the grid of `dataset`.
 
     Parameters
@@ -247,12 +247,14 @@ def find_grid(dataset: xr.Dataset | xr.DataArray, *, time: bool = True) -> Grid:
         With one-dimensional longitude and latitude that are dimensions.
     time : bool
         Whether a time coordinate is required; it is read where it is a dimension.
+    least : int
+        Fewest rows and columns that make a grid.
 
     Raises
     ------
     InvalidInputError
-        If a coordinate is missing, curvilinear, not finite or has repeated values, or latitudes go
-        beyond the poles.
+        If a coordinate is missing, short, curvilinear, not finite or has repeated values, or
+        latitudes go beyond the poles.
     """
     axes = find_axes(dataset, time=time)
     shared = set(dataset[axes.latitude].dims) & set(dataset[axes.longitude].dims)
@@ -293,9 +295,10 @@ def find_grid(dataset: xr.Dataset | xr.DataArray, *, time: bool = True) -> Grid:
                 f"its own position: dataset.drop_duplicates({name!r}), or leave out the longitude "
                 "that comes again after 360 degrees."
             )
-        if values.size < 2:
+        if values.size < least:
             raise InvalidInputError(
-                f"coordinate {name!r} has {values.size} value(s); a grid needs at least two."
+                f"coordinate {name!r} has {values.size} value(s); a grid needs at least "
+                f"{'two' if least > 1 else 'one'}."
             )
         orders.append(order)
     days = None
