@@ -25,7 +25,7 @@ from xdvarnet.methods.optimal_interpolation.local import Sample
 from xdvarnet.methods.optimal_interpolation.nodes import Partition, rows_of_nodes
 from xdvarnet.solver.device import check_device
 
-NODE_SPACING = 0.8, 0.7
+NODE_SPACING = 1.0, 0.7
 """Distance and time between nodes, in correlation lengths and times."""
 
 NODES_IN_WINDOW = 3
@@ -49,10 +49,11 @@ class OptimalInterpolation(Reconstructor):
 
     It is local and without seams. At nodes, one correlation length and 0.7 correlation times apart,
     an analysis uses the `neighbours` observations that are nearest in the scaled distance
-    ``(d / L)^2 + (dt / T)^2``, and within half a `time_window`; the last tenth of the way to the
-    farthest they fade out, by larger errors. A cell has the weighted mean of the
+    ``(d / L)^2 + (dt / T)^2``, and within half a `time_window`; over the last tenth of
+    the way to the farthest they fade out, by larger errors. A cell has the weighted mean of the
     analyses of the nodes around it, with weights that go smoothly to zero; its error variance is
-    that of the nearest nodes before and after it. Days and latitudes need not be regular, and a globe is a ring.
+    that of the nearest nodes before and after it. Days and latitudes need not be regular, and a
+    globe is a ring.
 
     Parameters
     ----------

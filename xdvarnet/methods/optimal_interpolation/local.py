@@ -92,6 +92,7 @@ class LocalAnalysis:
     def reduction(self, place: torch.Tensor, time: torch.Tensor) -> torch.Tensor:
         """Return by how much the error variance is below the prior's, of which it is a share."""
         in_time, in_space = self._covariances(place, time)
-        right = (in_time.unsqueeze(2) * in_space.unsqueeze(1)).flatten(1, 2).mT
-        solved = torch.linalg.solve_triangular(self.factor, right, upper=False)
-        return solved.square_().sum(1).unflatten(1, (time.numel(), place.shape[1]))
+        covariances = (in_time.unsqueeze(2) * in_space.unsqueeze(1)).flatten(1, 2)
+        # rows and not columns, which is faster: X L' = C
+        solved = torch.linalg.solve_triangular(self.factor.mT, covariances, upper=True, left=False)
+        return solved.square_().sum(2).unflatten(1, (time.numel(), place.shape[1]))
