@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from xdvarnet.errors import InvalidInputError, InvalidTypeError
+from xdvarnet.errors import InvalidInputError, InvalidTypeError, XdvarnetWarning
 from xdvarnet.grids.coords import find_grid
-from xdvarnet.grids.harmonise.product import harmonise
+from xdvarnet.grids.harmonise.product import DONE, harmonise
 from xdvarnet.grids.points import find_points
 
 GEOID = {"standard_name": "sea_surface_height_above_geoid", "units": "m"}
@@ -499,8 +499,16 @@ def test_fill_values_are_missing():
     """A fill value without its attribute is no height."""
     product = maps()
     product["adt"][0, 1, 2] = 9.96921e36
-    assert "fill values beyond 1e+09 -> NaN" in said(product)
-    assert harmonise(product)["ssh"][0, 1, 2].isnull()
+    with pytest.warns(XdvarnetWarning, match="'adt' has 1 value.* beyond 200.*=2016-07-07"):
+        result = harmonise(product)
+    assert "adt: 1 value(s) beyond 200, such as 9.96921e+36 -> NaN" in result.attrs[DONE]
+    assert result["ssh"][0, 1, 2].isnull()
+
+
+def test_how_axes_were_stored_is_left_out():
+    """A range of longitudes is not that of the shifted axis."""
+    product = described(maps(), "longitude", valid_min=0.0, valid_max=360.0)
+    assert "valid_max" not in harmonise(product)["lon"].attrs
 
 
 @pytest.mark.parametrize("hour", [0, 9, 12])

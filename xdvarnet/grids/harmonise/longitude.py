@@ -6,8 +6,6 @@ import xarray as xr
 from xdvarnet.grids.coords import continuous_longitude
 from xdvarnet.grids.harmonise.positions import bounds_of
 
-_STALE = ("valid_min", "valid_max", "valid_range", "actual_range")
-
 
 def wrap_longitude(dataset: xr.Dataset) -> tuple[xr.Dataset, list[str]]:
     """Bring ``lon`` to -180..180: each point or cell, or an axis as a whole.
@@ -66,5 +64,5 @@ def _turns_of_axis(longitude: xr.DataArray) -> xr.DataArray:
 
 def _shift(array: xr.DataArray, turns: xr.DataArray) -> xr.Variable:
     shifted = (array.variable + 360 * turns.variable).transpose(*array.dims).astype(array.dtype)
-    shifted.attrs = {name: value for name, value in array.attrs.items() if name not in _STALE}
+    shifted.attrs = dict(array.attrs)
     return shifted

@@ -34,6 +34,7 @@ from xdvarnet.grids.regrid.horizontal import HorizontalGrid, bounds_names, find_
 from xdvarnet.grids.regrid.interpolation import linear, nearest
 from xdvarnet.grids.regrid.overlaps import overlaps
 from xdvarnet.grids.regrid.weights import METHODS, read_weights, weighted, weights_dataset
+from xdvarnet.grids.values import check_decoded, trusted_values
 
 ENGINES = ("native", "xesmf")
 
@@ -112,7 +113,9 @@ def regrid(
     matrix = read_weights(weights, method, source, grid)
     left_out = _left_out(source, method)
     arrays = {
-        name: _regrid_variable(dataset[name], matrix, method, source, grid, left_out)
+        name: _regrid_variable(
+            trusted_values(dataset[name]), matrix, method, source, grid, left_out
+        )
         for name in names
     }
     result = _without_grid(dataset, source).assign(arrays)
@@ -228,6 +231,7 @@ def _regridded_names(
     kinds = "fbiu" if method == "nearest" and target.placed.all() else "f"
     names = []
     for name, array in dataset.data_vars.items():
+        check_decoded(array)
         found = set(array.dims) & set(source.dims)
         clash = (set(array.dims) - found) & set(target.dims)
         problem = None
