@@ -89,6 +89,18 @@ def test_missing_variable_lists_those_there_are():
         ("mm", "m", 1e-3),
         ("cm s-1", "m/s", 0.01),
         ("cm2 s-2", "m^2/s^2", 1e-4),
+        ("Meters", "m", 1.0),
+        ("METERS", "m", 1.0),
+        ("0.01 m", "m", 0.01),
+        ("m", "0.01 m", 100.0),
+        ("10^-3 m", "cm", 0.1),
+        ("1e-3", "1", 1e-3),
+        ("1000 km", "m", 1e6),
+        ("deg. C", "degC", 1.0),
+        ("degrees Celsius", "degC", 1.0),
+        ("deg_K", "K", 1.0),
+        ("KELVIN", "K", 1.0),
+        ("1/m", "m-1", 1.0),
         ("degC", "degC", 1.0),
         (None, "m", 1.0),
     ],
@@ -106,6 +118,8 @@ def test_units_that_do_not_convert(units):
 
 # pint's parser raises its own errors, ValueError, AssertionError, TokenError, ZeroDivisionError ...
 MALFORMED = ["m^", "m**", "m(", "m)", "+)", "(/ '_')", "m/0", "m s-", "m**m", "0x", '"m', "m\x00"]
+ENDLESS = ["9**9**9 km", "9^9^9", "m-9**9**9", "((9))**(9)**9 m", "km 9**9**9", "log10(g/L)"]
+MALFORMED += ENDLESS
 
 
 @pytest.mark.parametrize("units", MALFORMED)

@@ -582,7 +582,7 @@ def test_one_date_for_all():
         (xr.Dataset(), "open one of them: xarray.open_dataset.path, group="),
         (along_track().drop_vars("longitude"), "no longitude found .* units 'degrees_east'"),
         (along_track().drop_vars("time"), "points along 'time' without a time coordinate"),
-        (along_track().assign_coords(time=np.arange(7.0)), "no dates; open .* decode_times=True"),
+        (along_track().assign_coords(time=np.arange(7.0)), "no dates; .* decode_times=True"),
         (old_track()[["time", "mission", "longitude", "latitude"]], "recognised .* 'mission' .no"),
         (maps().rename(time="day").merge(temperature()), "2 time axes, 'day' and 'time'"),
         (described(maps().rename(adt="h", ugos="w"), "w", **GEOID), "'h', 'w' may each be 'ssh'"),
@@ -641,3 +641,63 @@ def test_a_real_variable_without_attributes_is_refused(shared_data):
         with pytest.raises(InvalidInputError, match=r"'c2' \(no standard_name\).*'ssh'"):
             harmonise(dataset)
         assert harmonise(dataset.rename(c2="ssh"))["ssh"].attrs["units"] == "m"
+
+
+@pytest.mark.parametrize("order", ["in order", "mixed", "one after the other"])
+def test_repeated_points_are_counted(order):
+    """Against a count of distinct points; two missions at one time are two points."""
+    rng = np.random.default_rng(1)
+    days = np.repeat(np.arange(30), 2) * 1.0
+    place = rng.integers(0, 2, 60) * 1.0
+    if order == "mixed":
+        days = rng.permutation(days)
+    if order == "one after the other":
+        days = np.concatenate([days[::2], days[1::2]])
+    track = xr.Dataset(
+        {"sla": ("time", rng.normal(size=60), {"units": "m"})},
+        {
+            "time": np.datetime64("2017-01-01", "ns") + days.astype("timedelta64[D]"),
+            "lat": ("time", 40 + place),
+            "lon": ("time", 5 + place),
+        },
+    )
+    repeated = 60 - len(set(zip(days, place, strict=True)))
+    assert repeated and f"{repeated} points repeated" in said(track)
+
+
+def test_times_since_an_unknown_date():
+    """The advice does not send in a circle, and works."""
+    model = roms().drop_vars("ocean_time")
+    seconds = {"units": "seconds since initialization", "axis": "T"}
+    dataset = model.assign_coords(ocean_time=("ocean_time", [0.0, 86400.0], seconds))
+    with pytest.raises(InvalidInputError, match="seconds since 'initialization'") as problem:
+        harmonise(dataset)
+    assert "decode_times=True" not in str(problem.value)
+    advice = str(problem.value).split("decode: ")[1].removesuffix(".")
+    names = {"dataset": dataset, "xarray": xr}
+    exec(advice, names)  # as a user would type it
+    times = harmonise(names["dataset"])["time"].values.astype("datetime64[D]")
+    assert list(times) == [np.datetime64("2000-01-01"), np.datetime64("2000-01-02")]
+
+
+def test_a_cyclic_column_is_left_out_of_all():
+    """Of maps, bounds and masks; temperatures of low quality are left out too."""
+    lon = np.arange(0.0, 361, 60)
+    field = np.arange(14.0).reshape(1, 2, 7)
+    product = xr.Dataset(
+        {
+            "sst": (("time", "lat", "lon"), field, {"units": "deg. C"}),
+            "quality_level": (("time", "lat", "lon"), np.full((1, 2, 7), 5)),
+            "lon_bnds": (("lon", "nv"), np.stack([lon - 30, lon + 30], -1)),
+        },
+        {"time": [np.datetime64("2020-01-01", "ns")], "lat": [0.0, 1.0], "lon": lon},
+    )
+    product["lon"].attrs["bounds"] = "lon_bnds"
+    product["quality_level"][0, 1, 3] = 2
+    result = harmonise(product)
+    assert result["lon"].values.tolist() == list(range(0, 360, 60))
+    assert result["lon_bnds"].shape == (6, 2)
+    expected = field[..., :6].copy()
+    expected[0, 1, 3] = np.nan
+    np.testing.assert_array_equal(result["sst"], expected)
+    assert find_grid(result).shape == (2, 6)

@@ -11,7 +11,6 @@ from xdvarnet.grids.harmonise.roles import ROLES, standard_name_of
 from xdvarnet.grids.values import PACKING, lasting_attributes, mask_fills
 
 _FILTERED = {"adt_filtered", "sla_filtered", "ssha_filtered", "ssha_noiseless"}
-_SPELLINGS = {"Celsius": "degC", "C": "degC", "Kelvin": "K"}  # not known to pint, or otherwise
 _ZERO_CELSIUS = 273.15
 
 
@@ -41,7 +40,8 @@ def decode(dataset: xr.Dataset) -> tuple[xr.Dataset, list[str]]:
         dataset = _assign(dataset, _decoded(dataset, packed))
     masked = {}
     for name, variable in dataset.variables.items():
-        if name in dataset.indexes or variable.dtype.kind != "f":
+        is_flag = {"flag_meanings", "flag_values", "flag_masks"} & set(variable.attrs)
+        if name in dataset.indexes or variable.dtype.kind != "f" or is_flag:
             continue
         array, steps = mask_fills(dataset[name])
         masked[name] = array.variable
@@ -97,8 +97,8 @@ def build(dataset: xr.Dataset, roles: dict[str, list[str]]) -> tuple[xr.Dataset,
             continue
         arrays[role], steps = _convert(dataset[names[0]], role)
         done += steps
-        if role in ("ssh", "sla"):
-            arrays[role], steps = keep_good(arrays[role], dataset)
+        if role in ("ssh", "sla", "sst"):
+            arrays[role], steps = keep_good(arrays[role], dataset, temperature=role == "sst")
             done += steps
         done += [f"{role} = {names[0]}"] if names[0] != role else []
         done += [f"{name} left out" for name in names[1:]]
@@ -148,7 +148,7 @@ def _convert(array: xr.DataArray, role: str) -> tuple[xr.DataArray, list[str]]:
 def _temperature(array: xr.DataArray) -> tuple[float, float]:
     """Return the factor and the offset to degrees Celsius; a factor alone cannot do it."""
     given = array.attrs.get("units", "degC")
-    spelled = array.assign_attrs(units=_SPELLINGS.get(given, given))
+    spelled = array.assign_attrs(units="degC") if given == "C" else array  # C is a coulomb else
     try:
         return units_factor(spelled, "degC"), 0.0
     except InvalidInputError:
