@@ -70,7 +70,7 @@ def wavenumber_frequency_spectrum(array: xr.DataArray) -> xr.DataArray:
     check_regular(grid.longitude, longitude, "the spectrum")
     steps = [float(np.diff(values).mean()) for values in (grid.days, grid.longitude)]
     core = {time: -1, longitude: -1}
-    rows = array.isel({longitude: grid.longitude_order})
+    rows = trusted_values(array).isel({longitude: grid.longitude_order})
     spectra = xr.apply_ufunc(
         _periodogram,
         rows if rows.chunks is None else rows.chunk(core),

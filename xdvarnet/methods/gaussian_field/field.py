@@ -297,8 +297,8 @@ class SPDEField(GaussianField):
         """
         check_dataset(observations)
         name = self.variable
-        known = trusted_values(check_variable(observations, name))
-        observations = observations.assign({name: known})
+        trusted = trusted_values(check_variable(observations, name))
+        observations = observations.assign({name: trusted})
         noise = self.known_noise() if noise is None else noise
         errors = error_std(noise, observations[name], self.variables[name])
         on_grid = observations if grid is None else map_of_tracks(observations[[name]], grid, name)
