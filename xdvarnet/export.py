@@ -94,7 +94,7 @@ def to_duacs(maps: xr.Dataset, *, variable: str = "ssh") -> xr.Dataset:
         If `variable` is missing.
     InvalidInputError
         If the maps are not on a grid, a variable has further dimensions such as ``member``, or
-        units are no length.
+        units are no length; or values are packed, fills or infinite.
 
     Warns
     -----

@@ -37,7 +37,7 @@ STORAGE = PACKING | {*VALID, "_Unsigned", "actual_range"}
 """Attributes that describe how values are stored, and in which range."""
 
 USUAL = (
-    *(sign * fill for fill in (999, 9999, 99999, 32767, 32768, 65535) for sign in (-1.0, 1.0)),
+    *(-999.0, -9999.0, 9999.0, -99999.0, 99999.0, 32767.0, -32767.0, -32768.0, 65535.0),
     *(sign * 2147483647 * 10.0**-k for k in range(7) for sign in (-1, 1)),
 )
 """Fills that files hold undeclared; that of 32 bits is met divided by powers of ten."""
@@ -104,7 +104,7 @@ class Rule:
         declared, suspected = stored, list(USUAL)
         if (scale, offset) != (1, 0):
             declared = [scale * fill + offset for fill in stored]
-            suspected += stored + [scale * fill + offset for fill in DEFAULTS]
+            suspected += stored or [scale * fill + offset for fill in DEFAULTS]
         return cls(
             _limit(array),
             tuple(declared),
@@ -294,7 +294,7 @@ def _mask(
 
 def _how_to_decode(name: str, what: str) -> str:
     return (
-        f"variable {name!r} holds {what} that are packed: its attributes have a scale_factor or an "
+        f"variable {name!r} holds packed values ({what}): its attributes have a scale_factor or an "
         "add_offset. Decode them: dataset = xarray.decode_cf(dataset); or open the file without "
         "mask_and_scale=False. If they are decoded, delete these attributes."
     )

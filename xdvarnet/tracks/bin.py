@@ -80,7 +80,7 @@ def bin_tracks(
         If `statistic` is unknown.
     InvalidInputError
         If an axis is missing, the stamps do not increase or have another calendar, `tracks` has
-        no variable to bin, or no point is left.
+        no variable to bin, or no point is left; or values are packed, fills or infinite.
 
     Examples
     --------

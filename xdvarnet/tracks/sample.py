@@ -73,7 +73,8 @@ def sample_tracks(
         If `method` or `engine` is unknown.
     InvalidInputError
         If axes are missing or unsorted, no variable can be sampled, all points are outside, the
-        calendars differ, the engine has no such method, or the grid is too small for it.
+        calendars differ, the engine has no such method, or the grid is too small for it; or values
+        are packed, fills or infinite.
     MissingDependencyError
         If pyinterp is asked for and not installed.
 

@@ -56,9 +56,10 @@ def harmonise(dataset: xr.Dataset | pd.DataFrame) -> xr.Dataset:
         - ``sst`` (degC).
 
         Other variables keep name and values; further variants of the same quantity (filtered ones)
-        are left out. Dimensions keep their order, values their dtype and chunks; positions, times
-        and flags of land are read. Longitudes of points and of curvilinear grids are
-        -180 <= lon < 180; an axis is shifted as a whole so that its western end is in that range.
+        are left out. Dimensions keep their order, values their dtype and chunks; of dask arrays
+        only positions, times and flags of land are computed. Longitudes of points and of
+        curvilinear grids are -180 <= lon < 180; an axis is shifted as a whole so that its western
+        end is in that range.
         Points of a track without time or position are left out, and columns of a globe that come
         again after 360 degrees. Heights and temperatures whose quality flag is not good are NaN
         (``quality_flag``; of temperatures also ``quality_level`` and ``qual_sst``: acceptable and
