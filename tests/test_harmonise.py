@@ -230,6 +230,49 @@ def mom() -> xr.Dataset:
     )
 
 
+def sst_swath() -> xr.Dataset:
+    """Imitate a swath of temperatures with their quality, and flags that speak of seas."""
+    dims, shape = ("nj", "ni"), (4, 5)
+    rows, columns = np.meshgrid(np.arange(4.0), np.arange(5.0), indexing="ij")
+    levels = "no_data bad_data worst_quality low_quality acceptable_quality best_quality"
+    surfaces = "good useable_land over_research_vessel"
+    names = {"standard_name": "sea_surface_subskin_temperature", "units": "Kelvin"}
+    return xr.Dataset(
+        {
+            "sea_surface_temperature": (dims, 290 + values(*shape), names | {"valid_min": 271.15}),
+            "quality_level": (
+                dims,
+                (np.arange(20, dtype="int8") % 6).reshape(shape),
+                {"flag_values": np.arange(6, dtype="int8"), "flag_meanings": levels},
+            ),
+            "sst_quality": (
+                dims,
+                np.ones(shape, "int8"),
+                {"flag_values": np.arange(3, dtype="int8"), "flag_meanings": surfaces},
+            ),
+        },
+        {
+            "time": ("nj", pd.date_range("2016-07-07", periods=4, freq="s")),
+            "lat": (dims, 35 + rows / 10, LAT),
+            "lon": (dims, 4 + columns / 10, LON),
+        },
+    )
+
+
+def globe() -> xr.Dataset:
+    """Imitate maps of a globe whose first column comes again at its end."""
+    field = values(2, 3, 13, dtype="float64")
+    field[..., -1] = field[..., 0]
+    return xr.Dataset(
+        {"zos": (("time", "lat", "lon"), field * 100, GEOID | {"units": "0.01 m"})},
+        {
+            "time": pd.date_range("2016-07-07", periods=2),
+            "lat": ("lat", np.linspace(-40, 40, 3), LAT),
+            "lon": ("lon", np.linspace(0, 360, 13), LON),
+        },
+    )
+
+
 PRODUCTS = {
     "along_track": along_track(),
     "old_track": old_track(),
@@ -242,8 +285,10 @@ PRODUCTS = {
     "nemo": nemo(),
     "roms": roms(),
     "mom": mom(),
+    "sst_swath": sst_swath(),
+    "globe": globe(),
 }
-HEIGHT = [name for name in PRODUCTS if name not in ("temperature", "oisst", "mom")]
+HEIGHT = [n for n in PRODUCTS if n not in ("temperature", "oisst", "mom", "sst_swath")]
 REAL = [
     "dt_global_j1_phy_l3_20070101.nc",
     "dt_gulfstream_c2_phy_l3_20161220_20170126.nc",
@@ -524,6 +569,17 @@ def test_temperature(hour):
     assert result["sea"].dims == ("lat", "lon") and result["sea"].dtype == bool
     assert (f"time {hour:02d}:00 -> 00:00" in said(product)) == (hour > 0)
     xr.testing.assert_equal(result["analysis_error"].variable, product["analysis_error"].variable)
+
+
+def test_a_swath_of_temperatures():
+    """Acceptable and best quality stay, kelvin become degrees, and no flag gives a mask."""
+    product = sst_swath()
+    result = harmonise(product)
+    good = product["quality_level"] >= 4
+    expected = (product["sea_surface_temperature"] - 273.15).where(good)
+    np.testing.assert_allclose(result["sst"], expected, atol=3e-5)
+    assert "sea" not in result.variables and "valid_min" not in result["sst"].attrs
+    assert "temperatures where quality_level is not 4 or 5 -> NaN" in said(product)
 
 
 def test_noon_of_other_data_stays():

@@ -194,6 +194,23 @@ def test_packed_tracks_are_refused():
         points.assign(ssh=stored).dvarnet.bin_tracks(maps())
 
 
+def test_packed_positions_are_refused():
+    """Thousandths of a degree are no degrees; decoded as the message says, they are."""
+    field = maps()
+    for name in ("lat", "lon"):
+        stored = xr.Variable(name, (field[name].values * 1000).astype("int32"))
+        stored.attrs = {**field[name].attrs, "scale_factor": 1e-3}
+        field = field.assign_coords({name: stored})
+    with pytest.raises(InvalidInputError, match="'lat' holds packed values .* xarray.decode_cf"):
+        field.dvarnet.geostrophic()
+    np.testing.assert_allclose(xr.decode_cf(field)["lat"], LAT)
+    np.testing.assert_allclose(field.dvarnet.harmonise()["lon"], LON)
+    points = tracks()
+    stored = (points["lat"] * 1000).astype("int32").assign_attrs(scale_factor=1e-3)
+    with pytest.raises(InvalidInputError, match="'lat' holds packed values"):
+        points.assign_coords(lat=stored).dvarnet.bin_tracks(maps())
+
+
 def test_integers_are_decoded_and_other_numbers_are_not():
     """Heights that were decoded by hand and kept their attributes stay as they are."""
     expected = decoded()

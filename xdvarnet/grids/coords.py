@@ -16,6 +16,7 @@ import xarray as xr
 
 from xdvarnet.errors import InvalidInputError, InvalidTypeError
 from xdvarnet.grids.names import COORDINATES
+from xdvarnet.grids.values import check_decoded
 
 EARTH_RADIUS = 6371.0
 """Mean radius of the Earth in km."""
@@ -284,6 +285,7 @@ def find_grid(dataset: xr.Dataset | xr.DataArray, *, time: bool = True) -> Grid:
                 "dataset.dvarnet.regrid(target)."
             )
     for name in (axes.latitude, axes.longitude):
+        check_decoded(dataset[name])
         if not np.isfinite(dataset[name].values.astype(float)).all():
             raise InvalidInputError(
                 f"coordinate {name!r} has missing values; each row and column of the grid needs a "

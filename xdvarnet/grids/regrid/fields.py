@@ -231,8 +231,9 @@ def _regridded_names(
     kinds = "fbiu" if method == "nearest" and target.placed.all() else "f"
     names = []
     for name, array in dataset.data_vars.items():
-        check_decoded(array)
         found = set(array.dims) & set(source.dims)
+        if found:
+            check_decoded(array)
         clash = (set(array.dims) - found) & set(target.dims)
         problem = None
         if name not in skip and len(found) == 1:
