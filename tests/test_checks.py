@@ -91,6 +91,8 @@ def test_missing_variable_lists_those_there_are():
         ("cm2 s-2", "m^2/s^2", 1e-4),
         ("Meters", "m", 1.0),
         ("METERS", "m", 1.0),
+        ("Meters per Second", "m/s", 1.0),
+        ("Days", "hours", 24.0),
         ("0.01 m", "m", 0.01),
         ("m", "0.01 m", 100.0),
         ("10^-3 m", "cm", 0.1),

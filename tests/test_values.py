@@ -296,6 +296,22 @@ def test_valid_ranges_are_applied(attributes, encoding, lazy):
     assert not STORAGE & set(masked.attrs)
 
 
+def test_whole_numbers_that_are_decoded():
+    """Of a scale larger than one, decoded numbers are whole; so may two be of any."""
+    for values, scale in (([100.0, 200.0, 350.0], 50), ([15.0, 16.0, 15.0], 0.01)):
+        array = xr.DataArray(values, dims="x", name="depth", attrs={"scale_factor": scale})
+        np.testing.assert_array_equal(trusted_values(array), values)
+
+
+def test_a_single_number():
+    """A scalar has no place, and is a fill all the same."""
+    scalar = xr.DataArray(-9999.0, name="depth")
+    with pytest.raises(InvalidInputError, match="'depth' has 1 fill value"):
+        trusted_values(scalar)
+    with pytest.warns(XdvarnetWarning):
+        assert np.isnan(mask_fills(scalar)[0])
+
+
 def test_values_that_are_right_are_left_alone():
     """Usual fills among values like them are values: depths, pressures, zeros and ones."""
     right = {

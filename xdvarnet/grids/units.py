@@ -66,8 +66,11 @@ def _read(text: object) -> tuple[float, "Quantity"]:
         raise ValueError("a power of a number is not read")
     try:
         return number, _registry().Quantity(1.0, plain)
-    except AttributeError as error:
-        raise ValueError(str(error)) from error  # says which word is not known
+    except AttributeError as error:  # a word is not known
+        lower = re.sub("[A-Za-z]{4,}", lambda word: word[0].lower(), plain)
+        if lower == plain:
+            raise ValueError(str(error)) from error
+        return number, _read(lower)[1]
     except Exception as error:  # see _registry
         raise ValueError("they are no product of powers of units") from error
 
@@ -78,8 +81,7 @@ def _mark_exponents(units: str) -> str:
 
 
 def _spell_out(units: str) -> str:
-    """Write units that pint does not know as it does: whole strings, and words in capitals."""
-    units = re.sub(r"\b[A-Za-z]{5,}\b", lambda word: word[0].lower(), units)
+    """Write units of oceanography that pint does not know, whole strings only."""
     units = re.sub(r"(?i)^psu$", "dimensionless", units)
     units = re.sub(r"(?i)^(degrees?|deg)\.?[ _]?k(elvin)?$", "kelvin", units)
     return re.sub(r"(?i)^(degrees?|deg)\.?[ _]?c(elsius)?$", "degC", units)

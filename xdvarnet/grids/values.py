@@ -138,7 +138,7 @@ class Rule:
 
     def is_packed(self, values: np.ndarray) -> bool:
         """Whether values that should be decoded are whole numbers still."""
-        if self.scale in (0, 1):
+        if not 0 < abs(self.scale) < 1:  # of larger ones, whole numbers remain whole
             return False
         known = values[np.isfinite(values)]
         whole = bool((known == np.round(known)).all())
@@ -304,10 +304,11 @@ def _place(where: np.ndarray, axes: list, start: list[int]) -> str:
     """Describe the first position of a block that is True."""
     first = np.unravel_index(int(np.argmax(where)), where.shape)
     places = [int(i) + begin for i, begin in zip(first, start, strict=True)]
-    return ", ".join(
+    labels = [
         f"{dim}[{place}]" if index is None else f"{dim}={index[place]}"
         for (dim, index), place in zip(axes, places, strict=True)
-    )
+    ]
+    return ", ".join(labels) or "its only place"
 
 
 def _extremes(values: np.ndarray) -> tuple[float, float]:
