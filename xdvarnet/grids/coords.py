@@ -5,6 +5,7 @@ Axes are found by CF attributes, then by name (`cf_xarray`). Inside the package 
 0/360 meridian in one piece; what the user sees keeps the order of the input.
 """
 
+import re
 import warnings
 from dataclasses import dataclass
 from typing import Literal, overload
@@ -15,6 +16,7 @@ import xarray as xr
 
 from xdvarnet.errors import InvalidInputError, InvalidTypeError
 from xdvarnet.grids.names import COORDINATES
+from xdvarnet.grids.values import check_decoded
 
 EARTH_RADIUS = 6371.0
 """Mean radius of the Earth in km."""
@@ -137,10 +139,22 @@ def days_since_epoch(time: xr.DataArray) -> np.ndarray:
         return np.asarray(
             cftime.date2num(values, "days since 1950-01-01", calendar=calendar), dtype=float
         )
-    raise InvalidInputError(
-        f"coordinate {time.name!r} holds {values.dtype} values and no dates; accepted are "
-        "datetime64 and cftime dates. Open the file with decode_times=True, or apply "
-        "xarray.decode_cf."
+    raise InvalidInputError(no_dates(time))
+
+
+def no_dates(time: xr.DataArray) -> str:
+    """Say that times are no dates, and how they become dates."""
+    holds = f"coordinate {time.name!r} holds {time.dtype} values and no dates"
+    origin = re.fullmatch(r"\s*(\w+)\s+since\s+(\D.*)", str(time.attrs.get("units", "")))
+    if origin is None:
+        return (
+            f"{holds}; accepted are datetime64 and cftime dates. Open the file with "
+            "decode_times=True, or apply xarray.decode_cf."
+        )
+    return (
+        f"{holds}: they count {origin[1]} since {origin[2]!r}, which is no date. Say when that was "
+        f"and decode: dataset[{time.name!r}].attrs['units'] = '{origin[1]} since 2000-01-01'; "
+        "dataset = xarray.decode_cf(dataset)."
     )
 
 
@@ -273,6 +287,7 @@ def find_grid(dataset: xr.Dataset | xr.DataArray, *, time: bool = True, least: i
                 "dataset.dvarnet.regrid(target)."
             )
     for name in (axes.latitude, axes.longitude):
+        check_decoded(dataset[name])
         if not np.isfinite(dataset[name].values.astype(float)).all():
             raise InvalidInputError(
                 f"coordinate {name!r} has missing values; each row and column of the grid needs a "

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 import xarray as xr
 
 from xdvarnet.grids.history import add_history
+from xdvarnet.grids.values import lasting_attributes
 
 
 def field_attributes(like: xr.DataArray, name: str, kind: str, units: str) -> dict:
@@ -24,7 +25,7 @@ def field_attributes(like: xr.DataArray, name: str, kind: str, units: str) -> di
     """
     long_name = like.attrs.get("long_name", name)
     if kind == "mean":
-        return {"units": units, **like.attrs}
+        return {"units": units, **lasting_attributes(like.attrs)}
     named = {"std": "standard deviation of {}", "members": "members of {}"}[kind]
     attributes = {
         "units": like.attrs.get("units", units),

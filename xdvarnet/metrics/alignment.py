@@ -11,6 +11,7 @@ import xarray as xr
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import DAY_TOLERANCE, units_factor
 from xdvarnet.grids.coords import days_since_epoch, find_axes
+from xdvarnet.grids.values import trusted_values
 
 CELL_TOLERANCE = 0.01
 """Distance at which two cells are still the same, as a fraction of the grid's spacing."""
@@ -30,6 +31,7 @@ def compare(maps: xr.DataArray, reference: xr.DataArray) -> tuple[xr.DataArray, 
         If the two have no day or no cell in common, other dimensions that do not fit, or units that
         do not convert.
     """
+    maps, reference = trusted_values(maps), trusted_values(reference)
     factor = units_factor(maps, reference.attrs.get("units", maps.attrs.get("units", "1")))
     maps, reference = with_axes(maps), with_axes(reference)
     theirs, ours = find_axes(maps, time=False), find_axes(reference, time=False)

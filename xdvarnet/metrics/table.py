@@ -79,7 +79,7 @@ def score(
         If `kind`, `variable`, or any common variable, is unknown or missing.
     InvalidInputError
         If there is no common day or cell, no cell finite in both, units do not convert, or the
-        reference is of another sort than `kind` needs.
+        reference is of another sort than `kind` needs; or values are packed, fills or infinite.
 
     Examples
     --------

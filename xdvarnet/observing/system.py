@@ -8,7 +8,7 @@ import xarray as xr
 
 from xdvarnet._random import RandomState, default_rng
 from xdvarnet.errors import InvalidInputError, warn
-from xdvarnet.grids.checks import check_dataset, check_values, units_factor
+from xdvarnet.grids.checks import check_dataset, units_factor
 from xdvarnet.grids.coords import Grid, find_grid
 from xdvarnet.grids.history import add_history
 from xdvarnet.observing.base import Mission
@@ -196,7 +196,6 @@ def _observe_variable(
     assert grid.days is not None
 
     def kernel(maps: np.ndarray, positions: np.ndarray) -> np.ndarray:
-        check_values(maps, str(array.name))
         begin, end = np.searchsorted(points.days, [positions[0], positions[-1] + 1])
         here = slice(begin, end)
         return _cell_means(

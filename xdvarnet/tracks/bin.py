@@ -13,7 +13,9 @@ from xdvarnet.grids.checks import check_dataset, check_known, check_times
 from xdvarnet.grids.coords import EPOCH, Axes, Grid, days_since_epoch, find_axes, find_grid
 from xdvarnet.grids.history import add_history
 from xdvarnet.grids.points import Points, find_points
+from xdvarnet.grids.values import check_decoded, trusted_values
 from xdvarnet.tracks.sample import check_calendars, describe_ranges, is_global, wrap_longitude
+from xdvarnet.tracks.segments import is_label
 
 STATISTICS: dict[str, Callable] = {
     "mean": lambda groups: groups.mean(),
@@ -47,8 +49,9 @@ def bin_tracks(
     ----------
     tracks : xarray.Dataset
         Longitude, latitude and time of the points, along a nadir track or in a swath. All
-        floating-point variables on the dimensions of the points are binned; integers, such as the
-        cycle, are labels and are not.
+        floating-point variables on the dimensions of the points are binned. Labels have no mean and
+        are left out: integers, flags (CF ``flag_meanings``), and the mission, cycle and pass, by
+        their names, also where they are floating-point numbers.
     grid : xarray.Dataset
         Its longitude and latitude are used, in any order and convention, and its coordinate
         ``sea`` (latitude, longitude) if it has one.
@@ -77,7 +80,7 @@ def bin_tracks(
         If `statistic` is unknown.
     InvalidInputError
         If an axis is missing, the stamps do not increase or have another calendar, `tracks` has
-        no variable to bin, or no point is left.
+        no variable to bin, or no point is left; or values are packed, fills or infinite.
 
     Examples
     --------
@@ -117,8 +120,9 @@ def bin_tracks(
     dims = ("time", *axes.dims)
     binned = xr.Dataset(coords={"time": stamps, **coords})
     for name in names:
-        values = _statistic(points.flatten(tracks[name]), index, shape, statistic)
-        attributes = _attributes(tracks[name], statistic, dims)
+        array = trusted_values(tracks[name])
+        values = _statistic(points.flatten(array), index, shape, statistic)
+        attributes = _attributes(array, statistic, dims)
         binned[name] = xr.DataArray(values, binned.coords, dims, attrs=attributes)
     lasting = {key: v for key, v in tracks.attrs.items() if not key.startswith(OF_THE_FILE)}
     binned.attrs = add_history(lasting, f"bin_tracks, {statistic}")
@@ -159,18 +163,24 @@ def daily_stamps(days: np.ndarray, calendar: str = "standard") -> xr.DataArray:
 
 
 def _point_variables(tracks: xr.Dataset, points: Points) -> list[Hashable]:
+    along = {
+        name: array
+        for name, array in tracks.data_vars.items()
+        if set(array.dims) == set(points.sizes) and name not in points.axes.dims
+    }
+    for array in along.values():
+        check_decoded(array)
     names = [
         name
-        for name, array in tracks.data_vars.items()
-        if set(array.dims) == set(points.sizes)
-        and np.issubdtype(array.dtype, np.floating)
-        and name not in points.axes.dims
+        for name, array in along.items()
+        if np.issubdtype(array.dtype, np.floating) and not is_label(array)
     ]
     if not names:
         found = {str(name): (array.dims, str(array.dtype)) for name, array in tracks.items()}
         raise InvalidInputError(
             f"no variable to bin: the tracks have {found}; binned are floating-point variables "
-            f"with the dimensions {list(points.sizes)}. Convert integers with astype(float)."
+            f"with the dimensions {list(points.sizes)} that are no labels or flags. Convert "
+            "integers with astype(float)."
         )
     return names
 

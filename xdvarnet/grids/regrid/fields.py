@@ -34,6 +34,7 @@ from xdvarnet.grids.regrid.horizontal import HorizontalGrid, bounds_names, find_
 from xdvarnet.grids.regrid.interpolation import linear, nearest
 from xdvarnet.grids.regrid.overlaps import duplicated_cells, overlaps
 from xdvarnet.grids.regrid.weights import METHODS, read_weights, weighted, weights_dataset
+from xdvarnet.grids.values import check_decoded, trusted_values
 
 ENGINES = ("native", "xesmf")
 
@@ -122,7 +123,9 @@ def regrid(
     matrix = read_weights(weights, method, source, grid)
     left_out = _left_out(source, method)
     arrays = {
-        name: _regrid_variable(dataset[name], matrix, method, source, grid, left_out, na_thres)
+        name: _regrid_variable(
+            trusted_values(dataset[name]), matrix, method, source, grid, left_out, na_thres
+        )
         for name in names
     }
     result = _without_grid(dataset, source).assign(arrays)
@@ -250,6 +253,8 @@ def _regridded_names(
     names = []
     for name, array in dataset.data_vars.items():
         found = set(array.dims) & set(source.dims)
+        if found:
+            check_decoded(array)
         clash = (set(array.dims) - found) & set(target.dims)
         problem = None
         if name not in skip and len(found) == 1:

@@ -13,7 +13,6 @@ import xarray as xr
 from scipy import sparse
 
 from xdvarnet.errors import InvalidInputError, InvalidTypeError
-from xdvarnet.grids.checks import check_values
 from xdvarnet.grids.coords import unit_vectors
 from xdvarnet.grids.regrid.horizontal import HorizontalGrid, in_degrees
 
@@ -159,7 +158,6 @@ def weighted(
 
     def regrid(values: np.ndarray) -> np.ndarray:
         fields = values.reshape(-1, matrix.shape[1])
-        check_values(fields, name)
         _check_left_out(np.isfinite(fields[:, left_out]).any(axis=0), name)
         result = np.empty((len(fields), matrix.shape[0]), dtype=values.dtype)
         mask = divisor = None
