@@ -13,7 +13,7 @@ import xdvarnet
 from xdvarnet.errors import InvalidInputError, XdvarnetWarning
 from xdvarnet.grids.series import find_series
 from xdvarnet.grids.values import STORAGE, mask_fills, trusted_values
-from xdvarnet.methods.optimal_interpolation import OptimalInterpolation
+from xdvarnet.methods.optimal_interpolation.interpolation import OptimalInterpolation
 from xdvarnet.metrics.proper_scores import gaussian_crps
 from xdvarnet.metrics.spectra import power_spectrum_along_track, wavenumber_frequency_spectrum
 from xdvarnet.tracks.crossovers import crossover_noise

@@ -236,11 +236,7 @@ def test_single_precision_is_kept_and_sums_are_double():
     np.testing.assert_array_equal(found.reshape(-1), exact)
 
 
-def test_impossible_values_are_refused():
-    """Infinities, fill values, and values at points without a position."""
-    apply = weighted(random_matrix(), "linear", "ssh", NOWHERE, SHAPES[1])
-    with pytest.raises(InvalidInputError, match="'ssh' has 12 infinite"):
-        apply(np.full(SHAPES[0], np.inf))
+def test_values_without_a_position_are_refused():
     left_out = NOWHERE.copy()
     left_out[[2, 7]] = True
     values = np.ones(SHAPES[0])
