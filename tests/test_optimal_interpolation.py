@@ -391,7 +391,7 @@ def test_it_can_be_copied_and_says_what_it_is():
     [
         ({"noise": -0.01}, "noise=-0.01 is not accepted; give more than zero, in m"),
         ({"noise": 0}, "noise=0 is not accepted"),
-        ({"noise": "much"}, "noise='much' is no number"),
+        ({"noise": "large"}, "noise='large' is not understood; give a number and units"),
         ({"noise": np.inf}, "noise=inf is not accepted"),
         ({"std": 0.0}, "std=0.0 is not accepted"),
         ({"std": 0.1, "std_length": "50 km"}, "exclude each other"),
@@ -413,6 +413,12 @@ def test_parameters_that_are_not_accepted(options, message):
 def test_a_covariance_has_a_known_name():
     with pytest.raises(UnknownNameError, match="known are gaussian, matern32, matern52"):
         interpolation(covariance="cubic")
+
+
+def test_noise_and_std_may_have_units():
+    method = interpolation(noise="3 cm", std="100 mm")
+    assert (method.noise, method.std) == pytest.approx((0.03, 0.1))
+    assert interpolation(units="cm", noise="0.03 m").noise == pytest.approx(3)
 
 
 def test_units_of_lengths_and_times_convert():

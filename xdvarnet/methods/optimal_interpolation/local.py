@@ -30,7 +30,7 @@ class Sample:
         self,
         index: torch.Tensor,
         centres: torch.Tensor,
-        time: float,
+        time: float | torch.Tensor,
         inflation: torch.Tensor,
         dtype: torch.dtype,
     ) -> "Sample":
@@ -42,8 +42,8 @@ class Sample:
             Positions of the observations of each node, shape (node, n).
         centres : torch.Tensor
             Scaled positions of the nodes, shape (node, 1, 3).
-        time : float
-            Scaled time of all nodes.
+        time : float or torch.Tensor
+            Scaled time of all nodes, or of each, shape (node, 1).
         inflation : torch.Tensor
             Factor on the variances of the errors, shape (node, n).
         dtype : torch.dtype

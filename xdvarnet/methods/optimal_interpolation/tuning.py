@@ -1,0 +1,369 @@
+"""Lengths and noise of optimal interpolation, by the passes of a record that it predicts unseen."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol, Self
+
+import numpy as np
+import torch
+import xarray as xr
+from scipy.optimize import minimize
+from scipy.spatial import KDTree
+
+from xdvarnet._random import RandomState, default_rng
+from xdvarnet.diagnostics import ROTATION_RATE
+from xdvarnet.errors import warn
+from xdvarnet.grids.checks import check_counts
+from xdvarnet.grids.internal import DIMS, to_internal
+from xdvarnet.mapping.background import Background
+from xdvarnet.mapping.protocol import Observations
+from xdvarnet.methods.optimal_interpolation.covariance import Correlation
+from xdvarnet.methods.optimal_interpolation.local import LocalAnalysis, Sample
+from xdvarnet.methods.optimal_interpolation.scaling import Scaled
+from xdvarnet.tracks.bin import bin_tracks
+from xdvarnet.tracks.crossovers import crossovers
+from xdvarnet.tracks.segments import segments
+
+logger = logging.getLogger("xdvarnet")
+
+CENTRES = 600
+"""Observations, drawn at random, that are predicted in each trial."""
+
+NEIGHBOURS = 200
+"""Observations that each is predicted from, at most."""
+
+FEWEST = 100
+"""Observations from which on something is learned from them."""
+
+FEWEST_CROSSOVERS = 30
+"""Crossovers from which on they show the noise that the search starts from."""
+
+PASS_GAP = "60 s"
+"""Longest gap inside a pass."""
+
+BATCH = 50
+"""Observations that are predicted together."""
+
+STD_LENGTHS = 1.0, 2.0
+"""Lengths over which a local standard deviation is tried, in correlation lengths."""
+
+PARAMETERS = ("correlation_length", "correlation_time", "noise")
+"""What is sought."""
+
+REACH = (0.1, 10.0), (0.05, 5.0), (0.03, 6.0)
+"""Limits of the search: of the lengths and the noise relative to the start, of the time relative to
+the length of the record."""
+
+WITHHELD = 1e8
+"""Variance of the error of an observation that is withheld, relative to the prior's."""
+
+FIRST_STEP = 1.5
+"""Factor on each parameter in the first simplex."""
+
+EDGE = 1.05
+"""Factor by which the best parameters must differ from the limits of what was tried."""
+
+DEFORMATION_RADII = 3.0
+"""Correlation length in deformation radii, where there is nothing to learn it from."""
+
+WAVE_SPEED = 2.5
+"""Speed of the first baroclinic mode in m/s, of 1 to 3 (Chelton et al. 1998)."""
+
+LONGEST = 300.0
+"""Correlation length in km towards the equator."""
+
+
+TYPICAL_TIME = 20.0
+"""Correlation time in days, where there is nothing to learn it from."""
+
+TYPICAL_NOISE = 1 / 3
+"""Noise relative to the standard deviation of the observations."""
+
+
+class Tunable(Protocol):
+    """A method with lengths and a noise, such as `xdvarnet.OptimalInterpolation`."""
+
+    variable: str
+    variables: Mapping[str, str]
+    background: Background
+    correlation_length: float
+    correlation_time: float
+    noise: float
+    covariance: str
+    std_length: float | None
+    time_window: float
+
+    def replace(self, **changes: object) -> Self:
+        """Return another one, with some arguments of this one changed."""
+        ...
+
+    def scale(self, observations: Observations) -> Scaled:
+        """Return observations and cells in units of the lengths and the standard deviation."""
+        ...
+
+    @property
+    def correlation(self) -> Correlation:
+        """The correlation function."""
+        ...
+
+
+@dataclass(frozen=True)
+class Score:
+    """How well withheld observations are predicted.
+
+    Attributes
+    ----------
+    rmse : float
+        Root mean square of the differences, in the units of the observations.
+    log_score : float
+        Mean negative logarithm of the predictive density, less a constant: small where differences
+        are small and the predicted errors are true (Good 1952; Gneiting and Raftery 2007, doi
+        10.1198/016214506000001437).
+    spread : float
+        Predicted standard deviation over the actual one: 1 where the errors are true.
+    """
+
+    rmse: float
+    log_score: float
+    spread: float
+
+
+def predict_withheld(
+    sample: Sample,
+    scale: np.ndarray,
+    groups: np.ndarray,
+    centres: np.ndarray,
+    correlation: Correlation,
+    half_window: float,
+) -> Score:
+    """Predict some observations, each from the others but those of its own group.
+
+    Parameters
+    ----------
+    sample : Sample
+        All observations.
+    scale : numpy.ndarray
+        Prior standard deviation at each, shape (n,).
+    groups : numpy.ndarray
+        Label of the pass of each, shape (n,).
+    centres : numpy.ndarray
+        Positions of those that are predicted, shape (c,).
+    correlation, half_window
+        As in `BlendedAnalysis`.
+    """
+    points = torch.cat([sample.place, sample.time[:, None]], 1).numpy()
+    number = min(NEIGHBOURS, len(points))
+    _, near = KDTree(points).query(points[centres], k=np.arange(1, number + 1))
+    errors, variances = [], []
+    origin = torch.zeros(1, 1, 3, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
+    for first in range(0, centres.size, BATCH):
+        chosen, index = centres[first : first + BATCH], near[first : first + BATCH]
+        hidden = groups[index] == groups[chosen, None]
+        hidden |= np.abs(points[index, 3] - points[chosen, None, 3]) > half_window
+        local = sample.around(
+            torch.from_numpy(index),
+            sample.place[chosen, None],
+            sample.time[chosen, None],
+            torch.from_numpy(np.where(hidden, WITHHELD, 1.0)),
+            torch.float64,
+        )
+        analysis = LocalAnalysis(local, correlation)
+        place = origin[0].expand(chosen.size, 1, 3)
+        errors.append(sample.values[chosen] - analysis.mean(place, origin[1]).flatten())
+        reduction = analysis.reduction(place, origin[1]).flatten()
+        variances.append(1 - reduction + sample.noise[chosen])
+    error = torch.cat(errors).numpy() * scale[centres]
+    variance = torch.cat(variances).numpy() * scale[centres] ** 2
+    return Score(
+        float(np.sqrt(np.mean(error**2))),
+        float(np.mean(np.log(variance) + error**2 / variance) / 2),
+        float(np.sqrt(np.mean(variance) / np.mean(error**2))),
+    )
+
+
+@dataclass(frozen=True)
+class Record:
+    """Gridded observations and the pass of each.
+
+    Attributes
+    ----------
+    observations : Observations
+        Anomalies from the background.
+    groups : numpy.ndarray
+        Label of the pass of each observed cell at sea, shape (n,).
+    noise : float or None
+        Of a single measurement, by the crossovers of tracks, where there are enough.
+    """
+
+    observations: Observations
+    groups: np.ndarray
+    noise: float | None = None
+
+    @classmethod
+    def of(cls, model: Tunable, observations: xr.Dataset, grid: xr.Dataset | None) -> Self:
+        """Bin tracks on a grid, or take gridded observations, whose days stand for passes."""
+        name, noise = model.variable, None
+        gridded = observations
+        if grid is not None:
+            passes = segments(observations, gap=PASS_GAP).astype(float)
+            gridded = bin_tracks(observations[[name]], grid)
+            only_passes = observations.drop_vars(observations.data_vars).assign(segment=passes)
+            labels = bin_tracks(only_passes, grid, statistic="median")
+            crossed = crossovers(observations, name, gap=PASS_GAP)
+            if crossed.sizes["crossover"] >= FEWEST_CROSSOVERS:
+                noise = float((crossed["difference"] / crossed["noise_factor"]).std())
+        known = to_internal(gridded, model.variables)
+        values = known[name].where(known["sea"])
+        seen = np.isfinite(values.values)
+        days, latitude, longitude = (known[dim].values for dim in DIMS)
+        if grid is None:
+            groups = np.broadcast_to(days[:, None, None], seen.shape)[seen]
+        else:
+            groups = to_internal(labels, {"segment": "1"})["segment"].values[seen]
+        anomalies = (values - model.background.estimate(values)).values
+        arrays = {name: anomalies}, days, latitude, longitude, known["sea"].values
+        return cls(Observations(*arrays), groups, noise)
+
+
+def tune[Model: Tunable](
+    start: Model,
+    observations: xr.Dataset,
+    grid: xr.Dataset | None,
+    covariances: Sequence[str],
+    trials: int,
+    rng: RandomState,
+) -> Model:
+    """Search the interpolation that predicts withheld passes best, as `fit` describes."""
+    check_counts({"trials": trials})
+    record = Record.of(start, observations, grid)
+    values = record.observations.values[start.variable]
+    spread = float(np.nanstd(values)) if record.groups.size else 0.0
+    latitude = float(record.observations.place[0].mean())
+    begin = start.replace(
+        correlation_length=typical_length(latitude),
+        correlation_time=TYPICAL_TIME,
+        noise=record.noise or TYPICAL_NOISE * spread or start.noise,
+    )
+    if record.groups.size < FEWEST or np.unique(record.groups).size < 3 or not spread:
+        warn(
+            f"there are {record.groups.size} observed cells of {np.unique(record.groups).size} "
+            f"passes or days, and it takes {FEWEST} of 3 to learn from; the lengths are the usual "
+            f"ones at this latitude: {begin!r}."
+        )
+        return begin
+    generator = default_rng(rng)
+    count = min(CENTRES, record.groups.size)
+    centres = np.sort(generator.choice(record.groups.size, count, replace=False))
+    search: Search[Model] = Search(record, centres)
+    for covariance in covariances:
+        search.simplex(begin.replace(covariance=covariance), trials)
+    best = search.best
+    for lengths in STD_LENGTHS:
+        search.score(best.replace(std_length=lengths * best.correlation_length))
+    search.warn_at_edges(begin)
+    return search.best.replace(history=search.history())
+
+
+class Search[Model: Tunable]:
+    """The trials of a search, which all predict the same observations.
+
+    Parameters
+    ----------
+    record : Record
+        Observations and their passes.
+    centres : numpy.ndarray
+        Positions of the observations that are predicted.
+    """
+
+    def __init__(self, record: Record, centres: np.ndarray) -> None:
+        self.record, self.centres = record, centres
+        self.trials: list[tuple[Model, Score]] = []
+
+    @property
+    def best(self) -> Model:
+        """The trial with the lowest score."""
+        return min(self.trials, key=lambda trial: trial[1].log_score)[0]
+
+    def score(self, model: Model) -> float:
+        """Try a model."""
+        scaled = model.scale(self.record.observations)
+        half = model.time_window / 2 / model.correlation_time
+        score = predict_withheld(
+            scaled.sample, scaled.scale, self.record.groups, self.centres, model.correlation, half
+        )
+        self.trials.append((model, score))
+        logger.info("%s: %s", model, score)
+        return score.log_score
+
+    def simplex(self, start: Model, trials: int) -> None:
+        """Search downhill from a model, within limits (Nelder and Mead 1965)."""
+        limits = np.log(self.limits(start))
+        first = np.clip(np.log([vars(start)[name] for name in PARAMETERS]), *limits.T)
+        steps = np.where(first + np.log(FIRST_STEP) < limits[:, 1], 1, -1) * np.log(FIRST_STEP)
+
+        def tried(logarithms: np.ndarray) -> float:
+            changes = dict(zip(PARAMETERS, np.exp(logarithms).tolist(), strict=True))
+            return self.score(start.replace(**changes))
+
+        minimize(
+            tried,
+            first,
+            method="Nelder-Mead",
+            bounds=limits,
+            options={
+                "maxfev": trials,
+                "initial_simplex": np.vstack([first, first + np.diag(steps)]),
+                "xatol": 0.02,
+                "fatol": 1e-4,
+            },
+        )
+
+    def limits(self, start: Model) -> np.ndarray:
+        """Smallest and largest values of each parameter, shape (parameter, 2)."""
+        days = self.record.observations.days
+        usual = start.correlation_length, max(float(np.ptp(days)), 1.0), start.noise
+        return np.array(REACH) * np.array(usual)[:, None]
+
+    def warn_at_edges(self, start: Model) -> None:
+        """Warn of a parameter that is as large or as small as any that was tried."""
+        for name, (low, high) in zip(PARAMETERS, self.limits(start), strict=True):
+            value = vars(self.best)[name]
+            if not low * EDGE < value < high / EDGE:
+                warn(
+                    f"the best {name}, {value:.3g}, is at the edge of what was tried ({low:.3g} to "
+                    f"{high:.3g}): these observations do not tell it. Give more days or passes, "
+                    "or another value with replace(...)."
+                )
+
+    def history(self) -> xr.Dataset:
+        """Return the trials, in their order."""
+        units = {"correlation_length": "km", "correlation_time": "days"}
+        model_units = next(iter(self.best.variables.values()))
+        columns: dict[str, tuple[str, list, dict[str, str]]] = {
+            name: (
+                "trial",
+                [vars(model)[name] for model, _ in self.trials],
+                {"units": units.get(name, model_units)},
+            )
+            for name in PARAMETERS
+        }
+        lengths = [np.nan if m.std_length is None else m.std_length for m, _ in self.trials]
+        columns["std_length"] = "trial", lengths, {"units": "km"}
+        for name, unit in {"rmse": model_units, "log_score": "1", "spread": "1"}.items():
+            scores = [vars(score)[name] for _, score in self.trials]
+            columns[name] = "trial", scores, {"units": unit}
+        kinds = [model.covariance for model, _ in self.trials]
+        history = xr.Dataset(columns, {"covariance": ("trial", kinds)})
+        noise = self.record.noise
+        return history.assign_attrs({} if noise is None else {"crossover_noise": noise})
+
+
+def typical_length(latitude: float) -> float:
+    """Return a correlation length in km: three deformation radii, and at most 300 km.
+
+    The radius is ``c / |f|`` with c = 2.5 m/s (Chelton et al. 1998, doi
+    10.1175/1520-0485(1998)028<0433:GVOTFB>2.0.CO;2).
+    """
+    coriolis = 2 * ROTATION_RATE * abs(np.sin(np.deg2rad(latitude)))
+    return float(min(DEFORMATION_RADII * WAVE_SPEED / max(coriolis, 1e-9) / 1000, LONGEST))
