@@ -1,0 +1,189 @@
+"""Optimal interpolation that is tuned on the passes of a record."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import torch
+import xarray as xr
+
+import xdvarnet
+from xdvarnet.errors import InvalidInputError, UnknownNameError, XdvarnetWarning
+from xdvarnet.mapping.background import NoBackground
+from xdvarnet.methods.optimal_interpolation.covariance import gaussian
+from xdvarnet.methods.optimal_interpolation.local import Sample
+from xdvarnet.methods.optimal_interpolation.tuning import predict_withheld, typical_length
+
+LENGTH, TIME, STD, NOISE = 90.0, 8.0, 0.12, 0.03
+DEGREE = 111.19493
+EQUAL = {"gaussian": lambda d: np.exp(-(d**2)), "matern32": None}
+
+
+def matern32(distance: np.ndarray) -> np.ndarray:
+    """Matern correlation of smoothness 3/2 that is 1/e at 1."""
+    return (1 + 2.1461932 * distance) * np.exp(-2.1461932 * distance)
+
+
+def sea_tracks(function=EQUAL["gaussian"], *, passes=60, pass_error=0.0, seed=0) -> xr.Dataset:
+    """Draw a Gaussian sea along straight passes, a point every 25 km or so."""
+    rng = np.random.default_rng(seed)
+    days = np.sort(rng.uniform(0, 30, passes))
+    start, slope = rng.uniform(0, 8, passes), rng.choice([-0.6, 0.6], passes)
+    north = np.arange(0, 6, 0.25)
+    latitude = np.tile(36 + north, passes)
+    longitude = (start[:, None] + slope[:, None] * north).ravel()
+    seconds = np.arange(north.size) * 4.0
+    time = (days[:, None] + seconds / 86400).ravel()
+    x, y = longitude * DEGREE * np.cos(np.deg2rad(39)), latitude * DEGREE
+    space = np.hypot(np.subtract.outer(x, x), np.subtract.outer(y, y)) / LENGTH
+    lag = np.abs(np.subtract.outer(time, time)) / TIME
+    covariance = STD**2 * function(space) * function(lag) + 1e-9 * np.eye(x.size)
+    ssh = np.linalg.cholesky(covariance) @ rng.standard_normal(x.size)
+    ssh += NOISE * rng.standard_normal(x.size)
+    ssh += pass_error * np.repeat(rng.standard_normal(passes), north.size)
+    stamps = pd.Timestamp("2017-01-01") + pd.to_timedelta(time, unit="D")
+    return xr.Dataset(
+        {"ssh": ("time", ssh, {"units": "m"}), "mission": ("time", np.ones(x.size, int))},
+        {
+            "time": stamps,
+            "latitude": ("time", latitude, {"units": "degrees_north"}),
+            "longitude": ("time", longitude, {"units": "degrees_east"}),
+        },
+    )
+
+
+@pytest.fixture(scope="module")
+def grid() -> xr.Dataset:
+    return xr.Dataset(
+        coords={
+            "lat": ("lat", np.arange(36, 42.1, 0.2), {"units": "degrees_north"}),
+            "lon": ("lon", np.arange(-4, 12.1, 0.25), {"units": "degrees_east"}),
+        }
+    )
+
+
+@pytest.fixture(scope="module")
+def tuned(grid) -> xdvarnet.OptimalInterpolation:
+    return xdvarnet.OptimalInterpolation.fit(
+        sea_tracks(), grid, covariance="gaussian", background=NoBackground(), trials=40
+    )
+
+
+def test_it_finds_the_covariance_of_a_gaussian_sea(tuned):
+    assert tuned.correlation_length == pytest.approx(LENGTH, rel=0.2)
+    assert tuned.correlation_time == pytest.approx(TIME, rel=0.25)
+    assert tuned.noise == pytest.approx(NOISE, rel=0.3)
+
+
+def test_its_errors_are_true(tuned):
+    best = tuned.history.isel(trial=int(tuned.history["log_score"].argmin()))
+    assert float(best["spread"]) == pytest.approx(1, abs=0.1)
+
+
+def test_the_history_has_the_trials(tuned):
+    best = tuned.history.isel(trial=int(tuned.history["log_score"].argmin()))
+    assert float(best["correlation_length"]) == tuned.correlation_length
+    assert tuned.history["correlation_length"].attrs["units"] == "km"
+    assert tuned.history["noise"].attrs["units"] == tuned.history["rmse"].attrs["units"] == "m"
+    assert 20 < tuned.history.sizes["trial"] <= 43
+    assert set(tuned.history["covariance"].values) == {"gaussian"}
+
+
+def test_it_finds_the_kind_of_the_covariance(grid):
+    options = {"background": NoBackground(), "trials": 25}
+    rough = xdvarnet.OptimalInterpolation.fit(sea_tracks(matern32), grid, **options)
+    smooth = xdvarnet.OptimalInterpolation.fit(sea_tracks(), grid, **options)
+    assert rough.covariance in {"matern32", "matern52"}
+    assert smooth.covariance == "gaussian"
+
+
+def test_an_error_that_a_pass_shares_is_no_signal(grid):
+    """Points of the pass itself would tell it, so that long lengths and no noise look best."""
+    options = {"covariance": "gaussian", "background": NoBackground(), "trials": 40}
+    shared = xdvarnet.OptimalInterpolation.fit(sea_tracks(pass_error=0.05), grid, **options)
+    assert shared.correlation_time == pytest.approx(TIME, rel=0.35)
+    assert shared.noise > 1.2 * NOISE
+
+
+def test_gridded_observations_withhold_whole_days(grid):
+    maps = sea_tracks().drop_vars("mission").dvarnet.bin_tracks(grid)
+    options = {"covariance": "gaussian", "background": NoBackground(), "trials": 40}
+    tuned = xdvarnet.OptimalInterpolation.fit(maps, **options)
+    assert tuned.correlation_length == pytest.approx(LENGTH, rel=0.25)
+    assert tuned.correlation_time == pytest.approx(TIME, rel=0.35)
+    assert "crossover_noise" not in tuned.history.attrs
+
+
+def test_units_are_those_of_the_observations(grid):
+    metres, options = sea_tracks(passes=25), {"covariance": "gaussian", "trials": 6}
+    centimetres = metres.assign(ssh=(100 * metres["ssh"]).assign_attrs(units="cm"))
+    first, second = (
+        xdvarnet.OptimalInterpolation.fit(tracks, grid, **options)
+        for tracks in (metres, centimetres)
+    )
+    assert second.units == "cm"
+    assert second.noise == pytest.approx(100 * first.noise, rel=1e-6)
+    assert second.correlation_length == pytest.approx(first.correlation_length, rel=1e-6)
+
+
+def test_predictions_are_those_of_kriging_without_the_pass():
+    rng = np.random.default_rng(2)
+    place, time, values = rng.normal(size=(40, 3)), rng.normal(size=40), rng.normal(size=40)
+    groups, noise = rng.integers(0, 6, 40), rng.uniform(0.05, 0.3, 40)
+    scale, centres = np.full(40, 0.2), np.array([3, 17, 31])
+    arrays = (torch.from_numpy(a) for a in (place, time, values, noise))
+    score = predict_withheld(Sample(*arrays), scale, groups, centres, gaussian, 100.0)
+    squares = ((place[:, None] - place) ** 2).sum(-1) + np.subtract.outer(time, time) ** 2
+    covariance = np.exp(-squares)
+    errors, variances = [], []
+    for centre in centres:
+        others = groups != groups[centre]
+        gain = np.linalg.solve(
+            covariance[np.ix_(others, others)] + np.diag(noise[others]), covariance[others, centre]
+        )
+        errors.append(0.2 * (values[centre] - gain @ values[others]))
+        reduction = gain @ covariance[others, centre]
+        variances.append(0.2**2 * (1 - reduction + noise[centre]))
+    errors, variances = np.array(errors), np.array(variances)
+    assert score.rmse == pytest.approx(np.sqrt(np.mean(errors**2)), rel=1e-5)
+    density = np.log(variances) + errors**2 / variances
+    assert score.log_score == pytest.approx(density.mean() / 2, rel=1e-5)
+    assert score.spread == pytest.approx(np.sqrt(variances.mean() / np.mean(errors**2)), rel=1e-5)
+
+
+def test_too_few_observations_leave_the_usual_lengths(grid):
+    few = sea_tracks(passes=2)
+    with pytest.warns(XdvarnetWarning, match="it takes 100 of 3 to learn from"):
+        usual = xdvarnet.OptimalInterpolation.fit(few, grid)
+    assert usual.correlation_length == typical_length(39.0)
+    assert usual.history is None
+    assert np.isfinite(few.dvarnet.bin_tracks(grid).dvarnet.reconstruct(usual)["ssh"]).all()
+
+
+def test_the_usual_length_follows_the_deformation_radius():
+    assert typical_length(40) == pytest.approx(3 * 2.5 / (2 * 7.292e-5 * np.sin(np.pi / 4.5)) / 1e3)
+    assert typical_length(-40) == typical_length(40) > typical_length(60)
+    assert typical_length(0) == 300
+
+
+def test_a_best_at_the_edge_of_what_was_tried_is_said(grid):
+    still = sea_tracks()
+    still["ssh"][:] = 0.1 * np.sin(still["longitude"]) * np.cos(2 * still["latitude"])
+    with pytest.warns(XdvarnetWarning, match="at the edge of what was tried"):
+        xdvarnet.OptimalInterpolation.fit(still, grid, covariance="gaussian", trials=40)
+
+
+def test_bad_input(grid):
+    with pytest.raises(UnknownNameError, match="known are gaussian, matern32, matern52"):
+        xdvarnet.OptimalInterpolation.fit(sea_tracks(passes=3), grid, covariance="cubic")
+    with pytest.raises(UnknownNameError, match="variable 'sst' is missing"):
+        xdvarnet.OptimalInterpolation.fit(sea_tracks(passes=3), grid, variable="sst")
+    with pytest.raises(InvalidInputError, match="trials=0 is not accepted"):
+        xdvarnet.OptimalInterpolation.fit(sea_tracks(passes=3), grid, trials=0)
+
+
+def test_a_tuned_interpolation_is_saved_with_its_trials(tuned, tmp_path):
+    path = tmp_path / "tuned.safetensors"
+    xdvarnet.save_model(tuned, path)
+    again = xdvarnet.load_model(path)
+    assert repr(again) == repr(tuned)
+    xr.testing.assert_equal(again.history, tuned.history)
