@@ -14,6 +14,7 @@ import numpy as np
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError, InvalidTypeError
+from xdvarnet.grids.blocks import blocks
 from xdvarnet.grids.names import COORDINATES
 
 EARTH_RADIUS = 6371.0
@@ -128,8 +129,13 @@ def days_since_epoch(time: xr.DataArray) -> np.ndarray:
     if np.issubdtype(values.dtype, np.datetime64):
         if np.isnat(values).any():
             raise InvalidInputError(f"coordinate {time.name!r} has missing times (NaT); drop them.")
-        whole = values.astype("datetime64[D]")  # with the rest apart, no year is out of range
-        return (whole - EPOCH).astype(float) + (values - whole) / np.timedelta64(1, "D")
+        days = np.empty(values.shape)
+        for part in blocks(values.size):
+            some = values.reshape(-1)[part]
+            whole = some.astype("datetime64[D]")  # with the rest apart, no year is out of range
+            rest = (some - whole) / np.timedelta64(1, "D")
+            days.reshape(-1)[part] = (whole - EPOCH).astype(float) + rest
+        return days
     if holds_dates(time):
         import cftime
 
@@ -181,6 +187,12 @@ def continuous_longitude(longitude: np.ndarray) -> np.ndarray:
     return unwrapped + 360 * round((longitude.min() - unwrapped.min()) / 360)
 
 
+def is_ring(longitude: np.ndarray) -> bool:
+    """Return whether increasing longitudes, in degrees, go around the globe without a gap."""
+    steps = np.diff(longitude)
+    return bool(360 - np.ptp(longitude) < 1.5 * np.median(steps))
+
+
 def unit_vectors(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
     """Return the points of the unit sphere at these degrees, shape (..., 3)."""
     phi, lam = np.deg2rad(latitude), np.deg2rad(longitude)
@@ -219,6 +231,11 @@ class Grid:
     def shape(self) -> tuple[int, int]:
         """Number of latitudes and longitudes."""
         return self.latitude.size, self.longitude.size
+
+    @property
+    def is_ring(self) -> bool:
+        """Whether the longitudes go around the globe."""
+        return is_ring(self.longitude)
 
     def arrange(self, array: xr.DataArray) -> xr.DataArray:
         """Bring `array` to the internal order: (time,) latitude, longitude, both increasing."""

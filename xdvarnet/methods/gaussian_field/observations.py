@@ -10,9 +10,10 @@ from xdvarnet.grids.checks import check_dataset, check_kind, units_factor
 from xdvarnet.grids.coords import find_axes, find_grid
 from xdvarnet.grids.internal import DIMS, check_mask_is_coordinate
 from xdvarnet.grids.points import find_points
+from xdvarnet.grids.times import check_calendars
 from xdvarnet.methods.gaussian_field.domain import Domain
 from xdvarnet.tracks.bin import bin_tracks
-from xdvarnet.tracks.sample import check_calendars, wrap_longitude
+from xdvarnet.tracks.sample import wrap_longitude
 
 
 def gridded_cells(
