@@ -1,5 +1,6 @@
 """`reconstruct`: labels in, labels out, and what is refused."""
 
+import re
 import warnings
 
 import numpy as np
@@ -456,7 +457,7 @@ def test_a_region_smaller_than_the_window(dataset, sizes):
 
 @pytest.mark.parametrize("nested", [False, True])
 @pytest.mark.parametrize(
-    ("spacing", "axis"), [((0.2, 0.4), "latitude"), ((0.25, 0.5), "longitude")]
+    ("spacing", "axis"), [((0.2, 0.4), "latitude"), ((0.25, 0.6), "longitude")]
 )
 def test_spacing_that_is_not_the_models(dataset, spacing, axis, nested):
     model = Smoother(training_grid=TrainingGrid(spacing, (30, 50)))
@@ -470,9 +471,24 @@ def test_spacing_within_10_percent(dataset):
     reconstruct(dataset, model)
 
 
+def test_spacing_is_a_distance(dataset):
+    """The same steps in km are accepted at another latitude, the same degrees are not."""
+    middle = float(dataset["lat"].mean())
+    narrow = 0.4 * np.cos(np.radians(middle)) / np.cos(np.radians(42.0))
+    reconstruct(dataset, Smoother(training_grid=TrainingGrid((0.25, narrow), (40, 44))))
+    model = Smoother(training_grid=TrainingGrid((0.25, 0.4), (45.0, 48.0)))
+    with pytest.raises(InvalidInputError, match="degrees, 35.3 km.*trained at 29.8 to 31.4") as told:
+        reconstruct(dataset, model)
+    step = float(re.search("to (.*) degrees of longitude", str(told.value)).group(1))
+    finer = dataset.assign_coords(lon=2 + step * np.arange(dataset.sizes["lon"]))
+    reconstruct(finer, model)
+
+
 @pytest.mark.parametrize("latitudes", [(50.0, 60.0), (10.0, 25.0)])
 def test_latitudes_far_from_the_training(dataset, latitudes):
-    model = Smoother(training_grid=TrainingGrid((0.25, 0.4), latitudes))
+    south, north = np.cos(np.radians(latitudes))
+    columns = 0.4 * np.cos(np.radians(37.6)) * 2 / (south + north)
+    model = Smoother(training_grid=TrainingGrid((0.25, columns), latitudes))
     message = "latitudes 36 to 39.25 reach more than 10 degrees beyond those of the training"
     with pytest.warns(XdvarnetWarning, match=message) as caught:
         reconstruct(dataset, model)
@@ -482,7 +498,7 @@ def test_latitudes_far_from_the_training(dataset, latitudes):
 def test_latitudes_near_the_training(dataset):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        model = Smoother(training_grid=TrainingGrid((0.25, 0.4), (45.0, 60.0)))
+        model = Smoother(training_grid=TrainingGrid((0.25, 0.5), (45.0, 60.0)))
         reconstruct(dataset, model)
 
 

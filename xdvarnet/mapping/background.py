@@ -216,6 +216,8 @@ class ObservedBackground(Background):
 
     The mean map is the average of all observations of the period, weighted with a Gaussian of the
     given length: it follows the mean dynamic topography where no trustworthy mean map is at hand.
+    The length is a distance on the sphere: a globe has no edge where it is cut nor at a pole, and
+    latitudes may have any steps.
 
     Parameters
     ----------
@@ -238,10 +240,9 @@ class ObservedBackground(Background):
         Raises
         ------
         InvalidInputError
-            If latitude or longitude have no equal steps, in which the smoothing counts.
+            If longitudes have no equal steps.
         """
-        for name in DIMS[1:]:
-            check_regular(observed[name].values, name, "ObservedBackground")
+        check_regular(observed["longitude"].values, "longitude", "ObservedBackground")
         basin = running_basin_mean(observed, self.days)
         anomalies = observed - basin
         mean = xr.apply_ufunc(

@@ -185,10 +185,11 @@ def _find_places(
         check_times(days, str(grid.axes.time), daily=False)
         check_calendars(maps[grid.axes.time], tracks[points.axes.time])
         find[str(grid.axes.time)] = lambda part: _place_in_time(points.days[part], days)
-    return {
-        dim: np.concatenate([place(part) for part in blocks(points.days.size)])
-        for dim, place in find.items()
-    }
+    places = {dim: np.empty(points.days.size) for dim in find}
+    for dim, place in find.items():
+        for part in blocks(points.days.size):
+            places[dim][part] = place(part)
+    return places
 
 
 def _place_in_time(times: np.ndarray, days: np.ndarray) -> np.ndarray:
