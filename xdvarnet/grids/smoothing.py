@@ -70,4 +70,3 @@ def _gaussian_sums(
             ..., :columns
         ]
     return sums
-
