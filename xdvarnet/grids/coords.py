@@ -6,7 +6,7 @@ Axes are found by CF attributes, then by name (`cf_xarray`). Inside the package 
 """
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, overload
 
 import cf_xarray  # noqa: F401  registers .cf
@@ -193,6 +193,21 @@ def is_ring(longitude: np.ndarray) -> bool:
     return bool(360 - np.ptp(longitude) < 1.5 * np.median(steps))
 
 
+def around_the_globe(known: xr.DataArray) -> xr.DataArray:
+    """Repeat a map of all longitudes on both sides, so that it reaches over any basin.
+
+    Parameters
+    ----------
+    known : xarray.DataArray
+        With an increasing coordinate ``longitude``; a map that is no ring stays as it is.
+    """
+    longitude = known["longitude"].values
+    if not is_ring(longitude):
+        return known
+    turns = [known.assign_coords(longitude=longitude + turn) for turn in (-360, 0, 360)]
+    return xr.concat(turns, "longitude")
+
+
 def unit_vectors(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
     """Return the points of the unit sphere at these degrees, shape (..., 3)."""
     phi, lam = np.deg2rad(latitude), np.deg2rad(longitude)
@@ -236,6 +251,17 @@ class Grid:
     def is_ring(self) -> bool:
         """Whether the longitudes go around the globe."""
         return is_ring(self.longitude)
+
+    def from_greenwich(self) -> "Grid":
+        """Return a globe with its columns from 0 to 360 degrees east; other grids as they are."""
+        if not self.is_ring:
+            return self
+        start = -int(np.argmin(self.longitude % 360))
+        return replace(
+            self,
+            longitude=np.roll(self.longitude % 360, start),
+            longitude_order=np.roll(self.longitude_order, start),
+        )
 
     def arrange(self, array: xr.DataArray) -> xr.DataArray:
         """Bring `array` to the internal order: (time,) latitude, longitude, both increasing."""

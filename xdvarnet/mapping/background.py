@@ -20,7 +20,7 @@ from xdvarnet.grids.checks import (
     quantity,
     units_factor,
 )
-from xdvarnet.grids.coords import find_grid
+from xdvarnet.grids.coords import around_the_globe, find_grid
 from xdvarnet.grids.internal import DIMS
 from xdvarnet.grids.smoothing import local_mean
 
@@ -177,7 +177,7 @@ class MeanMapBackground(Background):
         return background.transpose(*DIMS).astype(np.float32)
 
     def _on(self, observed: xr.DataArray) -> xr.DataArray:
-        known = _around_the_globe(check_variable(self.mean_maps, str(observed.name)))
+        known = around_the_globe(check_variable(self.mean_maps, str(observed.name)))
         if "units" in observed.attrs:
             known = known * units_factor(known, observed.attrs["units"])
         latitude, longitude = observed["latitude"].values, observed["longitude"].values
@@ -199,16 +199,6 @@ class MeanMapBackground(Background):
         filled = filled.fillna(float(known.mean()))
         on_grid = filled.interp(places)
         return on_grid.assign_coords(latitude=latitude, longitude=longitude).astype(np.float32)
-
-
-def _around_the_globe(known: xr.DataArray) -> xr.DataArray:
-    """Repeat a map of all longitudes on both sides, so that it reaches over any basin."""
-    longitude = known["longitude"].values
-    spacing = np.median(np.diff(longitude))
-    if longitude[-1] - longitude[0] + 1.5 * spacing < 360:
-        return known
-    turns = [known.assign_coords(longitude=longitude + turn) for turn in (-360, 0, 360)]
-    return xr.concat(turns, "longitude")
 
 
 class ObservedBackground(Background):

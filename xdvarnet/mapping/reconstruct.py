@@ -6,8 +6,8 @@ import xarray as xr
 from xdvarnet._random import RandomState, default_rng
 from xdvarnet.errors import InvalidInputError, warn
 from xdvarnet.grids.checks import check_dataset, check_members, check_times, units_factor
-from xdvarnet.grids.coords import Grid, find_grid
-from xdvarnet.grids.internal import DIMS, hide_unobserved, to_internal
+from xdvarnet.grids.coords import Grid
+from xdvarnet.grids.internal import DIMS, hide_unobserved, internal_grid, to_internal
 from xdvarnet.grids.labels import field_attributes, model_attributes
 from xdvarnet.grids.series import STATE
 from xdvarnet.mapping.lazy import analyse_lazily, check_observed
@@ -102,7 +102,7 @@ def reconstruct(
             dataset, model, members=members, return_members=return_members, rng=generator
         )
     dataset = hide_unobserved(dataset, model.variables, model.observed)
-    grid = find_grid(dataset)
+    grid = internal_grid(dataset)
     _check_days(grid)
     model.check(grid)
     observed = to_internal(dataset, model.variables)

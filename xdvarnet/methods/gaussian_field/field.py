@@ -14,9 +14,8 @@ from xdvarnet.grids.checks import (
     check_variable,
     units_factor,
 )
-from xdvarnet.grids.coords import find_grid
 from xdvarnet.grids.history import add_history
-from xdvarnet.grids.internal import DIMS, to_internal
+from xdvarnet.grids.internal import DIMS, internal_grid, to_internal
 from xdvarnet.grids.labels import field_attributes, model_attributes
 from xdvarnet.grids.points import find_points
 from xdvarnet.methods.gaussian_field.domain import Domain
@@ -305,7 +304,7 @@ class SPDEField(GaussianField):
         domain = self._domain(days, latitude, longitude, known["sea"].values)
         if grid is None:
             values, places, weights = gridded_cells(known, name, domain)
-            arranged = find_grid(on_grid).arrange(errors).values
+            arranged = internal_grid(on_grid).arrange(errors).values
             errors = arranged[observed_at_sea(known, name)]
         else:
             factor = units_factor(observations[name], self.variables[name])
