@@ -20,8 +20,8 @@ from xdvarnet.grids.coords import (
     find_grid,
     holds_dates,
 )
-from xdvarnet.grids.history import add_history
 from xdvarnet.grids.points import Points, find_points
+from xdvarnet.grids.provenance import derived, encode_axes, lasting
 from xdvarnet.grids.times import LARGEST_GAP, check_calendars, end_steps, find_holes, to_dates
 from xdvarnet.tracks.sample import describe_ranges, wrap_longitude
 
@@ -32,9 +32,6 @@ STATISTICS: dict[str, Callable] = {
     "std": lambda groups: groups.std(ddof=0),
 }
 """Statistics of the values in a cell that `bin_tracks` knows, missing values left out."""
-
-OF_THE_FILE = ("cdm_data_type", "processing_level", "date_", "geospatial_", "time_coverage_")
-"""Beginnings of attributes that are no longer true of the binned data."""
 
 CELL_METHODS = {"mean": "mean", "median": "median", "std": "standard_deviation"}
 """Names of the statistics in the CF attribute ``cell_methods``."""
@@ -75,8 +72,9 @@ def bin_tracks(
     -------
     xarray.Dataset
         With the dimensions ``time``, latitude and longitude, the latter two named and ordered as
-        in `grid`. Units, dtypes and attributes are those of `tracks`, but not those that describe
-        the extent and the level of a file; NaN where a cell has no value or is land; the attribute
+        in `grid`. Units, dtypes and attributes are those of `tracks`, but not those about packing
+        and valid ranges, nor those of the file: its title and institution are the ``source``. NaN
+        where a cell has no value or is land; the attribute
         ``cell_methods`` says what was done. Counts are integers, without units, 0 where there is
         nothing. The attribute ``xdvarnet_points_outside`` is the number of points that are outside
         the grid or the period, or on land.
@@ -138,9 +136,9 @@ def bin_tracks(
         values = _statistic(points.flatten(tracks[name]), order, index, shape, statistic)
         attributes = _attributes(tracks[name], statistic, dims)
         binned[name] = xr.DataArray(values, binned.coords, dims, attrs=attributes)
-    lasting = {key: v for key, v in tracks.attrs.items() if not key.startswith(OF_THE_FILE)}
-    binned.attrs = add_history(lasting, f"bin_tracks, {statistic}")
-    return binned.assign_attrs(xdvarnet_points_outside=outside)
+    title = {"title": f"{statistic} of points in cells and days"}
+    binned.attrs = title | derived(tracks.attrs, f"bin_tracks, {statistic}")
+    return encode_axes(binned).assign_attrs(xdvarnet_points_outside=outside)
 
 
 def daily_stamps(days: np.ndarray, calendar: str = "standard") -> xr.DataArray:
@@ -335,7 +333,10 @@ def _whole_cells(index: np.ndarray) -> Iterator[slice]:
 
 def _attributes(array: xr.DataArray, statistic: str, dims: tuple[str, ...]) -> dict:
     if statistic in CELL_METHODS:
-        return {**array.attrs, "cell_methods": f"{': '.join(dims)}: {CELL_METHODS[statistic]}"}
+        return {
+            **lasting(array.attrs),
+            "cell_methods": f"{': '.join(dims)}: {CELL_METHODS[statistic]}",
+        }
     attributes = {"units": "1", "long_name": f"number of values of {array.name}"}
     if "standard_name" in array.attrs:
         attributes["standard_name"] = f"{array.attrs['standard_name']} number_of_observations"

@@ -16,6 +16,7 @@ from xdvarnet.grids.checks import check_dataset, check_known, check_times
 from xdvarnet.grids.coords import Axes, Grid, find_grid
 from xdvarnet.grids.history import add_history
 from xdvarnet.grids.points import Points, find_points
+from xdvarnet.grids.provenance import lasting
 from xdvarnet.grids.times import check_calendars, end_steps, find_holes
 
 METHODS = ("linear", "nearest", "bicubic")
@@ -113,6 +114,7 @@ def sample_tracks(
     sampled = tracks.set_coords(points.axes.dims).coords.to_dataset()
     for name in names:
         sampled[name] = _sample(maps[name], grid, places, points, kernel)
+        sampled[name].attrs = lasting(maps[name].attrs)
     sampled.attrs = add_history(maps.attrs, f"sample_tracks, {method}")
     return sampled.assign_attrs(xdvarnet_points_outside=int(outside.sum()))
 
@@ -252,7 +254,7 @@ def _sample(
         dask="parallelized",
         output_dtypes=[array.dtype],
         dask_gufunc_kwargs={"output_sizes": points.sizes},
-        keep_attrs=True,
+        keep_attrs=False,
     )
 
 

@@ -14,7 +14,6 @@ from xdvarnet.grids.checks import (
     check_variable,
     units_factor,
 )
-from xdvarnet.grids.history import add_history
 from xdvarnet.grids.internal import DIMS, internal_grid, to_internal
 from xdvarnet.grids.labels import field_attributes, model_attributes
 from xdvarnet.grids.points import find_points
@@ -154,7 +153,7 @@ class SPDEField(GaussianField):
         drawn[:, :, ~known["sea"].values] = np.nan
         array = label_map(drawn, template[self.variable], self.variable)
         result = array.to_dataset(name=self.variable)
-        result.attrs = add_history(grid.attrs, f"sample of {self!r}")
+        result.attrs = model_attributes(grid.attrs, "sample of", self)
         return result
 
     def condition(
@@ -222,7 +221,6 @@ class SPDEField(GaussianField):
             array.attrs = field_attributes(template, name, kind, self.variables[name])
             result[name if kind == "mean" else f"{name}_{kind}"] = array
         result[name].attrs["ancillary_variables"] = f"{name}_std"
-        result[name].attrs.pop("cell_methods", None)  # of averages in cells, which these are not
         return result
 
     def log_likelihood(
