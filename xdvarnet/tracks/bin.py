@@ -124,8 +124,8 @@ def bin_tracks(
         raise InvalidInputError(
             f"no point of the tracks ({describe_ranges(tracks, points.axes)}) is in a cell of the "
             f"grid ({describe_ranges(grid, axes)}, time {stamps.values[0]} to "
-            f"{stamps.values[-1]}) that is sea; select the same region and period, or give the "
-            "days of the tracks as time=."
+            f"{stamps.values[-1]}) that is sea; select the same region and period, or "
+            "leave the dates of the grid out: grid.isel(time=0)."
         )
     order = np.argsort(index, kind="stable")
     index = index[order]
