@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-BLOCK = 250_000
-"""Points that are treated at once: 2 MB for each of the arrays in between."""
+BLOCK = 100_000
+"""Points that are treated at once: 0.8 MB for each of the arrays in between."""
 
 
 def blocks(count: int) -> Iterator[slice]:

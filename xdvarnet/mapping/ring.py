@@ -51,8 +51,8 @@ class Ring:
 
 
 def _take_columns(analysis: Analysis, order: np.ndarray) -> Analysis:
-    fields = {
-        kind: {name: array[..., order] for name, array in each.items()}
-        for kind, each in analysis.kinds.items()
-    }
-    return Analysis(**fields)
+    mean, std, members = (
+        {name: array[..., order] for name, array in fields.items()}
+        for fields in analysis.kinds.values()
+    )
+    return Analysis(mean, std, members)

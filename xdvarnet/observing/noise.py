@@ -246,17 +246,17 @@ def draw_errors(
         error = noise[mission.name]
         if isinstance(error, KarinNoise):
             lines = _lines(points, number)
-            tilts[number] = error, lines, error.draw_angles(lines, rng)
+            tilts[number] = lines, error.draw_angles(lines, rng)
     errors = np.empty(points.days.size)
     for part in blocks(errors.size):
         std, slow = np.zeros(errors[part].size), np.zeros(errors[part].size)
         for number, mission in enumerate(missions):
-            own = points.missions[part] == number
-            if number not in tilts:
-                std[own] = noise[mission.name]
+            own, error = points.missions[part] == number, noise[mission.name]
+            if not isinstance(error, KarinNoise):
+                std[own] = error
                 continue
             assert mission.swath is not None
-            error, lines, angles = tilts[number]
+            lines, angles = tilts[number]
             along, across = points.along[part][own], points.across[part][own].astype(float)
             std[own] = metre * error.std(across, area=mission.swath.spacing**2)
             slow[own] = metre * error.tilt(lines, angles, along, across)

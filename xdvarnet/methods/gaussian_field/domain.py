@@ -157,20 +157,20 @@ def find_margin(latitude: np.ndarray, longitude: np.ndarray, width: float) -> Ma
     width : float
         In m.
     """
-    rows = [
+    south, north = (
         max(min(math.ceil(width / (DEGREE * step)), int(room / step - 0.5)), 0)
         for step, room in (
             (latitude[1] - latitude[0], 90 + latitude[0]),
             (latitude[-1] - latitude[-2], 90 - latitude[-1]),
         )
-    ]
+    )
     step = float(np.median(np.diff(longitude)))
     shrink = math.cos(math.radians(float(np.abs(latitude).mean())))
     columns = math.ceil(width / (DEGREE * shrink * step))
     missing = max(round((360 - float(np.ptp(longitude))) / step) - 1, 0)
     if missing > 2 * columns:
-        return Margin(*rows, columns, columns)
-    return Margin(*rows, missing // 2, missing - missing // 2, ring=True)
+        return Margin(south, north, columns, columns)
+    return Margin(south, north, missing // 2, missing - missing // 2, ring=True)
 
 
 def extended_mesh(
