@@ -59,6 +59,8 @@ def test_nothing_is_sampled_in_a_hole(method):
     expected = [0.25 if method == "linear" else 0, np.nan, np.nan, np.nan, 40]
     np.testing.assert_allclose(sampled["ssh"][:5], expected)
     assert sampled.attrs["xdvarnet_points_outside"] == 3
+    nowhere = sample_tracks(maps([0, 1, 40]), points([15.0, 16.0]), method=method)
+    assert nowhere["ssh"].isnull().all()  # the period is right, and there is no map
     steady = sample_tracks(maps([0, 2, 4, 8, 10]), points([6.0]), method=method)
     assert steady["ssh"].notnull().all()  # two usual steps are no hole
 

@@ -198,7 +198,10 @@ def _observe_variable(
 
     def kernel(maps: np.ndarray, positions: np.ndarray) -> np.ndarray:
         check_values(maps, str(array.name))
-        begin, end = np.searchsorted(points.days, [positions[0], positions[-1] + 1])
+        period = np.array(
+            [positions[0], positions[-1] + 1], points.days.dtype
+        )  # else days are copied
+        begin, end = np.searchsorted(points.days, period)
         here = slice(begin, end)
         return _cell_means(
             maps,

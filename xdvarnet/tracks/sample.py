@@ -101,8 +101,9 @@ def sample_tracks(
         for dim, place in _find_places(maps, tracks, grid, points).items()
         if any(dim in maps[name].dims for name in names)
     }
-    outside = np.logical_or.reduce([np.isnan(place) for place in places.values()])
-    if outside.all():
+    outside = np.logical_or.reduce([~np.isfinite(place) for place in places.values()])
+    elsewhere = np.logical_or.reduce([np.isnan(place) for place in places.values()])
+    if elsewhere.all():
         raise InvalidInputError(
             f"no point of the tracks ({describe_ranges(tracks, points.axes)}) is inside the maps "
             f"({describe_ranges(maps, grid.axes)}); select the same region and period."
@@ -170,7 +171,10 @@ def _gridded_variables(maps: xr.Dataset, grid: Grid) -> list[Hashable]:
 def _find_places(
     maps: xr.Dataset, tracks: xr.Dataset, grid: Grid, points: Points
 ) -> dict[str, np.ndarray]:
-    """Return the place of the points on each axis, in steps, NaN outside, by dimension."""
+    """Return the place of the points on each axis, in steps, by dimension; NaN outside.
+
+    Infinity is in the period, and too far from any map.
+    """
     longitudes = grid.longitude
     if grid.is_ring:
         longitudes = np.append(longitudes, longitudes[0] + 360)
@@ -195,11 +199,11 @@ def _find_places(
 
 
 def _place_in_time(times: np.ndarray, days: np.ndarray) -> np.ndarray:
-    """Return the place of `times` among the days of maps: those in a hole are of one map or NaN."""
+    """Return the place of `times` among the days of maps; in a hole of one map, or infinity."""
     half = (0.5 + ROUNDING) * np.array(end_steps(days))
     place = _place(times, days, half)
     inside, held = find_holes(times, days)
-    return np.where(inside, np.where(held, np.round(place), np.nan), place)
+    return np.where(inside, np.where(held, np.round(place), np.inf), place)
 
 
 def _place(positions: np.ndarray, centres: np.ndarray, reach: np.ndarray) -> np.ndarray:
