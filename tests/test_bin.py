@@ -315,3 +315,13 @@ def test_attributes_of_the_file_are_left_behind():
     binned = bin_tracks(tracks, xr.Dataset(coords={"lat": [40.0, 41], "lon": [10.0, 11, 12]}))
     told = {"title", "source", "history", "Conventions", "xdvarnet_points_outside"}
     assert set(binned.attrs) == told and binned.attrs["source"] == "tracks"
+
+
+def test_labels_have_no_mean():
+    """Cycle, pass, mission and flags stay out, also as floating-point numbers."""
+    passes = np.repeat([5, 7], 150).astype("float32")
+    flag = xr.DataArray(passes, dims="time", attrs={"flag_meanings": "good bad"})
+    points = tracks().assign(track=("time", passes), cycle=("time", passes), quality=flag)
+    assert set(bin_tracks(points, grid())) == {"sla", "mdt"}
+    with pytest.raises(InvalidInputError, match="no labels or flags"):
+        bin_tracks(points.drop_vars(["sla", "mdt"]), grid())

@@ -229,8 +229,8 @@ def test_wrappers_of_other_things_are_refused():
         Calibrated(xdvarnet.Lead(kriging(), 1), {"ssh": PROCESS}, method="neural")
     with pytest.raises(InvalidInputError, match="was calibrated without this lead"):
         xdvarnet.Lead(with_ensemble(kriging()), 1)
-    with pytest.raises(InvalidInputError, match="has no option device='cuda'"):
-        with_ensemble(kriging()).with_options(device="cuda")
+    with pytest.raises(InvalidInputError, match="has no option precision='bfloat16'"):
+        with_ensemble(kriging()).with_options(precision="bfloat16")
 
 
 def test_irregular_days_have_a_std_and_no_members(observed):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from xdvarnet.errors import InvalidInputError
+from xdvarnet.errors import InvalidInputError, XdvarnetWarning
 from xdvarnet.grids.harmonise.conversion import build, decode
 from xdvarnet.grids.harmonise.roles import find_roles
 
@@ -46,7 +46,7 @@ def test_units_that_do_not_convert(units):
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int16"])
 def test_heights_are_converted_and_keep_their_dtype(dtype):
     """Millimetres become metres; whole numbers become floating ones."""
-    product = dataset(adt={"units": "mm", "valid_max": 30}).astype(dtype)
+    product = dataset(adt={"units": "mm"}).astype(dtype)
     built, done = build(product, find_roles(product))
     np.testing.assert_allclose(built["ssh"], [0, 0.001, 0.002], rtol=1e-6)
     assert built["ssh"].dtype == (dtype if dtype[0] == "f" else "float64")
@@ -57,13 +57,16 @@ def test_heights_are_converted_and_keep_their_dtype(dtype):
     assert done == ["adt: mm -> m", "ssh = adt"]
 
 
-def test_infinities_are_no_fill_values():
-    """They are an error elsewhere, and stay visible; fill values are missing."""
-    product = dataset(adt={"units": "m"})
+def test_infinities_and_fills_are_missing():
+    """Of every variable, with a warning of each."""
+    product = dataset(adt={"units": "m"}, err={"units": "m"})
     product["adt"][:2] = [np.inf, 1e20]
-    built, done = build(product, find_roles(product))
-    np.testing.assert_array_equal(built["ssh"], [np.inf, np.nan, 2])
-    assert "fill values beyond 1e+09 -> NaN" in done
+    product["err"][1] = -999
+    with pytest.warns(XdvarnetWarning) as said:
+        decoded, done = decode(product)
+    np.testing.assert_array_equal(decoded["adt"], [np.nan, np.nan, 2])
+    np.testing.assert_array_equal(decoded["err"], [0, np.nan, 2])
+    assert len(said) == len(done) == 3 and "adt: 1 infinite value(s) -> NaN" in done
 
 
 def test_assumed_units_are_said():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from xdvarnet.errors import XdvarnetWarning
 from xdvarnet.grids.harmonise.flags import find_sea, keep_good
 
 BITS = [1, 2, 4, 8, 16]
@@ -115,3 +116,69 @@ def test_no_flag_no_change():
     kept, done = keep_good(dataset["ssha"], dataset)
     xr.testing.assert_identical(kept, dataset["ssha"])
     assert done == []
+
+
+@pytest.mark.parametrize(
+    ("meanings", "name"),
+    [
+        ("no_data bad_land useable acceptable best_quality", "quality_level"),
+        ("no_data bad_land useable acceptable best_quality", "sst_flag"),
+        ("good land_contamination undersea research overseas", "flag"),
+        ("water land", "sst_quality"),
+    ],
+)
+def test_a_flag_of_quality_is_no_mask(meanings, name):
+    """Words are whole, and a flag of quality says nothing about the sea."""
+    values = list(range(len(meanings.split())))
+    flag = flagged(values, name, flag_values=values, flag_meanings=meanings)
+    assert find_sea(flag) == (None, [])
+
+
+def test_inland_waters_are_no_sea():
+    """As in the classification of surfaces of SWOT."""
+    meanings = "open_ocean land continental_water floating_ice salted_basin inland_water"
+    mask, _ = find_sea(flagged(list(range(6)), flag_values=range(6), flag_meanings=meanings))
+    assert mask.values.tolist() == [[True, False, False, True, False, False]]
+
+
+GHRSST = "no_data bad_data worst_quality low_quality acceptable_quality best_quality"
+
+
+@pytest.mark.parametrize(
+    ("name", "attributes", "good"),
+    [
+        ("quality_level", {"flag_values": range(6), "flag_meanings": GHRSST}, [4, 5]),
+        ("quality_level", {}, [4, 5]),
+        ("qual_sst", {}, [0, 1]),
+        (
+            "quality_level",
+            {"flag_values": [0, 1, 2, 3], "flag_meanings": "unprocessed bad useable best_quality"},
+            [2, 3],
+        ),
+        (
+            "l2_quality",
+            {
+                "standard_name": "quality_flag",
+                "flag_values": [1, 2],
+                "flag_meanings": "not_good good",
+            },
+            [2],
+        ),
+    ],
+)
+def test_temperatures_of_low_quality_are_left_out(name, attributes, good):
+    """By the meanings, or by what the documents of the products say."""
+    dims, values = ("line", "pixel"), np.arange(6.0).reshape(2, 3)
+    dataset = xr.Dataset({"sst": (dims, 15 + values), name: (dims, values, attributes)})
+    kept, done = keep_good(dataset["sst"], dataset, temperature=True)
+    assert sorted(kept.values[np.isfinite(kept.values)] - 15) == good
+    assert done == [f"temperatures where {name} is not {' or '.join(map(str, good))} -> NaN"]
+
+
+def test_nothing_good_is_said():
+    """All missing is no result to be silent about."""
+    dataset = xr.Dataset({"sst": ("x", [1.0, 2.0]), "quality_level": ("x", [3, 3])})
+    with pytest.warns(XdvarnetWarning, match="no value of 'sst' is good: 'quality_level' is no"):
+        kept, _ = keep_good(dataset["sst"], dataset, temperature=True)
+    assert kept.isnull().all()
+    assert keep_good(dataset["sst"], dataset)[1] == []  # a level of temperatures, not of heights

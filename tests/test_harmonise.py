@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 import xarray as xr
 
-from xdvarnet.errors import InvalidInputError, InvalidTypeError
+from xdvarnet.errors import InvalidInputError, InvalidTypeError, XdvarnetWarning
 from xdvarnet.grids.coords import find_grid
-from xdvarnet.grids.harmonise.product import harmonise
+from xdvarnet.grids.harmonise.product import DONE, harmonise
 from xdvarnet.grids.points import find_points
 
 GEOID = {"standard_name": "sea_surface_height_above_geoid", "units": "m"}
@@ -230,6 +230,49 @@ def mom() -> xr.Dataset:
     )
 
 
+def sst_swath() -> xr.Dataset:
+    """Imitate a swath of temperatures with their quality, and flags that speak of seas."""
+    dims, shape = ("nj", "ni"), (4, 5)
+    rows, columns = np.meshgrid(np.arange(4.0), np.arange(5.0), indexing="ij")
+    levels = "no_data bad_data worst_quality low_quality acceptable_quality best_quality"
+    surfaces = "good useable_land over_research_vessel"
+    names = {"standard_name": "sea_surface_subskin_temperature", "units": "Kelvin"}
+    return xr.Dataset(
+        {
+            "sea_surface_temperature": (dims, 290 + values(*shape), names | {"valid_min": 271.15}),
+            "quality_level": (
+                dims,
+                (np.arange(20, dtype="int8") % 6).reshape(shape),
+                {"flag_values": np.arange(6, dtype="int8"), "flag_meanings": levels},
+            ),
+            "sst_quality": (
+                dims,
+                np.ones(shape, "int8"),
+                {"flag_values": np.arange(3, dtype="int8"), "flag_meanings": surfaces},
+            ),
+        },
+        {
+            "time": ("nj", pd.date_range("2016-07-07", periods=4, freq="s")),
+            "lat": (dims, 35 + rows / 10, LAT),
+            "lon": (dims, 4 + columns / 10, LON),
+        },
+    )
+
+
+def globe() -> xr.Dataset:
+    """Imitate maps of a globe whose first column comes again at its end."""
+    field = values(2, 3, 13, dtype="float64")
+    field[..., -1] = field[..., 0]
+    return xr.Dataset(
+        {"zos": (("time", "lat", "lon"), field * 100, GEOID | {"units": "0.01 m"})},
+        {
+            "time": pd.date_range("2016-07-07", periods=2),
+            "lat": ("lat", np.linspace(-40, 40, 3), LAT),
+            "lon": ("lon", np.linspace(0, 360, 13), LON),
+        },
+    )
+
+
 PRODUCTS = {
     "along_track": along_track(),
     "old_track": old_track(),
@@ -242,8 +285,10 @@ PRODUCTS = {
     "nemo": nemo(),
     "roms": roms(),
     "mom": mom(),
+    "sst_swath": sst_swath(),
+    "globe": globe(),
 }
-HEIGHT = [name for name in PRODUCTS if name not in ("temperature", "oisst", "mom")]
+HEIGHT = [n for n in PRODUCTS if n not in ("temperature", "oisst", "mom", "sst_swath")]
 REAL = [
     "dt_global_j1_phy_l3_20070101.nc",
     "dt_gulfstream_c2_phy_l3_20161220_20170126.nc",
@@ -499,8 +544,16 @@ def test_fill_values_are_missing():
     """A fill value without its attribute is no height."""
     product = maps()
     product["adt"][0, 1, 2] = 9.96921e36
-    assert "fill values beyond 1e+09 -> NaN" in said(product)
-    assert harmonise(product)["ssh"][0, 1, 2].isnull()
+    with pytest.warns(XdvarnetWarning, match="'adt' has 1 value.* beyond 200.*=2016-07-07"):
+        result = harmonise(product)
+    assert "adt: 1 value(s) beyond 200, such as 9.96921e+36 -> NaN" in result.attrs[DONE]
+    assert result["ssh"][0, 1, 2].isnull()
+
+
+def test_how_axes_were_stored_is_left_out():
+    """A range of longitudes is not that of the shifted axis."""
+    product = described(maps(), "longitude", valid_min=0.0, valid_max=360.0)
+    assert "valid_max" not in harmonise(product)["lon"].attrs
 
 
 @pytest.mark.parametrize("hour", [0, 9, 12])
@@ -516,6 +569,17 @@ def test_temperature(hour):
     assert result["sea"].dims == ("lat", "lon") and result["sea"].dtype == bool
     assert (f"time {hour:02d}:00 -> 00:00" in said(product)) == (hour > 0)
     xr.testing.assert_equal(result["analysis_error"].variable, product["analysis_error"].variable)
+
+
+def test_a_swath_of_temperatures():
+    """Acceptable and best quality stay, kelvin become degrees, and no flag gives a mask."""
+    product = sst_swath()
+    result = harmonise(product)
+    good = product["quality_level"] >= 4
+    expected = (product["sea_surface_temperature"] - 273.15).where(good)
+    np.testing.assert_allclose(result["sst"], expected, atol=3e-5)
+    assert "sea" not in result.variables and "valid_min" not in result["sst"].attrs
+    assert "temperatures where quality_level is not 4 or 5 -> NaN" in said(product)
 
 
 def test_noon_of_other_data_stays():
@@ -574,7 +638,7 @@ def test_one_date_for_all():
         (xr.Dataset(), "open one of them: xarray.open_dataset.path, group="),
         (along_track().drop_vars("longitude"), "no longitude found .* units 'degrees_east'"),
         (along_track().drop_vars("time"), "points along 'time' without a time coordinate"),
-        (along_track().assign_coords(time=np.arange(7.0)), "no dates; open .* decode_times=True"),
+        (along_track().assign_coords(time=np.arange(7.0)), "no dates; .* decode_times=True"),
         (old_track()[["time", "mission", "longitude", "latitude"]], "recognised .* 'mission' .no"),
         (maps().rename(time="day").merge(temperature()), "2 time axes, 'day' and 'time'"),
         (described(maps().rename(adt="h", ugos="w"), "w", **GEOID), "'h', 'w' may each be 'ssh'"),
@@ -633,3 +697,63 @@ def test_a_real_variable_without_attributes_is_refused(shared_data):
         with pytest.raises(InvalidInputError, match=r"'c2' \(no standard_name\).*'ssh'"):
             harmonise(dataset)
         assert harmonise(dataset.rename(c2="ssh"))["ssh"].attrs["units"] == "m"
+
+
+@pytest.mark.parametrize("order", ["in order", "mixed", "one after the other"])
+def test_repeated_points_are_counted(order):
+    """Against a count of distinct points; two missions at one time are two points."""
+    rng = np.random.default_rng(1)
+    days = np.repeat(np.arange(30), 2) * 1.0
+    place = rng.integers(0, 2, 60) * 1.0
+    if order == "mixed":
+        days = rng.permutation(days)
+    if order == "one after the other":
+        days = np.concatenate([days[::2], days[1::2]])
+    track = xr.Dataset(
+        {"sla": ("time", rng.normal(size=60), {"units": "m"})},
+        {
+            "time": np.datetime64("2017-01-01", "ns") + days.astype("timedelta64[D]"),
+            "lat": ("time", 40 + place),
+            "lon": ("time", 5 + place),
+        },
+    )
+    repeated = 60 - len(set(zip(days, place, strict=True)))
+    assert repeated and f"{repeated} points repeated" in said(track)
+
+
+def test_times_since_an_unknown_date():
+    """The advice does not send in a circle, and works."""
+    model = roms().drop_vars("ocean_time")
+    seconds = {"units": "seconds since initialization", "axis": "T"}
+    dataset = model.assign_coords(ocean_time=("ocean_time", [0.0, 86400.0], seconds))
+    with pytest.raises(InvalidInputError, match="seconds since 'initialization'") as problem:
+        harmonise(dataset)
+    assert "decode_times=True" not in str(problem.value)
+    advice = str(problem.value).split("decode: ")[1].removesuffix(".")
+    names = {"dataset": dataset, "xarray": xr}
+    exec(advice, names)  # as a user would type it
+    times = harmonise(names["dataset"])["time"].values.astype("datetime64[D]")
+    assert list(times) == [np.datetime64("2000-01-01"), np.datetime64("2000-01-02")]
+
+
+def test_a_cyclic_column_is_left_out_of_all():
+    """Of maps, bounds and masks; temperatures of low quality are left out too."""
+    lon = np.arange(0.0, 361, 60)
+    field = np.arange(14.0).reshape(1, 2, 7)
+    product = xr.Dataset(
+        {
+            "sst": (("time", "lat", "lon"), field, {"units": "deg. C"}),
+            "quality_level": (("time", "lat", "lon"), np.full((1, 2, 7), 5)),
+            "lon_bnds": (("lon", "nv"), np.stack([lon - 30, lon + 30], -1)),
+        },
+        {"time": [np.datetime64("2020-01-01", "ns")], "lat": [0.0, 1.0], "lon": lon},
+    )
+    product["lon"].attrs["bounds"] = "lon_bnds"
+    product["quality_level"][0, 1, 3] = 2
+    result = harmonise(product)
+    assert result["lon"].values.tolist() == list(range(0, 360, 60))
+    assert result["lon_bnds"].shape == (6, 2)
+    expected = field[..., :6].copy()
+    expected[0, 1, 3] = np.nan
+    np.testing.assert_array_equal(result["sst"], expected)
+    assert find_grid(result).shape == (2, 6)

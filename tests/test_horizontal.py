@@ -160,7 +160,6 @@ TRACK = xr.Dataset(
     [
         (TRACK, "points along a track.*sample_tracks.*bin_tracks"),
         (xr.Dataset({"a": ("x", [1.0])}), "no latitude"),
-        (curvilinear().isel(x=[0]), "at least two"),
         (curvilinear().isel(x=0), "points along a track"),
         (curvilinear().isel(x=0, y=0), "has dimensions"),
         (xr.Dataset(coords={"lat": [10.0, 200], "lon": [1.0, 2]}), "swapped"),
@@ -187,6 +186,36 @@ def test_impossible_positions_are_refused():
     nothing["nav_lon"] = nothing["nav_lon"] * np.nan
     with pytest.raises(InvalidInputError, match="'nav_lon' has no finite"):
         find_horizontal(nothing)
+
+
+def test_units_of_positions_are_read():
+    """Degrees in any spelling, radians, and nothing else, for axes and curved grids."""
+    axes = xr.Dataset(coords={"lat": [30.0, 31], "lon": [5.0, 6, 7]})
+    for given in (axes, curvilinear()):
+        names = find_horizontal(given).names
+        for units in (("degrees",) * 2, ("degree_north", "degree_east"), ("radians",) * 2):
+            written = given.copy(deep=True)
+            for name, unit in zip(names, units, strict=True):
+                values = np.deg2rad(given[name]) if unit == "radians" else given[name]
+                written[name] = values.assign_attrs(units=unit)
+            found = find_horizontal(written)
+            np.testing.assert_allclose(found.points, find_horizontal(given).points, rtol=1e-12)
+        written[names[0]].attrs["units"] = "km"
+        with pytest.raises(InvalidInputError, match=f"{names[0]!r} has the units 'km'.*degrees"):
+            find_horizontal(written)
+
+
+def test_bounds_have_the_units_of_their_coordinate():
+    """As CF has it, unless they have their own."""
+    axes = xr.Dataset(coords={"lat": [0.5, 0.6], "lon": [0.1, 0.2, 0.3]})
+    for name, units in (("lat", "radian"), ("lon", "radian")):
+        axes[name].attrs = {"units": units, "bounds": f"{name}_bnds"}
+        sides = axes[name].values[:, None] + [-0.05, 0.05]
+        axes[f"{name}_bnds"] = ((name, "nv"), sides)
+    axes["lon_bnds"] = np.rad2deg(axes["lon_bnds"]).assign_attrs(units="degrees_east")
+    latitude, longitude = find_horizontal(axes).bounds
+    np.testing.assert_allclose(latitude, np.rad2deg([[0.45, 0.55], [0.55, 0.65]]))
+    np.testing.assert_allclose(longitude[0], np.rad2deg([0.05, 0.15]))
 
 
 def test_moving_positions_are_refused():

@@ -7,6 +7,7 @@ import pkgutil
 
 import numpy as np
 import pytest
+import torch
 import xarray as xr
 from instances import CLASSES, MAKERS, SERIES, classes_of, observed_maps, observed_series
 
@@ -104,6 +105,22 @@ def test_results_promise_what_they_have(make, observe):
     assert found.attrs["xdvarnet_model"] == repr(model)
     page = model._repr_html_()
     assert type(model).__name__ in page and page.startswith("<table")
+
+
+@ALL
+def test_the_default_type_of_torch_does_not_matter(make, observe):
+    """A model gives the same numbers in the same dtypes, whatever a notebook has set since."""
+    dataset, model = observe(), make()
+    found = run(dataset, model)
+    torch.set_default_dtype(torch.float64)
+    try:
+        other = run(dataset, model)
+    finally:
+        torch.set_default_dtype(torch.float32)
+    for name in found.data_vars:
+        assert other[name].dtype == found[name].dtype
+        scale = float(abs(found[name]).max())
+        np.testing.assert_allclose(other[name], found[name], atol=1e-3 * scale)
 
 
 @ALL

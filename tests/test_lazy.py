@@ -15,7 +15,7 @@ from xdvarnet.grids.coords import days_since_epoch
 from xdvarnet.mapping.background import ObservedBackground
 from xdvarnet.mapping.protocol import Analysis
 from xdvarnet.mapping.reconstruct import reconstruct
-from xdvarnet.methods.optimal_interpolation import OptimalInterpolation
+from xdvarnet.methods.optimal_interpolation.interpolation import OptimalInterpolation
 from xdvarnet.methods.trivial import MeanMapOffset
 
 pytestmark = pytest.mark.filterwarnings("error")

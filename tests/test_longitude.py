@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
-from xdvarnet.grids.harmonise.longitude import wrap_longitude
+from xdvarnet.grids.harmonise.longitude import drop_repeated, wrap_longitude
 
 
 def axis(*longitude: float, dtype: str = "float64") -> xr.Dataset:
@@ -52,12 +52,26 @@ def test_points_are_wrapped_exactly():
 def test_bounds_and_other_longitudes_go_along():
     """Bounds stay around their cells; a longitude of other points is brought to the same range."""
     dataset = axis(180, 181)
-    dataset["lon"].attrs = {"bounds": "edges", "valid_max": 360.0}
+    dataset["lon"].attrs = {"bounds": "edges", "long_name": "Longitude"}
     dataset["edges"] = (("lon", "nv"), [[179.5, 180.5], [180.5, 181.5]])
     dataset["lon_u"] = ("u", [300.0, 10.0], {"standard_name": "longitude"})
     wrapped, _ = wrap_longitude(dataset)
     assert wrapped["lon"].values.tolist() == [-180, -179]
     assert wrapped["edges"].values.tolist() == [[-180.5, -179.5], [-179.5, -178.5]]
     assert wrapped["lon_u"].values.tolist() == [-60, 10]
-    assert wrapped["lon"].attrs == {"bounds": "edges"}
-    assert dataset["lon"].attrs["valid_max"] == 360
+    assert wrapped["lon"].attrs == dataset["lon"].attrs
+
+
+@pytest.mark.parametrize("start", [0, -180, 20.0375, 350])
+@pytest.mark.parametrize("halo", [1, 3])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_columns_that_come_again_are_left_out(start, halo, dtype):
+    """The first of each is kept, the axis increases, and no position is lost."""
+    degrees = (start + 0.1 * np.arange(3600 + halo)).astype(dtype)
+    ring = xr.Dataset({"adt": ("lon", np.arange(degrees.size))}, {"lon": degrees})
+    once, done = drop_repeated(ring)
+    np.testing.assert_array_equal(once["adt"], np.arange(3600))
+    assert done == [f"{halo} column(s) that come again after 360 degrees left out"]
+    wrapped, _ = wrap_longitude(once)
+    assert (np.diff(wrapped["lon"]) > 0).all() and -180 <= wrapped["lon"][0] < 180
+    assert drop_repeated(once) == (once, [])

@@ -2,17 +2,18 @@
 
 import copy
 import dataclasses
+import itertools
 import pickle
 
 import numpy as np
 import pytest
 
-import xdvarnet.methods.optimal_interpolation as module
-from xdvarnet.errors import InvalidInputError, InvalidTypeError
+import xdvarnet.methods.optimal_interpolation.blended as module
+from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError
 from xdvarnet.grids.smoothing import local_mean
 from xdvarnet.mapping.background import ObservedBackground
 from xdvarnet.mapping.protocol import Observations, Reconstructor
-from xdvarnet.methods.optimal_interpolation import OptimalInterpolation
+from xdvarnet.methods.optimal_interpolation.interpolation import OptimalInterpolation
 
 pytestmark = pytest.mark.filterwarnings("error")
 
@@ -142,8 +143,8 @@ def test_prior_variance_that_differs_from_place_to_place():
     assert local.max() > 1.2 * local.min() > 0
     wanted = dense(observations, length=70, time=8, noise=0.03, std=np.sqrt(local))
     sea = np.broadcast_to(observations.sea, mean.shape)
-    np.testing.assert_allclose(mean[sea], wanted[0][sea], atol=1e-6)
-    np.testing.assert_allclose(std[sea], wanted[1][sea], atol=1e-6)
+    np.testing.assert_allclose(mean[sea], wanted[0][sea], atol=3e-6)
+    np.testing.assert_allclose(std[sea], wanted[1][sea], atol=3e-6)
 
 
 def test_weak_observations_leave_a_prior_as_large_as_the_noise():
@@ -213,7 +214,7 @@ def test_dense_smooth_data_do_not_break_the_factorisation(noise):
 )
 def test_few_neighbours_are_close_to_the_dense_analysis(days, step, tolerance):
     observations = of_the_prior(make(days, rows=14, columns=17, density=0.2, step=step))
-    mean, std = solve(interpolation(std=0.1, neighbours=40, time_window=40), observations)
+    mean, std = solve(interpolation(std=0.1, neighbours=70, time_window=40), observations)
     exact, error = dense(observations, length=70, time=8, noise=0.03, std=0.1)
     sea = np.broadcast_to(observations.sea, mean.shape)
     assert (mean - exact)[sea].std() < tolerance * exact[sea].std()
@@ -227,8 +228,9 @@ def test_time_window_excludes_observations():
     mean, std = solve(method, observations)
     seen = np.abs(mean[:, 4, 4]) > 0.1
     assert seen[:14].all()
-    assert not seen[17:].any()
-    np.testing.assert_allclose(std[17:], 0.2)
+    reach = 5 + 21 // 2 + 21 // 3 + 1  # a day uses the windows of nodes up to a third of one away
+    assert not seen[reach:].any()
+    np.testing.assert_allclose(std[reach:], 0.2)
 
 
 def test_observations_on_land_are_not_used():
@@ -261,7 +263,7 @@ def test_without_observations_the_prior_is_returned():
 
 def test_a_turn_of_360_degrees_makes_no_difference():
     east, west = (solve(interpolation(), make(west=start)) for start in (5.0, -355.0))
-    np.testing.assert_allclose(east, west, atol=1e-7)
+    np.testing.assert_allclose(east, west, atol=1e-6)  # metres, of factors in single precision
 
 
 def test_both_ends_of_a_global_grid_are_neighbours():
@@ -270,6 +272,102 @@ def test_both_ends_of_a_global_grid_are_neighbours():
     mean, _ = solve(interpolation(std=0.2), observations)
     np.testing.assert_allclose(mean[..., 0], mean[..., 718], atol=1e-7)
     assert mean[1, 4, 0] > 0.2
+
+
+def globe(west: float, *, columns=72) -> Observations:
+    """Return the same observed globe, from pole to pole, cut at another longitude."""
+    rng = np.random.default_rng(3)
+    latitude, longitude = np.linspace(-90, 90, 37), 5.0 * np.arange(columns)
+    values = rng.normal(0, 0.1, (4, 37, columns)).astype(np.float32)
+    values[rng.random(values.shape) > 0.1] = np.nan
+    shift = int(west / 5)
+    return Observations(
+        {"ssh": np.roll(values, -shift, axis=2)},
+        np.arange(4.0),
+        latitude,
+        longitude + west,
+        np.ones((37, columns), bool),
+    )
+
+
+@pytest.mark.parametrize("west", [-180.0, 75.0, -360.0])
+def test_a_globe_may_be_cut_anywhere(west):
+    method = interpolation(correlation_length="900 km", neighbours=60)
+    for field, other in zip(solve(method, globe(0.0)), solve(method, globe(west)), strict=True):
+        np.testing.assert_allclose(np.roll(other, int(west / 5), axis=2), field, atol=5e-6)
+
+
+def test_a_pole_is_one_place():
+    mean, std = solve(interpolation(correlation_length="900 km", neighbours=60), globe(0.0))
+    for field in (mean, std):
+        assert np.ptp(field[:, [0, -1]], axis=2).max() < 1e-6
+    observations = globe(0.0)
+    observations.values["ssh"][:] = np.nan
+    observations.values["ssh"][1, -2, 0] = 0.5
+    mean, _ = solve(interpolation(correlation_length="900 km", std=0.2), observations)
+    exact = dense(observations, length=900, time=8, noise=0.03, std=0.2)[0]
+    np.testing.assert_allclose(mean, exact, atol=1e-6)
+    assert mean[1, -2, 36] > 0.05  # 1112 km across the pole
+
+
+def third_differences(fields: np.ndarray, axis: int, period: int) -> np.ndarray:
+    """Mean magnitude of third differences along an axis, by their phase in a period."""
+    steps = np.abs(np.moveaxis(np.diff(fields, n=3, axis=axis), axis, 0))
+    return np.array([steps[phase::period].mean() for phase in range(period)])
+
+
+def test_maps_have_no_seams():
+    days, step = np.arange(30.0), (0.125, 0.125)
+    observations = of_the_prior(make(days, rows=32, columns=41, density=0.02, step=step))
+    fields = solve(interpolation(std=0.1, neighbours=100), observations)
+    exact = dense(observations, length=70, time=8, noise=0.03, std=0.1)
+    for axis, period in itertools.product((0, 1, 2), (3, 4, 5)):
+        for field, reference in zip(fields, exact, strict=True):
+            phases = third_differences(field, axis, period)
+            usual = third_differences(reference, axis, period)
+            np.testing.assert_allclose(phases, usual, rtol=0.1)
+
+
+def test_float32_factors_are_as_good_as_float64_where_they_are_used(monkeypatch):
+    observations = of_the_prior(make(np.arange(9.0), density=0.3, step=(0.125, 0.125)))
+    for noise in (0.03, 0.006, 0.0002):
+        method = interpolation(std=0.1, noise=noise)
+        chosen = solve(method, observations)
+        with monkeypatch.context() as patch:
+            patch.setattr(module, "LARGEST_CONDITION", 0.0)
+            exact = solve(method, observations)
+        np.testing.assert_allclose(chosen, exact, atol=3e-5)  # of observations of 0.1
+
+
+@pytest.mark.parametrize(
+    ("covariance", "function"),
+    [
+        ("matern32", lambda d: (1 + 2.1461932 * d) * np.exp(-2.1461932 * d)),
+        ("matern52", lambda d: (1 + 2.90463 * d + (2.90463 * d) ** 2 / 3) * np.exp(-2.90463 * d)),
+    ],
+)
+def test_a_single_observation_spreads_as_the_covariance_says(covariance, function):
+    observations = only(make(), {(3, 4, 6): 0.5})
+    mean, std = solve(interpolation(std=0.2, covariance=covariance), observations)
+    everywhere = np.nonzero(np.ones(mean.shape, bool))
+    here = tuple(np.array([i]) for i in (3, 4, 6))
+    in_space = squared_distance(observations, everywhere, here, 70, 1e9)
+    in_time = squared_distance(observations, everywhere, here, 1e9, 8)
+    correlation = function(np.sqrt(in_space)) * function(np.sqrt(in_time))
+    gain = 0.2**2 / (0.2**2 + 0.03**2)
+    expected = gain * correlation.reshape(mean.shape)
+    np.testing.assert_allclose(mean, expected * 0.5, atol=1e-5)
+    np.testing.assert_allclose(
+        std, 0.2 * np.sqrt(1 - gain * correlation.reshape(mean.shape) ** 2), atol=1e-5
+    )
+
+
+def test_a_dense_analysis_that_does_not_fit_into_memory_is_refused(monkeypatch):
+    free = module.psutil.virtual_memory()._replace(available=10_000)
+    monkeypatch.setattr(module.psutil, "virtual_memory", lambda: free)
+    with pytest.raises(InvalidInputError, match="memory are free; give fewer neighbours"):
+        solve(interpolation(), make())
+    assert np.isfinite(solve(interpolation(neighbours=5), make(density=0.01))[0]).all()
 
 
 def test_results_do_not_depend_on_the_batches(monkeypatch):
@@ -302,13 +400,19 @@ def test_it_can_be_copied_and_says_what_it_is():
         ({"correlation_time": "20 km"}, "correlation_time='20 km' is not understood"),
         ({"time_window": 0}, "time_window=0 is not accepted"),
         ({"neighbours": -3}, "neighbours=-3 is not accepted"),
-        ({"neighbours": 3.5}, "neighbours=3.5 is no whole number"),
+        ({"neighbours": 3.5}, "neighbours=3.5 is not accepted; give a whole number"),
+        ({"device": "abacus"}, "device 'abacus' cannot be used here"),
         ({"units": "foo"}, "units='foo' are not known"),
     ],
 )
 def test_parameters_that_are_not_accepted(options, message):
     with pytest.raises(InvalidInputError, match=message):
         interpolation(**options)
+
+
+def test_a_covariance_has_a_known_name():
+    with pytest.raises(UnknownNameError, match="known are gaussian, matern32, matern52"):
+        interpolation(covariance="cubic")
 
 
 def test_units_of_lengths_and_times_convert():

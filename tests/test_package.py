@@ -79,7 +79,7 @@ ACCESSOR_SIGNATURES = {
         "title=None, colorbar=True)"
     ),
     "reconstruct": "(self, model, *, members=None, return_members=False, rng=None, progress=False)",
-    "regrid": "(self, target, *, method='linear', engine='native', weights=None)",
+    "regrid": "(self, target, *, method='linear', engine='native', weights=None, na_thres=None)",
     "sample_tracks": "(self, tracks, *, method='linear', engine='xarray')",
     "score": "(self, reference, *, variable=None, kind='gridded')",
     "to_duacs": "(self, *, variable='ssh')",

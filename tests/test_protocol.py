@@ -8,7 +8,7 @@ import xarray as xr
 from reconstructors import Identity, gappy
 
 from xdvarnet.mapping.protocol import Analysis, Observations, Reconstructor
-from xdvarnet.methods.optimal_interpolation import OptimalInterpolation
+from xdvarnet.methods.optimal_interpolation.interpolation import OptimalInterpolation
 from xdvarnet.methods.trivial import MeanMapOffset, Persistence
 
 

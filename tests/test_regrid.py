@@ -187,6 +187,27 @@ def test_missing_values_spread_as_they_should():
     np.testing.assert_allclose(lost[2], 0, atol=1e-12)
 
 
+def test_one_corner_of_four_may_be_missing():
+    """`na_thres` is that of xESMF: a quarter of the weights, for any method."""
+    source = rectilinear([30.0, 31], [0.0, 1], land=0)
+    source["ssh"][:, 0, 0] = np.nan
+    target = xr.Dataset(coords={"lat": [30.5, 30.75], "lon": [0.5, 0.75]})
+    rest = source["ssh"].values.reshape(3, 4)[:, 1:]
+    for given in (source, source.chunk()):
+        assert np.isnan(regrid(given, target, na_thres=0.24)["ssh"][:, 0, 0]).all()
+        found = regrid(given, target, na_thres=0.25)
+        expected = (source["ssh"].sum(["lat", "lon"]) / 3).values
+        np.testing.assert_allclose(found["ssh"][:, 0, 0], expected, rtol=1e-12)
+        assert found.attrs["xdvarnet_regrid_na_thres"] == 0.25
+    assert "xdvarnet_regrid_na_thres" not in regrid(source, target).attrs
+    whole = xr.Dataset(coords={"lat": [30.5, 32.5], "lon": [0.5, 2.5]})
+    found = regrid(source, whole, method="conservative", na_thres=1)["ssh"].values[:, 0, 0]
+    assert ((rest.min(axis=1) < found) & (found < rest.max(axis=1))).all()
+    for wrong in (-0.1, 1.5, np.nan, "all"):
+        with pytest.raises(InvalidInputError, match="na_thres=.*from 0.*to 1"):
+            regrid(source, target, na_thres=wrong)
+
+
 def test_cells_outside_are_missing():
     """Nothing is extrapolated but by `nearest`."""
     wide = rectilinear(np.arange(20.0, 50, 2), np.arange(-15.0, 20, 2))
@@ -316,6 +337,65 @@ def test_bounds_make_the_cells():
     assert "xdvarnet_cell_bounds" in found.attrs
     both = regrid(source, source, method="conservative")
     assert "xdvarnet_cell_bounds" not in both.attrs
+
+
+def with_bounds(dataset: xr.Dataset, **sides: float) -> xr.Dataset:
+    """Add CF bounds so far from the centres on both sides."""
+    for name, side in sides.items():
+        dataset[name].attrs["bounds"] = f"{name}_bnds"
+        edges = dataset[name].values[:, None] + [-side, side]
+        dataset[f"{name}_bnds"] = ((name, "nv"), edges)
+    return dataset
+
+
+@pytest.mark.parametrize("latitude", [[35.0], np.arange(34.0, 38)])
+def test_a_single_row_or_column_is_a_grid(latitude):
+    """Linear along itself, nearest, and conservative where bounds say how wide it is."""
+    longitude = [2.0] if len(latitude) > 1 else np.arange(-1.0, 4)
+    line = rectilinear(np.asarray(latitude), np.asarray(longitude), land=0)
+    plane = (2.0 * line["lat"] - 0.3 * line["lon"]).to_dataset(name="ssh")
+    inside = (
+        {"lat": [35.0], "lon": [0.25, 2.5]}
+        if len(latitude) == 1
+        else {"lat": [34.25, 36.5], "lon": [2.0]}
+    )
+    target = xr.Dataset(coords=inside)
+    found = regrid(plane, target)["ssh"]
+    np.testing.assert_allclose(found, 2.0 * target["lat"] - 0.3 * target["lon"], rtol=1e-12)
+    beside = xr.Dataset(coords={name: np.asarray(v) + 0.1 for name, v in inside.items()})
+    with pytest.raises(InvalidInputError, match="no point in common"):
+        regrid(plane, beside)
+    assert regrid(plane, beside, method="nearest")["ssh"].notnull().all()
+    for method in CONSERVATIVE:
+        for source, other in ((plane, INSIDE), (INSIDE, target)):
+            with pytest.raises(InvalidInputError, match="single row or column.*CF bounds.*linear"):
+                regrid(source, other, method=method)
+        cells = with_bounds(plane.copy(), lat=0.5, lon=0.5)
+        wide = with_bounds(target.copy(), lat=0.25, lon=0.25)
+        mean = regrid(with_bounds(INSIDE.copy(), lat=0.4, lon=0.45), wide, method=method)
+        assert mean["ssh"].shape == (3, *(target.sizes[name] for name in ("lat", "lon")))
+        same = regrid(cells, cells, method=method)["ssh"]
+        np.testing.assert_allclose(same, plane["ssh"], rtol=1e-12)
+    for method in ("linear", "nearest"):
+        assert regrid(GLOBAL, line, method=method)["ssh"].shape == (3, *line["ssh"].shape[1:])
+
+
+def test_a_single_curved_row_is_a_grid():
+    """Nearest in both roles and linear as a target; as a source, the message says what works."""
+    row = skewed(20, 30).isel(y=[7])
+    assert regrid(skewed(20, 30), row, method="linear")["tos"].shape == (2, 1, 30)
+    found = regrid(row, row, method="nearest")["tos"]
+    np.testing.assert_array_equal(found, row["tos"])
+    with pytest.raises(InvalidInputError, match=r"shape \(1, 30\).*method='nearest'.*bounds"):
+        regrid(row, INSIDE)
+    with pytest.raises(InvalidInputError, match=r"shape \(1, 30\).*CF bounds.*'nearest'"):
+        regrid(row, INSIDE, method="conservative")
+    sides = xr.DataArray([[-0.3, -0.3, 0.3, 0.3], [-0.5, 0.5, 0.5, -0.5]], dims=("of", "vertex"))
+    for k, name in enumerate(("nav_lat", "nav_lon")):
+        row[name].attrs["bounds"] = f"{name}_v"
+        row[f"{name}_v"] = (row[name] + sides[k]).transpose("y", "x", "vertex")
+    mean = regrid(row.fillna(1.0), GLOBAL, method="conservative_normed")["tos"]
+    assert 0 < int(mean[0].notnull().sum()) < 20
 
 
 def test_points_without_position_are_left_out():

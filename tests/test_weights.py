@@ -61,17 +61,58 @@ def test_bare_weights_are_accepted():
 
 
 def test_another_method_is_refused():
-    """By our attribute, and by those of ESMF."""
+    """By our attribute; following the advice works."""
     weights = weights_dataset(random_matrix(), "conservative_normed", SOURCE, TARGET)
-    with pytest.raises(InvalidInputError, match="'conservative_normed'.*method='linear'"):
+    with pytest.raises(InvalidInputError, match="method='linear'.*give method='conservative_norm"):
         read_weights(weights, "linear", SOURCE, TARGET)
-    del weights.attrs["xdvarnet_regrid_method"]
-    with pytest.raises(InvalidInputError, match="'conservative_normed'.*method='conservative'"):
-        read_weights(weights, "conservative", SOURCE, TARGET)
     read_weights(weights, "conservative_normed", SOURCE, TARGET)
-    weights.attrs.update(map_method="Bilinear remapping")
-    with pytest.raises(InvalidInputError, match="made by the method 'linear'"):
-        read_weights(weights, "nearest", SOURCE, TARGET)
+
+
+WRITTEN = {  # attributes of files: what ESMF's program writes, older ESMF and others
+    ("Bilinear remapping", "Bilinear", "destarea"): "linear",
+    ("Bilinear remapping", "Nearest source to destination", "destarea"): "nearest",
+    ("Conservative remapping", "First-order Conservative", "destarea"): "conservative",
+    ("Conservative remapping", "First-order Conservative", "fracarea"): "conservative_normed",
+    ("Bilinear remapping", None, "destarea"): "linear",
+    ("Nearest neighbor", None, None): "nearest",
+    ("Conservative remapping using clipping", None, None): "conservative",
+    ("Conservative remapping", None, "fracarea"): "conservative_normed",
+}
+
+
+@pytest.mark.parametrize("attributes", WRITTEN)
+def test_the_method_in_a_file_is_the_truth(attributes):
+    """ESMF calls the map method of nearest weights bilinear too; its own attribute counts."""
+    made_by = WRITTEN[attributes]
+    names = ("map_method", "ESMF_regrid_method", "normalization")
+    written = {n: v for n, v in zip(names, attributes, strict=True) if v is not None}
+    weights = weights_dataset(random_matrix(), "linear", SOURCE, TARGET).drop_attrs(deep=False)
+    weights = weights.assign_attrs(written)
+    for method in METHODS:
+        if method == made_by:
+            read_weights(weights, method, SOURCE, TARGET)
+            continue
+        with pytest.raises(InvalidInputError, match=f"made by the method '{made_by}'"):
+            read_weights(weights, method, SOURCE, TARGET)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_our_weights_say_their_method_as_esmf_does(method):
+    """So they are known without our own attribute, as after a tool that drops it."""
+    weights = weights_dataset(random_matrix(), method, SOURCE, TARGET)
+    del weights.attrs["xdvarnet_regrid_method"]
+    read_weights(weights, method, SOURCE, TARGET)
+
+
+@pytest.mark.parametrize("name", ["Higher-order Patch", "Nearest destination to source"])
+def test_methods_that_are_not_ours_are_refused(name):
+    """Their weights would be applied by a wrong rule."""
+    weights = weights_dataset(random_matrix(), "linear", SOURCE, TARGET)
+    del weights.attrs["xdvarnet_regrid_method"]
+    weights.attrs.update(map_method="Bilinear remapping", ESMF_regrid_method=name)
+    for method in METHODS:
+        with pytest.raises(InvalidInputError, match=f"{name}.*none of linear, nearest"):
+            read_weights(weights, method, SOURCE, TARGET)
 
 
 def test_another_shape_is_refused():
@@ -97,8 +138,36 @@ def test_another_place_is_refused():
     ):
         with pytest.raises(InvalidInputError, match="a source whose points are elsewhere"):
             read_weights(weights, "linear", other, TARGET)
-    weights["yc_a"].attrs["units"] = "radians"  # positions in other units are not compared
-    read_weights(weights, "linear", other, TARGET)
+
+
+SPELLINGS = [
+    ("degrees", "degrees"),
+    ("degrees_north", "degrees_east"),
+    ("degree_north", "degree_east"),
+    ("degrees north", "degrees east"),
+    ("degreesN", "degrees_E"),
+    ("Degrees", "degree"),
+    ("deg", "deg"),
+    ("radians", "rad"),
+    (None, None),
+]
+
+
+@pytest.mark.parametrize("units", SPELLINGS)
+def test_positions_are_compared_however_degrees_are_written(units):
+    """Radians too; what is no angle is refused, and what the message says to do works."""
+    weights = weights_dataset(random_matrix(), "linear", SOURCE, TARGET)
+    for side in "ab":
+        for name, written in zip((f"yc_{side}", f"xc_{side}"), units, strict=True):
+            weights[name] = np.deg2rad(weights[name]) if "rad" in str(written) else weights[name]
+            weights[name].attrs = {} if written is None else {"units": written}
+    read_weights(weights, "linear", SOURCE, TARGET)
+    other = axes(SOURCE.latitude, SOURCE.longitude + 1)
+    with pytest.raises(InvalidInputError, match="a source whose points are elsewhere"):
+        read_weights(weights, "linear", other, TARGET)
+    weights["yc_a"].attrs["units"] = "m"
+    with pytest.raises(InvalidInputError, match=r"'yc_a' has the units 'm'.*attrs\['units'\]"):
+        read_weights(weights, "linear", SOURCE, TARGET)
 
 
 def test_what_is_no_weights_is_refused():
@@ -136,6 +205,28 @@ def test_missing_values_follow_the_method():
         np.testing.assert_allclose(apply(values)[:, 0], result, rtol=1e-12)
 
 
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("na_thres", [None, 0, 0.1, 0.4, 1])
+def test_missing_weights_count_field_by_field(method, na_thres):
+    """Against sums written out; of fields whose masks are equal, change, and come back."""
+    dense, rng = random_matrix().toarray(), np.random.default_rng(5)
+    masks = rng.random((3, 12)) < 0.3
+    fields = rng.normal(size=(7, 12))
+    fields[masks[[0, 0, 1, 2, 2, 0, 1]]] = np.nan
+    apply = weighted(random_matrix(), method, "ssh", NOWHERE, SHAPES[1], na_thres)
+    found = apply(fields.reshape(7, *SHAPES[0])).reshape(7, 10)
+    for field, result in zip(fields, found, strict=True):
+        for row, value in zip(dense, result, strict=True):
+            some = np.isfinite(field)
+            part, total = row[some].sum(), (row[some] * field[some]).sum()
+            if na_thres is not None:  # one value is missing at 0, all are at 1
+                missing = part < min(max(1 - na_thres, 1e-6), 1 - 1e-6)
+            else:
+                missing = part <= {"linear": 0.999, "nearest": 0.5}.get(method, 0)
+            whole = total if method == "conservative" and na_thres is None else total / part
+            np.testing.assert_allclose(value, np.nan if missing else whole, rtol=1e-12)
+
+
 def test_single_precision_is_kept_and_sums_are_double():
     """float32 comes back, rounded once."""
     values = np.random.default_rng(4).normal(1e4, 1, SHAPES[0]).astype(np.float32)
@@ -145,11 +236,7 @@ def test_single_precision_is_kept_and_sums_are_double():
     np.testing.assert_array_equal(found.reshape(-1), exact)
 
 
-def test_impossible_values_are_refused():
-    """Infinities, fill values, and values at points without a position."""
-    apply = weighted(random_matrix(), "linear", "ssh", NOWHERE, SHAPES[1])
-    with pytest.raises(InvalidInputError, match="'ssh' has 12 infinite"):
-        apply(np.full(SHAPES[0], np.inf))
+def test_values_without_a_position_are_refused():
     left_out = NOWHERE.copy()
     left_out[[2, 7]] = True
     values = np.ones(SHAPES[0])

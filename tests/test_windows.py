@@ -9,7 +9,7 @@ from xdvarnet.grids.internal import DIMS, to_internal
 from xdvarnet.mapping.cover import Window
 from xdvarnet.mapping.progress import show_progress
 from xdvarnet.mapping.protocol import Analysis, Observations, analyse
-from xdvarnet.methods.optimal_interpolation import OptimalInterpolation
+from xdvarnet.methods.optimal_interpolation.interpolation import OptimalInterpolation
 
 pytestmark = pytest.mark.filterwarnings("error")
 

@@ -26,7 +26,9 @@ from xdvarnet.grids.regrid.fields import regrid as regrid
 from xdvarnet.mapping.lead import Lead as Lead
 from xdvarnet.mapping.reconstruct import reconstruct as reconstruct
 from xdvarnet.methods.gaussian_field.field import SPDEField as SPDEField
-from xdvarnet.methods.optimal_interpolation import OptimalInterpolation as OptimalInterpolation
+from xdvarnet.methods.optimal_interpolation.interpolation import (
+    OptimalInterpolation as OptimalInterpolation,
+)
 from xdvarnet.metrics.table import score as score
 from xdvarnet.networks.dvarnet import DVarNet as DVarNet
 from xdvarnet.observing.missions import list_missions as list_missions

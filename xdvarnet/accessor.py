@@ -110,6 +110,7 @@ class DVarNetAccessor:
         method: str = "linear",
         engine: str = "native",
         weights: xr.Dataset | None = None,
+        na_thres: float | None = None,
     ) -> xr.Dataset:
         """Regrid to the horizontal grid of another Dataset.
 
@@ -117,7 +118,9 @@ class DVarNetAccessor:
         """
         from xdvarnet.grids.regrid.fields import regrid
 
-        return regrid(self._dataset, target, method=method, engine=engine, weights=weights)
+        return regrid(
+            self._dataset, target, method=method, engine=engine, weights=weights, na_thres=na_thres
+        )
 
     def sample_tracks(
         self,

@@ -14,12 +14,12 @@ from xdvarnet.errors import InvalidInputError, UnknownNameError, warn
 from xdvarnet.grids.checks import (
     check_dataset,
     check_positive,
-    check_values,
     check_variable,
     units_factor,
 )
 from xdvarnet.grids.coords import EARTH_RADIUS, Grid, find_grid
 from xdvarnet.grids.provenance import passed_on
+from xdvarnet.grids.values import trusted_values
 
 GRAVITY = 9.81
 """Acceleration of gravity in m s-2."""
@@ -247,7 +247,7 @@ def conversion_factor(array: xr.DataArray, units: str) -> float:
 def _on_grid(dataset: xr.Dataset, name: str) -> tuple[xr.DataArray, Grid]:
     """Return the variable `name` and its grid."""
     check_dataset(dataset)
-    array = check_variable(dataset, name)
+    array = trusted_values(check_variable(dataset, name))
     grid = find_grid(dataset, time=False)
     missing = {grid.axes.latitude, grid.axes.longitude} - set(array.dims)
     if missing:
@@ -304,7 +304,6 @@ def _derivatives(array: xr.DataArray, grid: Grid) -> tuple[xr.DataArray, xr.Data
         arranged = arranged.chunk({latitude: -1, longitude: -1})
 
     def kernel(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        check_values(values, str(array.name))
         return _differences(values.astype(float), grid.latitude, grid.longitude)
 
     horizontal = [latitude, longitude]

@@ -11,6 +11,7 @@ from xdvarnet._random import RandomState, default_rng
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError
 from xdvarnet.grids.checks import check_counts, check_positive, check_variable
 from xdvarnet.grids.points import find_points
+from xdvarnet.grids.values import trusted_values
 from xdvarnet.mapping.protocol import Reconstructor
 from xdvarnet.mapping.reconstruct import reconstruct
 from xdvarnet.tracks.bin import bin_tracks, daily_stamps
@@ -119,7 +120,7 @@ def predict_withheld(
         ``longitude``, ``mission`` and ``pass_number``. NaN where a map has no value.
     """
     _check_models(models)
-    check_variable(tracks, variable)
+    tracks = tracks.assign({variable: trusted_values(check_variable(tracks, variable))})
     points = find_points(tracks)
     missions = find_missions(tracks)
     withheld = _withheld(missions, withhold)

@@ -11,10 +11,11 @@ import xarray as xr
 
 from xdvarnet.diagnostics import conversion_factor, geostrophic, is_anomaly
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.grids.checks import check_dataset, check_times, check_values, check_variable
+from xdvarnet.grids.checks import check_dataset, check_times, check_variable
 from xdvarnet.grids.coords import Grid, find_grid
 from xdvarnet.grids.internal import DIMS
 from xdvarnet.grids.provenance import CONVENTIONS, passed_on
+from xdvarnet.grids.values import trusted_values
 
 _HEIGHTS = {
     "adt": {
@@ -104,7 +105,7 @@ def to_duacs(maps: xr.Dataset, *, variable: str = "ssh") -> xr.Dataset:
         If `variable` is missing.
     InvalidInputError
         If the maps are not on a grid, a variable has further dimensions such as ``member``, or
-        units are no length.
+        units are no length; or values are packed, fills or infinite.
 
     Warns
     -----
@@ -193,15 +194,9 @@ def _coordinates(maps: xr.Dataset, grid: Grid) -> dict[str, xr.Variable]:
 def _metres(array: xr.DataArray, grid: Grid) -> xr.DataArray:
     """Return `array` in m, in the order and with the dimensions of the product."""
     factor = conversion_factor(array, "m")
-
-    def convert(values: np.ndarray) -> np.ndarray:
-        check_values(values, str(array.name))
-        return values * factor
-
     dtype = np.result_type(array.dtype, np.float32)
-    arranged = grid.arrange(array).astype(dtype)
-    converted = xr.apply_ufunc(convert, arranged, dask="parallelized", output_dtypes=[dtype])
-    return xr.DataArray(converted.data, dims=DIMS, attrs={"units": "m"})
+    arranged = grid.arrange(trusted_values(array)).astype(dtype)
+    return xr.DataArray((arranged * factor).data, dims=DIMS, attrs={"units": "m"})
 
 
 def _cells(grid: Grid) -> dict[str, xr.Variable]:

@@ -5,6 +5,7 @@ Axes are found by CF attributes, then by name (`cf_xarray`). Inside the package 
 0/360 meridian in one piece; what the user sees keeps the order of the input.
 """
 
+import re
 import warnings
 from dataclasses import dataclass, replace
 from typing import Literal, overload
@@ -16,6 +17,7 @@ import xarray as xr
 from xdvarnet.errors import InvalidInputError, InvalidTypeError
 from xdvarnet.grids.blocks import blocks
 from xdvarnet.grids.names import COORDINATES
+from xdvarnet.grids.values import check_decoded
 
 EARTH_RADIUS = 6371.0
 """Mean radius of the Earth in km."""
@@ -143,10 +145,22 @@ def days_since_epoch(time: xr.DataArray) -> np.ndarray:
         return np.asarray(
             cftime.date2num(values, "days since 1950-01-01", calendar=calendar), dtype=float
         )
-    raise InvalidInputError(
-        f"coordinate {time.name!r} holds {values.dtype} values and no dates; accepted are "
-        "datetime64 and cftime dates. Open the file with decode_times=True, or apply "
-        "xarray.decode_cf."
+    raise InvalidInputError(no_dates(time))
+
+
+def no_dates(time: xr.DataArray) -> str:
+    """Say that times are no dates, and how they become dates."""
+    holds = f"coordinate {time.name!r} holds {time.dtype} values and no dates"
+    origin = re.fullmatch(r"\s*(\w+)\s+since\s+(\D.*)", str(time.attrs.get("units", "")))
+    if origin is None:
+        return (
+            f"{holds}; accepted are datetime64 and cftime dates. Open the file with "
+            "decode_times=True, or apply xarray.decode_cf."
+        )
+    return (
+        f"{holds}: they count {origin[1]} since {origin[2]!r}, which is no date. Say when that was "
+        f"and decode: dataset[{time.name!r}].attrs['units'] = '{origin[1]} since 2000-01-01'; "
+        "dataset = xarray.decode_cf(dataset)."
     )
 
 
@@ -281,7 +295,7 @@ class Grid:
         return array.isel(order).transpose(..., *like.dims).assign_coords(like.coords)
 
 
-def find_grid(dataset: xr.Dataset | xr.DataArray, *, time: bool = True) -> Grid:
+def find_grid(dataset: xr.Dataset | xr.DataArray, *, time: bool = True, least: int = 2) -> Grid:
     """Describe the grid of `dataset`.
 
     Parameters
@@ -290,12 +304,14 @@ def find_grid(dataset: xr.Dataset | xr.DataArray, *, time: bool = True) -> Grid:
         With one-dimensional longitude and latitude that are dimensions.
     time : bool
         Whether a time coordinate is required; it is read where it is a dimension.
+    least : int
+        Fewest rows and columns that make a grid.
 
     Raises
     ------
     InvalidInputError
-        If a coordinate is missing, curvilinear, not finite or has repeated values, or latitudes go
-        beyond the poles.
+        If a coordinate is missing, short, curvilinear, not finite or has repeated values, or
+        latitudes go beyond the poles.
     """
     axes = find_axes(dataset, time=time)
     shared = set(dataset[axes.latitude].dims) & set(dataset[axes.longitude].dims)
@@ -314,6 +330,7 @@ def find_grid(dataset: xr.Dataset | xr.DataArray, *, time: bool = True) -> Grid:
                 "dataset.dvarnet.regrid(target)."
             )
     for name in (axes.latitude, axes.longitude):
+        check_decoded(dataset[name])
         if not np.isfinite(dataset[name].values.astype(float)).all():
             raise InvalidInputError(
                 f"coordinate {name!r} has missing values; each row and column of the grid needs a "
@@ -336,9 +353,10 @@ def find_grid(dataset: xr.Dataset | xr.DataArray, *, time: bool = True) -> Grid:
                 f"its own position: dataset.drop_duplicates({name!r}), or leave out the longitude "
                 "that comes again after 360 degrees."
             )
-        if values.size < 2:
+        if values.size < least:
             raise InvalidInputError(
-                f"coordinate {name!r} has {values.size} value(s); a grid needs at least two."
+                f"coordinate {name!r} has {values.size} value(s); a grid needs at least "
+                f"{'two' if least > 1 else 'one'}."
             )
         orders.append(order)
     days = None

@@ -6,8 +6,9 @@ import numpy as np
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.grids.checks import check_values, check_variable, units_factor
+from xdvarnet.grids.checks import check_variable, units_factor
 from xdvarnet.grids.coords import Grid, find_grid
+from xdvarnet.grids.values import lasting_attributes, trusted_values
 
 DIMS = ("time", "latitude", "longitude")
 """Names and order of the dimensions inside the package."""
@@ -63,7 +64,7 @@ def to_internal(dataset: xr.Dataset, variables: Mapping[str, str]) -> xr.Dataset
 
     arrays = {}
     for name, units in variables.items():
-        array = check_variable(dataset, name)
+        array = trusted_values(check_variable(dataset, name))
         if set(array.dims) != set(names):
             raise InvalidInputError(
                 f"variable {name!r} has dimensions {array.dims}; it must have {grid.axes.dims}, in "
@@ -106,7 +107,7 @@ def hide_unobserved(
     hidden = {}
     for name, units in variables.items():
         if name not in observed:
-            known = dataset[name].attrs if name in dataset else {}
+            known = lasting_attributes(dataset[name].attrs) if name in dataset else {}
             kind = np.result_type(like[0].dtype, np.float32)  # one that has NaN
             hidden[name] = xr.full_like(like[0], np.nan, dtype=kind)
             hidden[name].attrs = {"long_name": name, **known, "units": units}
@@ -130,7 +131,6 @@ def check_mask_is_coordinate(dataset: xr.Dataset) -> None:
 
 def _convert(array: xr.DataArray, factor: float) -> xr.DataArray:
     def convert(values: np.ndarray) -> np.ndarray:
-        check_values(values, str(array.name))
         return (values * factor).astype(np.float32)
 
     return _apply(convert, array, np.float32)

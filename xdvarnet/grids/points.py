@@ -13,6 +13,7 @@ import xarray as xr
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_dataset
 from xdvarnet.grids.coords import Axes, days_since_epoch, find_axes
+from xdvarnet.grids.values import trusted_values
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def find_points(tracks: xr.Dataset) -> Points:
         If `tracks` is no Dataset.
     InvalidInputError
         If one of the three is not found, holds no dates or is missing, or if longitude and latitude
-        are the axes of a grid.
+        are the axes of a grid; or positions are packed or fills.
     """
     check_dataset(tracks)
     axes = find_axes(tracks.set_coords(list(tracks.data_vars)))
@@ -84,8 +85,8 @@ def find_points(tracks: xr.Dataset) -> Points:
         sizes,
         time.dt.calendar if time.size else "standard",
         _flatten(time.copy(data=days), sizes),
-        _flatten(latitude, sizes).astype(float, copy=False),
-        _flatten(longitude, sizes).astype(float, copy=False),
+        _flatten(trusted_values(latitude), sizes).astype(float, copy=False),
+        _flatten(trusted_values(longitude), sizes).astype(float, copy=False),
     )
 
 

@@ -5,18 +5,17 @@ from collections.abc import Mapping
 import xarray as xr
 
 from xdvarnet.grids.history import add_history
+from xdvarnet.grids.values import lasting_attributes
 
 CONVENTIONS = "CF-1.8"
 """That results follow."""
 
-_STORAGE = {
-    *("scale_factor", "add_offset", "_FillValue", "missing_value", "dtype", "_Unsigned"),
-    *("valid_min", "valid_max", "valid_range", "actual_range", "least_significant_digit"),
-    *("flag_values", "flag_meanings", "flag_masks", "_ChunkSizes", "_CoordinateAxes"),
+_OF_ANOTHER = {
+    *("flag_values", "flag_meanings", "flag_masks", "least_significant_digit", "dtype"),
     *("cell_methods", "cell_measures", "ancillary_variables", "coordinates", "grid_mapping"),
     *("source", "institution", "references", "processing_level", "coverage_content_type"),
 }
-"""Attributes of a variable about its packing, its range, its file and how it was made."""
+"""Attributes of a variable about its flags, its file and how it was made."""
 
 _PRODUCER = {
     *("title", "summary", "source", "institution", "references", "comment", "contact", "id"),
@@ -37,7 +36,8 @@ def lasting(attributes: Mapping) -> dict:
 
     Those about packing, valid ranges, flags, cell methods and the file of the input do not.
     """
-    return {name: value for name, value in attributes.items() if name not in _STORAGE}
+    kept = lasting_attributes(attributes)
+    return {name: value for name, value in kept.items() if name not in _OF_ANOTHER}
 
 
 def derived(attributes: Mapping, action: str, maker: str | None = None) -> dict:

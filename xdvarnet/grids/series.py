@@ -8,6 +8,7 @@ import xarray as xr
 
 from xdvarnet.errors import InvalidInputError, UnknownNameError
 from xdvarnet.grids.checks import check_dataset
+from xdvarnet.grids.values import trusted_values
 
 STATE = "state"
 """Name of the variable of a series."""
@@ -94,7 +95,7 @@ def find_series(dataset: xr.Dataset) -> Series:
             f"this model takes series, and the dataset has no variable 'state'; it has "
             f"{list(dataset.data_vars)}. Rename yours with dataset.rename(...)."
         )
-    like = dataset[STATE]
+    like = trusted_values(dataset[STATE])
     missing = set(CORE) - set(like.dims)
     if missing:
         raise InvalidInputError(
@@ -111,8 +112,6 @@ def find_series(dataset: xr.Dataset) -> Series:
         raise InvalidInputError(f"state is empty: its shape is {like.shape}.")
     ordered = like.transpose(..., *CORE)
     values = ordered.values.astype(float).reshape(-1, *ordered.shape[-2:])
-    if np.isinf(values).any():
-        raise InvalidInputError("state has infinite values; unobserved ones are NaN.")
     return Series(values, _find_times(like), ordered, like)
 
 

@@ -12,7 +12,9 @@ from xdvarnet.methods.ensemble_kalman import EnsembleKalmanSmoother as EnsembleK
 from xdvarnet.methods.gaussian_field.field import SPDEField as SPDEField
 from xdvarnet.methods.hybrid import HybridEnVar as HybridEnVar
 from xdvarnet.methods.localisation import Localisation as Localisation
-from xdvarnet.methods.optimal_interpolation import OptimalInterpolation as OptimalInterpolation
+from xdvarnet.methods.optimal_interpolation.interpolation import (
+    OptimalInterpolation as OptimalInterpolation,
+)
 from xdvarnet.methods.series_interpolation import LaggedCovariance as LaggedCovariance
 from xdvarnet.methods.series_interpolation import (
     SeriesOptimalInterpolation as SeriesOptimalInterpolation,

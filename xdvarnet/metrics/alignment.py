@@ -12,6 +12,7 @@ from xdvarnet.errors import InvalidInputError, warn
 from xdvarnet.grids.checks import DAY_TOLERANCE, STEP_TOLERANCE, units_factor
 from xdvarnet.grids.coords import continuous_longitude, days_since_epoch, find_axes
 from xdvarnet.grids.times import check_calendars
+from xdvarnet.grids.values import trusted_values
 
 CELL_TOLERANCE = 0.01
 """Distance at which two cells are still the same, as a fraction of the grid's spacing."""
@@ -34,6 +35,7 @@ def compare(maps: xr.DataArray, reference: xr.DataArray) -> tuple[xr.DataArray, 
         If the two have no day or no cell in common, other calendars, grids of other steps, other
         dimensions that do not fit, or units that do not convert.
     """
+    maps, reference = trusted_values(maps), trusted_values(reference)
     factor = units_factor(maps, reference.attrs.get("units", maps.attrs.get("units", "1")))
     maps, reference = with_axes(maps), with_axes(reference)
     theirs, ours = find_axes(maps, time=False), find_axes(reference, time=False)

@@ -10,6 +10,7 @@ from xdvarnet.grids.coords import continuous_longitude, find_grid
 from xdvarnet.grids.names import DEGREES
 from xdvarnet.grids.points import find_points
 from xdvarnet.grids.times import to_dates
+from xdvarnet.grids.values import trusted_values
 from xdvarnet.tracks.sample import sample_tracks
 from xdvarnet.tracks.segments import find_label
 
@@ -50,7 +51,7 @@ def track_errors(maps: xr.DataArray, tracks: xr.Dataset, truth: xr.DataArray) ->
             f"the maps have the dimensions {maps.dims}; they are compared with tracks one at a "
             f"time: select one along {sorted(map(str, others))}."
         )
-    gridded = maps.astype(float).rename("map").reset_coords(drop=True).to_dataset()
+    gridded = trusted_values(maps).astype(float).rename("map").reset_coords(drop=True).to_dataset()
     sampled = sample_tracks(gridded, tracks)
     values = {"truth": truth.astype(float), "map": factor * sampled["map"]}
     values["error"] = values["map"] - values["truth"]

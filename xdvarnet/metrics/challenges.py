@@ -18,6 +18,7 @@ from xdvarnet.errors import InvalidInputError, UnknownNameError, warn
 from xdvarnet.grids.checks import units_factor
 from xdvarnet.grids.coords import find_grid
 from xdvarnet.grids.points import find_points
+from xdvarnet.grids.values import trusted_values
 from xdvarnet.metrics.alignment import compare, warn_if_few
 from xdvarnet.metrics.along_track import daily_rms, track_errors, warn_of_offset
 from xdvarnet.metrics.scores import label_scores, mu, rmse, sigma
@@ -207,7 +208,7 @@ def combine(tracks: xr.Dataset, terms: dict[str, int]) -> xr.DataArray:
     first = tracks[next(iter(terms))]
     units = str(first.attrs.get("units", "m"))
     total = sum(
-        sign * units_factor(tracks[name], units) * tracks[name].astype(float)
+        sign * units_factor(tracks[name], units) * trusted_values(tracks[name]).astype(float)
         for name, sign in terms.items()
     )
     assert isinstance(total, xr.DataArray)

@@ -14,6 +14,7 @@ import xarray as xr
 from xdvarnet.errors import InvalidInputError, InvalidTypeError
 from xdvarnet.grids.checks import units_factor
 from xdvarnet.grids.coords import find_axes
+from xdvarnet.grids.values import trusted_values
 from xdvarnet.metrics.alignment import compare
 from xdvarnet.metrics.scores import Dims
 
@@ -116,6 +117,7 @@ def _subtract(
             f"the truth has the dimensions {truth.dims}; it has no members. Are the arguments "
             "swapped? The truth comes last."
         )
+    array, truth = trusted_values(array), trusted_values(truth)
     units = str(truth.attrs.get("units", array.attrs.get("units", "1")))
     if _on_grid(array) and _on_grid(truth):
         error, truth = compare(array, truth)

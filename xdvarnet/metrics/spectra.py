@@ -28,6 +28,7 @@ from xdvarnet.grids.checks import (
 )
 from xdvarnet.grids.coords import EARTH_RADIUS, find_grid, unit_vectors
 from xdvarnet.grids.points import find_points
+from xdvarnet.grids.values import trusted_values
 from xdvarnet.tracks.segments import segments
 
 LEVEL = 0.5
@@ -69,7 +70,7 @@ def wavenumber_frequency_spectrum(array: xr.DataArray) -> xr.DataArray:
     check_regular(grid.longitude, longitude, "the spectrum")
     steps = [float(np.diff(values).mean()) for values in (grid.days, grid.longitude)]
     core = {time: -1, longitude: -1}
-    rows = array.isel({longitude: grid.longitude_order})
+    rows = trusted_values(array).isel({longitude: grid.longitude_order})
     spectra = xr.apply_ufunc(
         _periodogram,
         rows if rows.chunks is None else rows.chunk(core),
@@ -149,7 +150,8 @@ def power_spectrum_along_track(
     >>> float(1 / spectrum.idxmax()), float(spectrum.integrate("wavenumber").round(2))
     (99.84, 0.5)
     """
-    known = tracks.isel(drop_missing(tracks, check_variable(tracks, variable)))
+    array = trusted_values(check_variable(tracks, variable))
+    known = tracks.isel(drop_missing(tracks, array))
     points = find_points(known)
     step = median_spacing(known) if spacing is None else quantity(spacing, "km", "spacing")
     windows = track_windows(known, length=length, spacing=step, gap=gap)

@@ -83,7 +83,7 @@ def score(
     InvalidInputError
         If there is no common day or cell, no cell finite in both, calendars or grids differ, units
         do not convert, or the reference is of another sort than `kind` needs or is a product whose
-        heights have other names.
+        heights have other names; or values are packed, fills or infinite.
 
     Examples
     --------

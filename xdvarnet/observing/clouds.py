@@ -15,7 +15,6 @@ from xdvarnet.grids.checks import (
     check_positive,
     check_regular,
     check_times,
-    check_values,
 )
 from xdvarnet.grids.coords import EARTH_RADIUS, Grid, find_grid
 from xdvarnet.grids.history import add_history
@@ -153,7 +152,6 @@ class CloudySST:
         self, array: xr.DataArray, grid: Grid, cloudy: np.ndarray, seeds: np.ndarray
     ) -> xr.DataArray:
         def kernel(maps: np.ndarray, cloudy: np.ndarray, seeds: np.ndarray) -> np.ndarray:
-            check_values(maps, str(array.name))
             errors = [default_rng(seed).normal(0.0, self.noise, grid.shape) for seed in seeds]
             return np.where(cloudy, np.nan, maps + errors).astype(maps.dtype)
 

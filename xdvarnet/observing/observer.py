@@ -10,6 +10,7 @@ from xdvarnet._random import RandomState
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.coords import Grid
 from xdvarnet.grids.provenance import lasting
+from xdvarnet.grids.values import check_decoded, trusted_values
 
 
 @runtime_checkable
@@ -44,6 +45,7 @@ def observed_variables(dataset: xr.Dataset, grid: Grid) -> list[Hashable]:
             f"{ {str(name): array.dims for name, array in dataset.data_vars.items()} }."
         )
     for name in names:
+        check_decoded(dataset[name])
         if set(dataset[name].dims) != axes:
             extra = sorted(map(str, set(dataset[name].dims) - axes))
             raise InvalidInputError(
@@ -81,6 +83,7 @@ def observe_maps(
         With the order of dimensions, the chunks and the attributes of `array`.
     """
     time, *horizontal = grid.axes.dims
+    array = trusted_values(array)
     arranged = grid.arrange(array)
     if array.chunks is not None:
         arranged = arranged.chunk(dict.fromkeys(horizontal, -1))

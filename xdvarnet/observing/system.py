@@ -9,7 +9,7 @@ import xarray as xr
 from xdvarnet._random import RandomState, default_rng
 from xdvarnet.errors import InvalidInputError, warn
 from xdvarnet.grids.blocks import blocks
-from xdvarnet.grids.checks import check_dataset, check_values, units_factor
+from xdvarnet.grids.checks import check_dataset, units_factor
 from xdvarnet.grids.coords import Grid, find_grid
 from xdvarnet.grids.history import add_history
 from xdvarnet.observing.base import Mission
@@ -197,10 +197,8 @@ def _observe_variable(
     assert grid.days is not None
 
     def kernel(maps: np.ndarray, positions: np.ndarray) -> np.ndarray:
-        check_values(maps, str(array.name))
-        period = np.array(
-            [positions[0], positions[-1] + 1], points.days.dtype
-        )  # else days are copied
+        # of the type of the days, which would be copied else
+        period = np.array([positions[0], positions[-1] + 1], points.days.dtype)
         begin, end = np.searchsorted(points.days, period)
         here = slice(begin, end)
         return _cell_means(

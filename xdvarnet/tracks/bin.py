@@ -23,7 +23,9 @@ from xdvarnet.grids.coords import (
 from xdvarnet.grids.points import Points, find_points
 from xdvarnet.grids.provenance import derived, encode_axes, lasting
 from xdvarnet.grids.times import LARGEST_GAP, check_calendars, end_steps, find_holes, to_dates
+from xdvarnet.grids.values import check_decoded, trusted_values
 from xdvarnet.tracks.sample import describe_ranges, wrap_longitude
+from xdvarnet.tracks.segments import is_label
 
 STATISTICS: dict[str, Callable] = {
     "mean": lambda groups: groups.mean(),
@@ -55,8 +57,9 @@ def bin_tracks(
     ----------
     tracks : xarray.Dataset
         Longitude, latitude and time of the points, along a nadir track or in a swath. All
-        floating-point variables on the dimensions of the points are binned; integers, such as the
-        cycle, are labels and are not.
+        floating-point variables on the dimensions of the points are binned. Labels have no mean and
+        are left out: integers, flags (CF ``flag_meanings``), and the mission, cycle and pass, by
+        their names, also where they are floating-point numbers.
     grid : xarray.Dataset
         Its longitude and latitude are used, in any order and convention, its coordinate ``sea``
         (latitude, longitude) if it has one, and its dates if these are one of its dimensions.
@@ -88,7 +91,8 @@ def bin_tracks(
     InvalidInputError
         If an axis is missing, the stamps do not increase or have another calendar, `tracks` has
         no variable to bin, or no point is left; without stamps, if more than a year without any
-        point lies between two points, as with one date that is wrong.
+        point lies between two points, as with one date that is wrong; or values are packed, fills
+        or infinite.
 
     Examples
     --------
@@ -133,8 +137,9 @@ def bin_tracks(
     dims = ("time", *axes.dims)
     binned = xr.Dataset(coords={"time": stamps, **coords})
     for name in names:
-        values = _statistic(points.flatten(tracks[name]), order, index, shape, statistic)
-        attributes = _attributes(tracks[name], statistic, dims)
+        array = trusted_values(tracks[name])
+        values = _statistic(points.flatten(array), order, index, shape, statistic)
+        attributes = _attributes(array, statistic, dims)
         binned[name] = xr.DataArray(values, binned.coords, dims, attrs=attributes)
     title = {"title": f"{statistic} of points in cells and days"}
     binned.attrs = title | derived(tracks.attrs, f"bin_tracks, {statistic}")
@@ -209,18 +214,24 @@ def _dates_of(grid: xr.Dataset) -> xr.DataArray | None:
 
 
 def _point_variables(tracks: xr.Dataset, points: Points) -> list[Hashable]:
+    along = {
+        name: array
+        for name, array in tracks.data_vars.items()
+        if set(array.dims) == set(points.sizes) and name not in points.axes.dims
+    }
+    for array in along.values():
+        check_decoded(array)
     names = [
         name
-        for name, array in tracks.data_vars.items()
-        if set(array.dims) == set(points.sizes)
-        and np.issubdtype(array.dtype, np.floating)
-        and name not in points.axes.dims
+        for name, array in along.items()
+        if np.issubdtype(array.dtype, np.floating) and not is_label(array)
     ]
     if not names:
         found = {str(name): (array.dims, str(array.dtype)) for name, array in tracks.items()}
         raise InvalidInputError(
             f"no variable to bin: the tracks have {found}; binned are floating-point variables "
-            f"with the dimensions {list(points.sizes)}. Convert integers with astype(float)."
+            f"with the dimensions {list(points.sizes)} that are no labels or flags. Convert "
+            "integers with astype(float)."
         )
     return names
 

@@ -12,6 +12,7 @@ from xdvarnet.grids.checks import check_dataset, check_variable, quantity
 from xdvarnet.grids.history import add_history
 from xdvarnet.grids.names import DEGREES
 from xdvarnet.grids.points import Points, find_points
+from xdvarnet.grids.values import trusted_values
 from xdvarnet.tracks.sample import wrap_longitude
 from xdvarnet.tracks.segments import LABELS, find_label, segments
 
@@ -177,7 +178,7 @@ class _Crossings:
 def _measured(tracks: xr.Dataset, variable: str) -> xr.Dataset:
     """Return the points that have a position and a value."""
     check_dataset(tracks)
-    points, array = find_points(tracks), check_variable(tracks, variable)
+    points, array = find_points(tracks), trusted_values(check_variable(tracks, variable))
     if len(points.sizes) != 1 or array.dims != tuple(points.sizes):
         raise InvalidInputError(
             f"variable {variable!r} has dimensions {array.dims} and the points "

@@ -18,6 +18,7 @@ from xdvarnet.grids.history import add_history
 from xdvarnet.grids.points import Points, find_points
 from xdvarnet.grids.provenance import lasting
 from xdvarnet.grids.times import check_calendars, end_steps, find_holes
+from xdvarnet.grids.values import check_decoded, trusted_values
 
 METHODS = ("linear", "nearest", "bicubic")
 """Interpolations that `sample_tracks` knows."""
@@ -77,7 +78,8 @@ def sample_tracks(
         If `method` or `engine` is unknown.
     InvalidInputError
         If axes are missing or unsorted, no variable can be sampled, all points are outside, the
-        calendars differ, the engine has no such method, or the grid is too small for it.
+        calendars differ, the engine has no such method, or the grid is too small for it; or values
+        are packed, fills or infinite.
     MissingDependencyError
         If pyinterp is asked for and not installed.
 
@@ -154,11 +156,10 @@ def _check_method(method: str, engine: str, grid: Grid) -> None:
 
 def _gridded_variables(maps: xr.Dataset, grid: Grid) -> list[Hashable]:
     horizontal = {grid.axes.latitude, grid.axes.longitude}
-    names = [
-        name
-        for name, array in maps.data_vars.items()
-        if horizontal <= set(array.dims) and np.issubdtype(array.dtype, np.floating)
-    ]
+    mapped = {name: array for name, array in maps.items() if horizontal <= set(array.dims)}
+    for array in mapped.values():
+        check_decoded(array)
+    names = [name for name, array in mapped.items() if np.issubdtype(array.dtype, np.floating)]
     if not names:
         found = {str(name): (array.dims, str(array.dtype)) for name, array in maps.items()}
         raise InvalidInputError(
@@ -235,6 +236,7 @@ def _sample(
         grid.axes.time: np.arange(array.sizes.get(grid.axes.time, 0)),
     }
     needed = array.isel({dim: order[dim][nodes[dim] % order[dim].size] for dim in dims})
+    needed = trusted_values(needed)
     needed = needed.reset_coords(drop=True).drop_vars(dims).rename({dim: f"_{dim}" for dim in dims})
     if needed.chunks is not None:
         needed = needed.chunk({f"_{dim}": -1 for dim in dims})

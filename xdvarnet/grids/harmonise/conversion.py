@@ -1,44 +1,72 @@
 """Decode the quantities of a product, and bring them to the names and units of the convention."""
 
-import numpy as np
+from collections.abc import Hashable
+
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import units_factor
 from xdvarnet.grids.harmonise.flags import keep_good
 from xdvarnet.grids.harmonise.roles import ROLES, standard_name_of
+from xdvarnet.grids.values import PACKING, lasting_attributes, mask_fills
 
-FILL = 1e9
-"""Larger magnitudes of a height or a temperature are fill values that were not decoded."""
-
-_PACKING = {"_FillValue", "missing_value", "scale_factor", "add_offset"}
 _FILTERED = {"adt_filtered", "sla_filtered", "ssha_filtered", "ssha_noiseless"}
-_SPELLINGS = {"Celsius": "degC", "C": "degC", "Kelvin": "K"}  # not known to pint, or otherwise
 _ZERO_CELSIUS = 273.15
 
 
 def decode(dataset: xr.Dataset) -> tuple[xr.Dataset, list[str]]:
-    """Decode what was opened with ``mask_and_scale=False``; dates are left as they are.
+    """Decode packed integers, make fills NaN, and forget how the numbers were stored.
+
+    Floating-point numbers are decoded already, whatever their attributes say. Dates are left as
+    they are, and so are the values of axes.
 
     Returns
     -------
     xarray.Dataset, list of str
         The Dataset, and what was done.
+
+    Warns
+    -----
+    XdvarnetWarning
+        Of values that are not declared as missing, and are none (`mask_fills`).
     """
     packed = [
         name
         for name, variable in dataset.variables.items()
-        if _PACKING & set(variable.attrs) and variable.dtype.kind in "iuf"
+        if PACKING & set(variable.attrs) and variable.dtype.kind in "iu"
     ]
-    if not packed:
-        return dataset, []
+    done = ["packed values decoded"] if packed else []
+    if packed:
+        dataset = _assign(dataset, _decoded(dataset, packed))
+    masked = {}
+    for name, variable in dataset.variables.items():
+        is_flag = {"flag_meanings", "flag_values", "flag_masks"} & set(variable.attrs)
+        if name in dataset.indexes or variable.dtype.kind != "f" or is_flag:
+            continue
+        array, steps = mask_fills(dataset[name])
+        masked[name] = array.variable
+        done += steps
+    dataset = _assign(dataset, masked)
+    for variable in dataset.variables.values():
+        if variable.dtype.kind in "iuf":
+            variable.attrs = lasting_attributes(variable.attrs)
+    return dataset, done
+
+
+def _decoded(dataset: xr.Dataset, packed: list[Hashable]) -> dict[Hashable, xr.Variable]:
     plain = dataset.reset_coords()[packed].drop_vars(
         set(dataset.indexes) - set(packed), errors="ignore"
     )
     decoded = xr.decode_cf(plain, decode_times=False, decode_coords=False)
-    coords = {name: decoded.variables[name] for name in packed if name in dataset.coords}
-    arrays = {name: decoded.variables[name] for name in packed if name not in dataset.coords}
-    return dataset.assign_coords(coords).assign(arrays), ["packed values decoded"]
+    return {name: decoded.variables[name] for name in packed}
+
+
+def _assign(dataset: xr.Dataset, variables: dict[Hashable, xr.Variable]) -> xr.Dataset:
+    """Put variables in the place of those of the same names, coordinates as coordinates."""
+    coords = {name: v for name, v in variables.items() if name in dataset.coords}
+    return dataset.assign_coords(coords).assign(
+        {name: v for name, v in variables.items() if name not in coords}
+    )
 
 
 def build(dataset: xr.Dataset, roles: dict[str, list[str]]) -> tuple[xr.Dataset, list[str]]:
@@ -69,8 +97,8 @@ def build(dataset: xr.Dataset, roles: dict[str, list[str]]) -> tuple[xr.Dataset,
             continue
         arrays[role], steps = _convert(dataset[names[0]], role)
         done += steps
-        if role in ("ssh", "sla"):
-            arrays[role], steps = keep_good(arrays[role], dataset)
+        if role in ("ssh", "sla", "sst"):
+            arrays[role], steps = keep_good(arrays[role], dataset, temperature=role == "sst")
             done += steps
         done += [f"{role} = {names[0]}"] if names[0] != role else []
         done += [f"{name} left out" for name in names[1:]]
@@ -103,11 +131,6 @@ def _convert(array: xr.DataArray, role: str) -> tuple[xr.DataArray, list[str]]:
     units, done = ROLES[role].units, []
     given = array.attrs.get("units")
     factor, offset = _temperature(array) if role == "sst" else (units_factor(array, units), 0.0)
-    lazy = array.chunks is not None
-    fill = np.isfinite(array) & (np.abs(array) > FILL)
-    if lazy or bool(fill.any()):
-        array = array.where(~fill)
-        done.append(f"fill values beyond {FILL:g}{', if any,' if lazy else ''} -> NaN")
     if (factor, offset) != (1.0, 0.0):
         kind = array.dtype if array.dtype.kind == "f" else float
         array = (array.astype(float) * factor + offset).astype(kind).assign_attrs(array.attrs)
@@ -117,8 +140,6 @@ def _convert(array: xr.DataArray, role: str) -> tuple[xr.DataArray, list[str]]:
     attributes = {**array.attrs, "units": units}
     if role in ("ssh", "sla", "sst") and standard_name_of(array) not in ROLES[role].standard_names:
         attributes["standard_name"] = ROLES[role].standard_names[0]
-    for stale in ("valid_min", "valid_max", "valid_range"):
-        attributes.pop(stale, None)  # these are in packed numbers or in the units before
     array = array.copy(deep=False)
     array.attrs = attributes
     return array, done
@@ -127,7 +148,7 @@ def _convert(array: xr.DataArray, role: str) -> tuple[xr.DataArray, list[str]]:
 def _temperature(array: xr.DataArray) -> tuple[float, float]:
     """Return the factor and the offset to degrees Celsius; a factor alone cannot do it."""
     given = array.attrs.get("units", "degC")
-    spelled = array.assign_attrs(units=_SPELLINGS.get(given, given))
+    spelled = array.assign_attrs(units="degC") if given == "C" else array  # C is a coulomb else
     try:
         return units_factor(spelled, "degC"), 0.0
     except InvalidInputError:

@@ -6,27 +6,55 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from xdvarnet.errors import warn
+
 _DOCUMENTED = {"water": 1, "land": 2, "lake": 4, "sea_ice": 8, "river": 16}
 """Bits of the mask of GHRSST (GHRSST Data Specification 2.0)."""
 
+_QUALITY = {"quality_flag": (0,), "quality_level": (4, 5), "qual_sst": (0, 1)}
+"""Values of flags that are good where no meaning says so: of altimetry, of GHRSST (4 acceptable, 5
+best quality; Data Specification 2.0) and of the Ocean Biology group (0 best, 1 good)."""
 
-def keep_good(array: xr.DataArray, dataset: xr.Dataset) -> tuple[xr.DataArray, list[str]]:
+_OF_TEMPERATURE = {"quality_level", "qual_sst"}
+_GOOD = {"good", "best", "high", "highest", "excellent", "acceptable", "usable", "useable"}
+_BAD = {"no", "not", "non", "bad", "low", "lowest", "poor", "worst"}
+_LAND = {"land", "inland", "continental", "lake", "lakes", "river", "rivers"}
+_WATER = {"water", "sea", "ocean"}
+
+
+def keep_good(
+    array: xr.DataArray, dataset: xr.Dataset, *, temperature: bool = False
+) -> tuple[xr.DataArray, list[str]]:
     """Make points NaN whose quality flag is not good.
 
     The flag is a variable with the standard name ``quality_flag``, or of that name, on dimensions
-    of `array`; good is the value whose meaning is ``good``, or zero.
+    of `array`; or, of temperatures, ``quality_level`` (GHRSST) or ``qual_sst``. Good are the values
+    whose meaning says so (good, best, acceptable, usable); without such a meaning 0, of
+    ``quality_level`` 4 and 5, and of ``qual_sst`` 0 and 1.
 
     Returns
     -------
     xarray.DataArray, list of str
         With the attributes and the dtype of `array`, and what was done.
+
+    Warns
+    -----
+    XdvarnetWarning
+        If no value is good (not of dask chunks).
     """
     for name, flag in dataset.data_vars.items():
-        is_flag = flag.attrs.get("standard_name") == "quality_flag" or name == "quality_flag"
-        if is_flag and flag.dims and set(flag.dims) <= set(array.dims):
-            good = _meanings(flag).get("good", 0)
-            kept = array.where(flag == good).transpose(*array.dims)
-            return kept, [f"heights where {name} is not {good:g} -> NaN"]
+        known = set(_QUALITY) if temperature else set(_QUALITY) - _OF_TEMPERATURE
+        is_flag = flag.attrs.get("standard_name") == "quality_flag" or name in known
+        if not is_flag or not flag.dims or not set(flag.dims) <= set(array.dims):
+            continue
+        good = [value for meaning, value in _meanings(flag).items() if _is_good(meaning)]
+        good = good or list(_QUALITY.get(str(name), (0,)))
+        kept = array.where(flag.isin(good)).transpose(*array.dims)
+        wanted = " or ".join(map(str, good))
+        if kept.chunks is None and array.notnull().any() and not kept.notnull().any():
+            warn(f"no value of {array.name!r} is good: {name!r} is nowhere {wanted}.")
+        what = "temperatures" if temperature else "heights"
+        return kept, [f"{what} where {name} is not {wanted} -> NaN"]
     return array, []
 
 
@@ -47,6 +75,8 @@ def find_sea(dataset: xr.Dataset) -> tuple[xr.DataArray | None, list[str]]:
         are missing; and what was done.
     """
     for name, flag in dataset.data_vars.items():
+        if "quality" in f"{name} {flag.attrs.get('standard_name')}".lower():
+            continue
         meanings = _meanings(flag)
         if not meanings and name == "mask" and "analysed_sst" in dataset:
             meanings, flag = _DOCUMENTED, flag.assign_attrs(flag_masks="1 2 4 8 16")
@@ -71,17 +101,24 @@ def _is_sea(flag: xr.DataArray, meanings: dict[str, int]) -> xr.DataArray:
     return ((bits & sum(sea)) != 0) & ((bits & sum(other)) == 0)
 
 
-def _is_land(word: str) -> bool:
-    return re.search("land|lake|river", word) is not None
+def _words(meaning: str) -> set[str]:
+    return set(re.findall("[a-z]+", meaning.lower()))
 
 
-def _is_ice(word: str) -> bool:
-    return "ice" in word and not _is_land(word)
+def _is_good(meaning: str) -> bool:
+    return bool(_words(meaning) & _GOOD) and not _words(meaning) & _BAD
 
 
-def _is_open(word: str) -> bool:
-    water = re.search("sea(?!_ice)|water|ocean", word)
-    return water is not None and not _is_land(word)
+def _is_land(meaning: str) -> bool:
+    return bool(_words(meaning) & _LAND)
+
+
+def _is_ice(meaning: str) -> bool:
+    return "ice" in _words(meaning) and not _is_land(meaning)
+
+
+def _is_open(meaning: str) -> bool:
+    return bool(_words(meaning) & _WATER) and not _is_ice(meaning) and not _is_land(meaning)
 
 
 def _meanings(flag: xr.DataArray) -> dict[str, int]:

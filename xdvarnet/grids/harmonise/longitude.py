@@ -6,7 +6,8 @@ import xarray as xr
 from xdvarnet.grids.coords import continuous_longitude
 from xdvarnet.grids.harmonise.positions import bounds_of
 
-_STALE = ("valid_min", "valid_max", "valid_range", "actual_range")
+SAME_POSITION = 1e-3
+"""Difference in degrees that is only rounding, in single precision."""
 
 
 def wrap_longitude(dataset: xr.Dataset) -> tuple[xr.Dataset, list[str]]:
@@ -45,6 +46,32 @@ def wrap_longitude(dataset: xr.Dataset) -> tuple[xr.Dataset, list[str]]:
     return dataset.assign_coords(coords).assign(shifted), [done]
 
 
+def drop_repeated(dataset: xr.Dataset) -> tuple[xr.Dataset, list[str]]:
+    """Leave out the columns of a globe that come again after a turn.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        With the axis ``lon``; of two columns that are whole turns apart, the first is kept.
+
+    Returns
+    -------
+    xarray.Dataset, list of str
+        The Dataset, and what was done.
+    """
+    degrees = dataset["lon"].values.astype(float)
+    if not degrees.size or np.ptp(degrees) < 360 - SAME_POSITION:
+        return dataset, []
+    order = np.argsort(degrees % 360)
+    turned = degrees[order] % 360
+    same = np.diff(turned, append=turned[0] + 360) < SAME_POSITION
+    repeated = np.unique(np.maximum(order, np.roll(order, -1))[same])
+    if not repeated.size:
+        return dataset, []
+    done = f"{repeated.size} column(s) that come again after 360 degrees left out"
+    return dataset.isel(lon=np.delete(np.arange(degrees.size), repeated)), [done]
+
+
 def _longitudes(dataset: xr.Dataset) -> list[str]:
     """Return the longitudes that are no axes."""
     every = dataset.variables.items()
@@ -66,5 +93,5 @@ def _turns_of_axis(longitude: xr.DataArray) -> xr.DataArray:
 
 def _shift(array: xr.DataArray, turns: xr.DataArray) -> xr.Variable:
     shifted = (array.variable + 360 * turns.variable).transpose(*array.dims).astype(array.dtype)
-    shifted.attrs = {name: value for name, value in array.attrs.items() if name not in _STALE}
+    shifted.attrs = dict(array.attrs)
     return shifted

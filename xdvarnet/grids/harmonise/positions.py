@@ -13,7 +13,7 @@ import cf_xarray  # noqa: F401  registers .cf
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.grids.coords import Axes, holds_dates
+from xdvarnet.grids.coords import Axes, holds_dates, no_dates
 from xdvarnet.grids.names import COORDINATES
 
 
@@ -117,10 +117,7 @@ def _find_time(dataset: xr.Dataset, variables: Sequence[str]) -> str | None:
     axes = [str(n) for n in dataset.indexes.keys() if n in dims and holds_dates(dataset[n])]
     dated = [name for name in {*named, *axes} if holds_dates(dataset[name])]
     if not dated and named:
-        raise InvalidInputError(
-            f"coordinate {named[0]!r} holds {dataset[named[0]].dtype} values and no dates; open "
-            "the file with decode_times=True, or apply xarray.decode_cf."
-        )
+        raise InvalidInputError(no_dates(dataset[named[0]]))
     along = sorted({dataset[name].dims for name in dated if dataset[name].dims})
     if len(along) > 1:
         raise InvalidInputError(

@@ -1,6 +1,7 @@
 """Bring real products to one convention: names, units, longitudes, days and masks."""
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError, InvalidTypeError
@@ -8,7 +9,7 @@ from xdvarnet.grids.checks import check_dataset
 from xdvarnet.grids.coords import days_since_epoch
 from xdvarnet.grids.harmonise.conversion import build, decode
 from xdvarnet.grids.harmonise.flags import find_sea
-from xdvarnet.grids.harmonise.longitude import wrap_longitude
+from xdvarnet.grids.harmonise.longitude import drop_repeated, wrap_longitude
 from xdvarnet.grids.harmonise.positions import (
     are_points,
     bounds_of,
@@ -16,6 +17,7 @@ from xdvarnet.grids.harmonise.positions import (
     name_positions,
 )
 from xdvarnet.grids.harmonise.roles import drop_depth, find_roles
+from xdvarnet.grids.harmonise.table import read_table
 from xdvarnet.grids.history import add_history
 
 DONE = "xdvarnet_harmonised"
@@ -25,7 +27,7 @@ _HOURS_OF_DAILY_MAPS = (9, 12)
 _DAY = np.timedelta64(1, "D")
 
 
-def harmonise(dataset: xr.Dataset) -> xr.Dataset:
+def harmonise(dataset: xr.Dataset | pd.DataFrame) -> xr.Dataset:
     """Bring a product of altimetry, temperature or a model to one convention.
 
     Along-track and swath products, gridded maps and model output differ in the names of variables
@@ -34,9 +36,11 @@ def harmonise(dataset: xr.Dataset) -> xr.Dataset:
 
     Parameters
     ----------
-    dataset : xarray.Dataset
+    dataset : xarray.Dataset or pandas.DataFrame
         Points along a track, a swath, maps on a grid, or model output on a curvilinear grid. Packed
-        values that were not decoded are decoded.
+        integers are decoded. Or an along-track table with one row for each value, with the columns
+        ``time``, ``latitude``, ``longitude``, ``variable`` and ``value``, as the Copernicus Marine
+        Toolbox returns it and as ``pandas.read_parquet`` or ``read_csv`` reads its files.
 
     Returns
     -------
@@ -52,12 +56,17 @@ def harmonise(dataset: xr.Dataset) -> xr.Dataset:
         - ``sst`` (degC).
 
         Other variables keep name and values; further variants of the same quantity (filtered ones)
-        are left out. Dimensions keep their order, values their dtype and chunks; positions, times
-        and flags of land are read. Longitudes of points and of curvilinear grids are
-        -180 <= lon < 180; an axis is shifted as a whole so that its western end is in that range.
-        Points of a track without time or position are left out; heights of a swath whose quality
-        flag is not good are NaN. Daily maps of temperature alone, stamped 09:00 or 12:00, are
-        stamped 00:00 of their date. Flags of land and water give the boolean coordinate ``sea``.
+        are left out. Dimensions keep their order, values their dtype and chunks; of dask arrays
+        only positions, times and flags of land are computed. Longitudes of points and of
+        curvilinear grids are -180 <= lon < 180; an axis is shifted as a whole so that its western
+        end is in that range.
+        Points of a track without time or position are left out, and columns of a globe that come
+        again after 360 degrees. Heights and temperatures whose quality flag is not good are NaN
+        (``quality_flag``; of temperatures also ``quality_level`` and ``qual_sst``: acceptable and
+        best quality are kept), and so are fills and what is outside the valid range. Attributes of
+        packing and valid ranges are left out. Daily maps of temperature alone, stamped 09:00 or
+        12:00, are stamped 00:00 of their date. Flags of land and water give the boolean coordinate
+        ``sea``.
 
         The attribute ``xdvarnet_harmonised`` lists what was done, and ``history`` has a line more.
         Harmonising again changes nothing.
@@ -65,11 +74,18 @@ def harmonise(dataset: xr.Dataset) -> xr.Dataset:
     Raises
     ------
     InvalidTypeError
-        If `dataset` is no Dataset; of a DataTree, one node is to be chosen.
+        If `dataset` is neither; of a DataTree, one node is to be chosen.
     InvalidInputError
         If it has no variables (a file of groups), no variable that is recognised, no longitude and
         latitude, two time axes, times that are no dates, several candidates of which none is
-        preferred, or units that do not convert.
+        preferred, or units that do not convert; or packed integers were made floating-point
+        numbers without being decoded; or a table lacks a column, or has two values at one point.
+
+    Warns
+    -----
+    XdvarnetWarning
+        Of each variable with fills, infinities, implausible values or values outside its valid
+        range, with their number and the place of the first; and if no value is of good quality.
 
     Examples
     --------
@@ -88,8 +104,10 @@ def harmonise(dataset: xr.Dataset) -> xr.Dataset:
     >>> harmonised.attrs["xdvarnet_harmonised"].split("; ")[-3]
     'sla = sla_unfiltered'
     """
+    dataset, done = read_table(dataset) if isinstance(dataset, pd.DataFrame) else (dataset, [])
     _check(dataset)
-    dataset, done = decode(dataset)
+    dataset, steps = decode(dataset)
+    done += steps
     dataset, steps = drop_depth(dataset)
     done += steps
     roles = find_roles(dataset)
@@ -101,6 +119,8 @@ def harmonise(dataset: xr.Dataset) -> xr.Dataset:
     for step in (_drop_unplaced, _describe_times) if points and dataset["lon"].ndim == 1 else ():
         dataset, steps = step(dataset)
         done += steps
+    dataset, steps = drop_repeated(dataset) if "lon" in dataset.dims else (dataset, [])
+    done += steps
     dataset, steps = wrap_longitude(dataset)
     done += steps
     dataset, steps = (dataset, []) if points else _add_sea(dataset)
@@ -138,10 +158,18 @@ def _drop_unplaced(track: xr.Dataset) -> tuple[xr.Dataset, list[str]]:
 def _describe_times(track: xr.Dataset) -> tuple[xr.Dataset, list[str]]:
     days = days_since_epoch(track["time"])
     back = int((np.diff(days) < 0).sum())
-    points = np.stack([days, track["lon"].values, track["lat"].values])
-    repeated = days.size - np.unique(points, axis=1).shape[1]
     notes = [f"times not in order ({back} steps back)"] if back else []
+    repeated = _count_repeated(days, track["lon"].values, track["lat"].values)
     return track, notes + ([f"{repeated} points repeated"] if repeated else [])
+
+
+def _count_repeated(days: np.ndarray, *positions: np.ndarray) -> int:
+    """Count the points that come again; only those of one time are compared with each other."""
+    order = np.argsort(days, kind="stable")  # of times in order it takes no time
+    same = np.diff(days[order]) == 0
+    tied = order[np.append(same, False) | np.insert(same, 0, False)] if same.any() else order[:0]
+    points = np.stack([days[tied], *(values[tied] for values in positions)])
+    return tied.size - np.unique(points, axis=1).shape[1] if tied.size else 0
 
 
 def _to_midnight(maps: xr.Dataset) -> tuple[xr.Dataset, list[str]]:

@@ -1,20 +1,30 @@
 """Cells of a horizontal grid: their borders and corners, and how rows and columns join."""
 
 import numpy as np
+from scipy.spatial import cKDTree
 
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.coords import continuous_longitude, unit_vectors
-from xdvarnet.grids.regrid.horizontal import HorizontalGrid, from_vectors
+from xdvarnet.grids.regrid.horizontal import HorizontalGrid, from_vectors, wrap
 
 _GLOBAL_GAP = 1.5
-"""Largest gap, in median steps, between the last longitude and the first of a global axis."""
+"""Largest widest gap between the longitudes of a global axis, in gaps beside it."""
 
-_SEAMS = (((-1, slice(None, None, -1)), 0.8), ((0, slice(None)), 0.5))
-"""Which row continues the last one, and the part of it that must do so.
+_ONTO_THE_POLE = 0.85
+"""Largest distance to the pole, in steps, of a last row whose cells reach it.
 
-The row's own mirror image, where a grid is folded; around a pole two thirds of any row face it. The
-first row, where a grid goes around the globe.
+It is half a step for even latitudes, up to 0.77 for Gaussian ones, and one where the pole's own row
+is missing.
 """
+
+_FOLDED, _CLOSED = 0.8, 0.5
+"""Parts of the last row that have to go on in its own mirror image, or in the first row.
+
+Around a pole two thirds of any row face its mirror image.
+"""
+
+SAME_POINT = 3e-7
+"""Radians (2 m: single precision) between the centres of one cell and its copy in a halo."""
 
 _NEXT = 2.0
 """Largest distance, in steps of a grid, between the two sides of a seam that join."""
@@ -23,18 +33,25 @@ _NEXT = 2.0
 def axis_bounds(grid: HorizontalGrid) -> tuple[np.ndarray, np.ndarray]:
     """South and north of the rows, and west and east of the columns, of a rectilinear grid.
 
-    The CF bounds if there are, and else the middles between the centres; the outer borders are
-    as far from the outer centres as the next ones, and not beyond the poles.
+    The CF bounds if there are, and else the middles between the centres. The first and the last
+    column of a globe share a border, and the last rows before the poles reach them; other outer
+    borders are as far from the outer centres as the next ones, and not beyond the poles.
 
     Returns
     -------
     tuple of numpy.ndarray
         Degrees, shapes (ny, 2) and (nx, 2); increasing along the second axis, with longitudes of
         one cell within 180 degrees.
+
+    Raises
+    ------
+    InvalidInputError
+        If bounds are missing, or cells cannot be built around a single row or column.
     """
     if grid.bounds is None:
-        latitude = _built_bounds(grid.latitude)
-        longitude = _built_bounds(continuous_longitude(grid.longitude))
+        _check_several(grid)
+        latitude = _to_the_poles(_built_bounds(grid.latitude), grid.latitude)
+        longitude = _built_bounds(continuous_longitude(grid.longitude), around_the_globe(grid))
     else:
         latitude, longitude = grid.bounds
         width = wrap(longitude[:, 1] - longitude[:, 0])
@@ -70,7 +87,13 @@ def built_corners(grid: HorizontalGrid) -> tuple[np.ndarray, np.ndarray]:
     -------
     tuple of numpy.ndarray
         Latitude and longitude in degrees, shape (ny + 1, nx + 1).
+
+    Raises
+    ------
+    InvalidInputError
+        If there is a single row or column.
     """
+    _check_several(grid)
     positions = unit_vectors(grid.latitude, grid.longitude)
     # both orders, which differ in the four corners, so that a transposed grid has the same cells
     positions = _extended(_extended(positions, 0), 1) + _extended(_extended(positions, 1), 0)
@@ -93,11 +116,13 @@ def joined_index(grid: HorizontalGrid) -> np.ndarray:
     """
     positions = unit_vectors(*grid.points)
     index = np.arange(grid.size).reshape(grid.shape)
-    for place, most in _SEAMS:
+    if min(grid.shape) < 2:
+        return index
+    for next_row in (_next_over_a_fold, _next_around_the_globe):
         for _ in range(4):  # each side becomes the last row in turn
             index = np.rot90(index)
-            rows = (positions[row] for row in (index[-2], index[-1], index[place]))
-            if _continues(*rows) > most:
+            place = next_row(positions[index])
+            if place is not None:
                 index = np.concatenate([index, index[place][None]])
     return index
 
@@ -106,9 +131,13 @@ def around_the_globe(grid: HorizontalGrid) -> bool:
     """Whether the last column of the grid continues in the first."""
     if not grid.rectilinear:
         return joined_index(grid).shape[1] > grid.shape[1]
-    longitude = np.sort(continuous_longitude(grid.longitude))
-    gap = longitude[0] + 360 - longitude[-1]
-    return bool(gap < _GLOBAL_GAP * np.median(np.diff(longitude)))
+    if grid.longitude.size < 2:
+        return False
+    longitude = np.sort(grid.longitude % 360)
+    gaps = np.diff(longitude, append=longitude[0] + 360)  # the same wherever the axis is cut
+    widest = int(np.argmax(gaps))
+    beside = max(gaps[widest - 1], gaps[(widest + 1) % gaps.size])
+    return bool(gaps[widest] < _GLOBAL_GAP * beside)
 
 
 def around(array: np.ndarray) -> np.ndarray:
@@ -116,18 +145,29 @@ def around(array: np.ndarray) -> np.ndarray:
     return np.stack([array[:-1, :-1], array[:-1, 1:], array[1:, 1:], array[1:, :-1]], axis=-1)
 
 
-def wrap(degrees: np.ndarray) -> np.ndarray:
-    """Differences of longitude from -180 to 180."""
-    return degrees - 360 * np.round(degrees / 360)
-
-
-def _built_bounds(centres: np.ndarray) -> np.ndarray:
+def _built_bounds(centres: np.ndarray, closed: bool = False) -> np.ndarray:
     order = np.argsort(centres)
     ordered = centres[order]
     middle = (ordered[1:] + ordered[:-1]) / 2
-    edges = np.concatenate([2 * ordered[:1] - middle[:1], middle, 2 * ordered[-1:] - middle[-1:]])
+    first, last = 2 * ordered[0] - middle[0], 2 * ordered[-1] - middle[-1]
+    if closed:
+        first = (ordered[0] + ordered[-1] - 360) / 2
+        last = first + 360
+    edges = np.concatenate([[first], middle, [last]])
     bounds = np.empty((centres.size, 2))
     bounds[order] = np.stack([edges[:-1], edges[1:]], axis=1)
+    return bounds
+
+
+def _to_the_poles(bounds: np.ndarray, latitude: np.ndarray) -> np.ndarray:
+    """Let the cells of the last rows reach the poles, between which and them no row is missing."""
+    order = np.argsort(latitude)
+    for row, next_row, side, pole in (
+        (order[-1], order[-2], 1, 90.0),
+        (order[0], order[1], 0, -90),
+    ):
+        if abs(pole - latitude[row]) < _ONTO_THE_POLE * abs(latitude[row] - latitude[next_row]):
+            bounds[row, side] = pole
     return bounds
 
 
@@ -140,11 +180,33 @@ def _extended(positions: np.ndarray, axis: int) -> np.ndarray:
 
 def _beyond(rows: np.ndarray) -> np.ndarray:
     """Positions after the last of `rows`: those that continue it, or one more step as the last."""
-    for place, most in _SEAMS:
-        if _continues(rows[-2], rows[-1], rows[place]) > most:
+    for next_row in (_next_over_a_fold, _next_around_the_globe):
+        place = next_row(rows)
+        if place is not None:
             return rows[place]
     cosine = (rows[-1] * rows[-2]).sum(axis=-1, keepdims=True)
     return 2 * cosine * rows[-1] - rows[-2]  # as far on the great circle
+
+
+def _next_over_a_fold(rows: np.ndarray) -> tuple | None:
+    """Where in `rows` the last one goes on in its mirror image, wherever the columns are cut."""
+    inner, border = rows[-2:]
+    known = np.flatnonzero(np.isfinite(inner + border).all(axis=-1))
+    if not known.size:
+        return None
+    again = np.flatnonzero(np.linalg.norm(border[1:] - border[0], axis=-1) < SAME_POINT)
+    period = again[0] + 1 if again.size else len(border)  # columns may be repeated at the end
+    _, facing = cKDTree(border[known]).query(2 * border[known] - inner[known])
+    pairs = np.bincount((known + known[facing]) % period)  # i and k face each other: i + k is one
+    mirror = (np.argmax(pairs) - np.arange(len(border))) % period
+    folded = _continues(inner, border, border[mirror]) > _FOLDED
+    return (-1, mirror) if folded else None
+
+
+def _next_around_the_globe(rows: np.ndarray) -> tuple | None:
+    """Where in `rows` the last one goes on in the first."""
+    closed = _continues(rows[-2], rows[-1], rows[0]) > _CLOSED
+    return (0, slice(None)) if closed else None
 
 
 def _continues(inner: np.ndarray, border: np.ndarray, candidate: np.ndarray) -> float:
@@ -155,6 +217,16 @@ def _continues(inner: np.ndarray, border: np.ndarray, candidate: np.ndarray) -> 
     ahead = (onward * step).sum(axis=-1) > 0.5 * lengths[0] * lengths[1]
     known = np.isfinite(lengths).all(axis=0)
     return float((near & ahead)[known].sum() / max(known.sum(), 1))
+
+
+def _check_several(grid: HorizontalGrid) -> None:
+    if min(grid.shape) < 2:
+        raise InvalidInputError(
+            f"{grid.names[0]!r} and {grid.names[1]!r} have the shape {grid.shape}: how wide a "
+            "single row or column of cells is cannot be known from its centres. Give both CF "
+            "bounds (the attribute 'bounds' with the name of a variable), or take "
+            "method='linear' or 'nearest'."
+        )
 
 
 def _check_finite(grid: HorizontalGrid, finite: bool) -> None:

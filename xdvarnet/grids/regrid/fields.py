@@ -32,8 +32,9 @@ from xdvarnet.grids.regrid.cells import corners
 from xdvarnet.grids.regrid.esmf import esmf_matrix
 from xdvarnet.grids.regrid.horizontal import HorizontalGrid, bounds_names, find_horizontal
 from xdvarnet.grids.regrid.interpolation import linear, nearest
-from xdvarnet.grids.regrid.overlaps import overlaps
+from xdvarnet.grids.regrid.overlaps import duplicated_cells, overlaps
 from xdvarnet.grids.regrid.weights import METHODS, read_weights, weighted, weights_dataset
+from xdvarnet.grids.values import check_decoded, trusted_values
 
 ENGINES = ("native", "xesmf")
 
@@ -45,6 +46,7 @@ def regrid(
     method: str = "linear",
     engine: str = "native",
     weights: xr.Dataset | None = None,
+    na_thres: float | None = None,
 ) -> xr.Dataset:
     """Regrid the variables of `dataset` to the horizontal grid of `target`.
 
@@ -66,7 +68,15 @@ def regrid(
         have great circles as borders.
     weights : xarray.Dataset, optional
         Of `regrid_weights`, for the same grids and method, to compute them only once. They may come
-        from a file and from either engine.
+        from a file, of either engine or of ESMF or xESMF. Where the file does not say by which
+        method they were made, they are taken as those of `method`.
+    na_thres : float, optional
+        Largest part of the weights, 0 to 1, that may be on missing values. Up to it, a target point
+        is the mean of the valid source points with their weights, and beyond NaN: ``skipna=True``
+        with `na_thres` of xESMF. By default each method has its own rule (see the module's
+        description): near 0 for `linear` and `nearest`, 1 for `conservative_normed`, while
+        `conservative` counts a missing value as zero and keeps the integral, which it does not
+        with `na_thres`.
 
     Returns
     -------
@@ -90,7 +100,7 @@ def regrid(
         If a grid is not found or not valid, or `target` is a track; if the grids have no point in
         common; if no variable can be regridded, or none has a finite value (unless they are lazy);
         if one holds infinities, values where the position is missing, or a type that
-        has no NaN (but with `nearest`); if `weights` do not fit.
+        has no NaN (but with `nearest`); if `weights` do not fit, or `na_thres` is not in 0 to 1.
     MissingDependencyError
         If shapely or xesmf is needed and not installed.
 
@@ -105,6 +115,7 @@ def regrid(
     """
     check_known(method, METHODS, "method")
     check_known(engine, ENGINES, "engine")
+    _check_na_thres(na_thres)
     source, grid = _grids(dataset, target)
     names = _regridded_names(dataset, source, grid, method)
     if weights is None:
@@ -112,13 +123,17 @@ def regrid(
     matrix = read_weights(weights, method, source, grid)
     left_out = _left_out(source, method)
     arrays = {
-        name: _regrid_variable(dataset[name], matrix, method, source, grid, left_out)
+        name: _regrid_variable(
+            trusted_values(dataset[name]), matrix, method, source, grid, left_out, na_thres
+        )
         for name in names
     }
     result = _without_grid(dataset, source).assign(arrays)
     result = _with_grid(result, target, grid)
     shape = " x ".join(map(str, grid.shape))
     result.attrs = add_history(dataset.attrs, f"regrid to {shape} points, method={method!r}")
+    if na_thres is not None:
+        result.attrs["xdvarnet_regrid_na_thres"] = float(na_thres)
     kept = {name: value for name, value in weights.attrs.items() if name.startswith("xdvarnet_")}
     if left_out.any():
         kept["xdvarnet_points_without_position"] = int(left_out.sum())
@@ -179,6 +194,8 @@ def regrid_weights(
         )
     if conservative:
         weights.attrs.update(_built(*grids))
+        repeated = int(duplicated_cells(grids[0]).sum())
+        weights.attrs.update({"xdvarnet_duplicated_cells": repeated} if repeated else {})
     return weights.assign_attrs(xdvarnet_regrid_engine=engine)
 
 
@@ -192,6 +209,15 @@ def _grids(source: xr.Dataset, target: xr.Dataset) -> tuple[HorizontalGrid, Hori
                 f"meant, drop the times with target.drop_vars({name!r})."
             )
     return grids
+
+
+def _check_na_thres(na_thres: float | None) -> None:
+    number = isinstance(na_thres, int | float | np.number)
+    if na_thres is not None and not (number and 0 <= na_thres <= 1):
+        raise InvalidInputError(
+            f"na_thres={na_thres!r} is not accepted; give the largest part of missing weights, "
+            "from 0 (none is missing) to 1 (some are left)."
+        )
 
 
 def _conservative_weights(
@@ -210,8 +236,6 @@ def _conservative_weights(
         fraction = np.divide(part, area, out=np.zeros(area.size), where=area > 0)
         weights[f"area_{side}"] = (f"n_{side}", area, {"units": "steradian"})
         weights[f"frac_{side}"] = (f"n_{side}", fraction, {"units": "1"})
-    if common.duplicated.any():
-        weights.attrs["xdvarnet_duplicated_cells"] = int(common.duplicated.sum())
     return weights
 
 
@@ -229,6 +253,8 @@ def _regridded_names(
     names = []
     for name, array in dataset.data_vars.items():
         found = set(array.dims) & set(source.dims)
+        if found:
+            check_decoded(array)
         clash = (set(array.dims) - found) & set(target.dims)
         problem = None
         if name not in skip and len(found) == 1:
@@ -277,13 +303,14 @@ def _regrid_variable(
     source: HorizontalGrid,
     target: HorizontalGrid,
     left_out: np.ndarray,
+    na_thres: float | None,
 ) -> xr.Variable:
     variable = array.variable
     if variable.chunks is not None:
         variable = variable.chunk(dict.fromkeys(source.dims, -1))
     new = ("target 0", "target 1")  # the names of source and target may be the same
     regridded = xr.apply_ufunc(
-        weighted(matrix, method, str(array.name), left_out, target.shape),
+        weighted(matrix, method, str(array.name), left_out, target.shape, na_thres),
         variable,
         input_core_dims=[source.dims],
         output_core_dims=[new],

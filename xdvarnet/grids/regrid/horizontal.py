@@ -17,7 +17,10 @@ import xarray as xr
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_dataset
 from xdvarnet.grids.coords import find_axes, find_grid
-from xdvarnet.grids.names import COORDINATES
+from xdvarnet.grids.names import COORDINATES, DEGREES
+
+_SAME = 1e-6
+"""Difference in degrees that is only rounding."""
 
 _KINDS = ("latitude", "longitude")
 
@@ -94,13 +97,53 @@ def from_vectors(vectors: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.rad2deg(np.arctan2(up, np.hypot(east, north))), np.rad2deg(np.arctan2(north, east))
 
 
+def wrap(degrees: np.ndarray) -> np.ndarray:
+    """Differences of longitude from -180 to 180."""
+    return degrees - 360 * np.round(degrees / 360)
+
+
+def in_degrees(variable: xr.Variable, name: Hashable, units: str = "degrees") -> np.ndarray:
+    """Return positions in degrees, however their attribute ``units`` writes them.
+
+    Parameters
+    ----------
+    variable : xarray.Variable
+        With ``units`` of degrees in any spelling (``degrees``, ``degree_north``, ``degrees east``,
+        ``degE`` ...) or of radians.
+    name : str
+        The variable's name, for the message.
+    units : str
+        What it has without the attribute.
+
+    Raises
+    ------
+    InvalidInputError
+        If the units are of no angle.
+    """
+    written = str(variable.attrs.get("units") or units)
+    values = variable.values.astype(float)
+    if "deg" in written.lower() or "°" in written:
+        return values
+    if written.lower().startswith("rad"):
+        return np.rad2deg(values)
+    raise InvalidInputError(
+        f"{name!r} has the units {written!r}; positions are in degrees or radians. Correct the "
+        f"attribute: dataset[{name!r}].attrs['units'] = 'degrees'; or drop the variable if it is "
+        "no longitude or latitude."
+    )
+
+
 def find_horizontal(dataset: xr.Dataset) -> HorizontalGrid:
     """Describe the horizontal grid of `dataset`.
+
+    Positions on two dimensions that run along latitude and longitude are the axes that they are: so
+    a globe is one in either form.
 
     Parameters
     ----------
     dataset : xarray.Dataset
-        With longitude and latitude as axes or on the same two dimensions, in degrees.
+        With longitude and latitude as axes or on the same two dimensions, in degrees (or radians,
+        if their units say so).
 
     Raises
     ------
@@ -108,7 +151,8 @@ def find_horizontal(dataset: xr.Dataset) -> HorizontalGrid:
         If `dataset` is no Dataset.
     InvalidInputError
         If no pair of longitude and latitude is found, or several; if they are points along a track,
-        or have further dimensions; if positions are impossible or were filled with zeros.
+        or have further dimensions; if positions are impossible, were filled with zeros, or have
+        units that are no angle.
     """
     check_dataset(dataset)
     names = _find_names(dataset)
@@ -129,16 +173,13 @@ def find_horizontal(dataset: xr.Dataset) -> HorizontalGrid:
             "one-dimensional axes, or both on the same two dimensions. Select one of each further "
             f"dimension, e.g. dataset.isel({extra}=0)."
         )
-    positions = latitude.values.astype(float), longitude.transpose(*dims).values.astype(float)
-    for name, values, kind in zip(names, positions, _KINDS, strict=True):
+    phi = in_degrees(latitude.variable, names[0])
+    lam = in_degrees(longitude.transpose(*dims).variable, names[1])
+    for name, values, kind in zip(names, (phi, lam), _KINDS, strict=True):
         _check_range(name, values, kind)
-    if min(positions[0].shape) < 2:
-        raise InvalidInputError(
-            f"{names[0]!r} has the shape {positions[0].shape}; a grid needs at least two rows and "
-            "two columns."
-        )
-    _check_zeros(names, *positions)
-    return HorizontalGrid(names, dims, *positions, _find_bounds(dataset, names, (dims, dims)))
+    _check_zeros(names, phi, lam)
+    bounds = _find_bounds(dataset, names, (dims, dims))
+    return HorizontalGrid(names, dims, *(_as_axes(phi, lam, bounds) or (phi, lam, bounds)))
 
 
 def bounds_names(dataset: xr.Dataset, names: Iterable[str] | None = None) -> set[Hashable]:
@@ -207,12 +248,52 @@ def _carries_data(dataset: xr.Dataset, pair: tuple[str, str]) -> bool:
 
 
 def _rectilinear(dataset: xr.Dataset, names: tuple[str, str]) -> HorizontalGrid:
-    axes = {name: (name, dataset[name].values, dataset[name].attrs) for name in names}
-    find_grid(xr.Dataset(coords=axes), time=False)  # checks the values
+    latitude, longitude = (in_degrees(dataset[name].variable, name) for name in names)
+    positions = zip(names, (latitude, longitude), DEGREES.values(), strict=True)
+    axes = {name: (name, values, attrs) for name, values, attrs in positions}
+    find_grid(xr.Dataset(coords=axes), time=False, least=1)  # checks the values
     (row,), (column,) = dims = [tuple(map(str, dataset[name].dims)) for name in names]
-    latitude, longitude = (dataset[name].values.astype(float) for name in names)
     bounds = _find_bounds(dataset, names, dims)
     return HorizontalGrid(names, (row, column), latitude, longitude, bounds)
+
+
+def _as_axes(
+    latitude: np.ndarray, longitude: np.ndarray, bounds: tuple[np.ndarray, np.ndarray] | None
+) -> tuple | None:
+    """Axes and their bounds, if rows are parallels and columns are meridians, and cells are boxes.
+
+    None where they are not, where a position is missing, and where rows or columns are repeated.
+    """
+    phi, lam = latitude[:, 0], longitude[0]
+    away = [np.abs(latitude - phi[:, None]), np.abs(wrap(longitude - lam))]
+    straight = all((array <= _SAME).all() for array in away)
+    if not straight or _repeated(phi, np.inf) or _repeated(lam % 360, 360):
+        return None
+    if bounds is None:
+        return phi, lam, None
+    rows, north = _sides(bounds[0] - phi[:, None, None], 1)
+    columns, east = _sides(wrap(bounds[1] - lam[None, :, None]), 0)
+    vertices = np.sort(2 * north + east, axis=-1)
+    if vertices.shape[-1] != 4 or (vertices != np.arange(4)).any():
+        return None
+    return phi, lam, (phi[:, None] + rows, lam[:, None] + columns)
+
+
+def _repeated(degrees: np.ndarray, period: float) -> bool:
+    ordered = np.sort(degrees)
+    return bool((np.diff(ordered, append=ordered[0] + period) <= _SAME).any())
+
+
+def _sides(away: np.ndarray, along: int) -> tuple[np.ndarray, np.ndarray]:
+    """Lowest and highest of vertices along an axis, shape (n, 2), and which are which.
+
+    1 is for the highest, 0 for the lowest, and nan for what is between.
+    """
+    low, high = (ends(axis=(along, 2)) for ends in (away.min, away.max))
+    lowest, highest = (
+        np.abs(away - np.expand_dims(side, (along, 2))) <= _SAME for side in (low, high)
+    )
+    return np.stack([low, high], axis=1), np.where(lowest != highest, highest, np.nan)
 
 
 def _find_bounds(
@@ -233,7 +314,10 @@ def _find_bounds(
                 "an axis and of the vertices else. Correct it, or drop it to have the cells built "
                 "from the centres."
             )
-        found.append(variable.transpose(*horizontal, vertex[0]).values.astype(float))
+        units = str(
+            dataset[name].attrs.get("units") or "degrees"
+        )  # CF: bounds have those of `name`
+        found.append(in_degrees(variable.transpose(*horizontal, vertex[0]), bounds, units))
     return found[0], found[1]
 
 

@@ -4,6 +4,7 @@ import numpy as np
 from scipy import sparse
 from scipy.spatial import cKDTree
 
+from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.coords import continuous_longitude, unit_vectors
 from xdvarnet.grids.regrid.cells import around, around_the_globe, joined_index
 from xdvarnet.grids.regrid.horizontal import HorizontalGrid
@@ -13,6 +14,12 @@ _EDGE = 1e-3
 
 _TO_THE_POLE = 1.5
 """Largest gap, in median steps, between the last row and the pole that the row fills."""
+
+_TIES = 1e-9 * np.array([0.61, 0.53, 0.59])
+"""Shift (6 mm) of targets that decides between points as near: not the order of the grid does."""
+
+_ON_A_LINE = 1e-4
+"""Degrees from a single row or column that are only rounding of single precision."""
 
 _DIGITS = 12
 """Decimal digits of a place between two centres that are no rounding."""
@@ -31,7 +38,7 @@ def nearest(source: HorizontalGrid, target: HorizontalGrid) -> sparse.csr_array:
     """
     known, wanted = np.flatnonzero(source.placed), np.flatnonzero(target.placed)
     tree = cKDTree(_positions(source, known))
-    _, found = tree.query(_positions(target, wanted))
+    _, found = tree.query(_positions(target, wanted) + _TIES)
     return _matrix(wanted, known[found], np.ones(wanted.size), source, target)
 
 
@@ -43,12 +50,24 @@ def linear(source: HorizontalGrid, target: HorizontalGrid) -> sparse.csr_array:
     are continued. From a curvilinear grid they are bilinear in the indices of the grid: the
     quadrangle of points that holds the target is projected on the tangent plane there, where its
     bilinear map is inverted (as in the SCRIP package; Jones 1999, Monthly Weather Review 127).
+    A single row or column of axes is interpolated along itself, for the points on it.
 
     Returns
     -------
     scipy.sparse.csr_array
         Shape (target points, source points); rows sum to one, or to zero outside the source.
+
+    Raises
+    ------
+    InvalidInputError
+        If a curvilinear grid has a single row or column.
     """
+    if not source.rectilinear and min(source.shape) < 2:
+        raise InvalidInputError(
+            f"the source has the shape {source.shape}, and {source.names[0]!r} and "
+            f"{source.names[1]!r} are no axes: no four points of it surround another. Take "
+            "method='nearest', or a conservative method if its cells have CF bounds."
+        )
     return (_from_axes if source.rectilinear else _from_quadrangles)(source, target)
 
 
@@ -86,20 +105,37 @@ def _from_axes(source: HorizontalGrid, target: HorizontalGrid) -> sparse.csr_arr
     )
 
 
-def _axes(source: HorizontalGrid) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """Increasing latitudes, their rows, longitudes and their columns, continued where it closes."""
-    longitude = continuous_longitude(source.longitude)
-    columns, rows = np.argsort(longitude), np.argsort(source.latitude)
-    longitude, latitude = longitude[columns], source.latitude[rows]
-    if around_the_globe(source):
+def joined_axes(grid: HorizontalGrid) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Increasing latitudes, their rows, longitudes and their columns, of a rectilinear grid.
+
+    Around the globe, the first column comes again after the last.
+    """
+    longitude = continuous_longitude(grid.longitude)
+    columns, rows = np.argsort(longitude), np.argsort(grid.latitude)
+    longitude = longitude[columns]
+    if around_the_globe(grid):
         longitude = np.append(longitude, longitude[0] + 360)
         columns = np.append(columns, columns[0])
+    return grid.latitude[rows], rows, longitude, columns
+
+
+def _axes(source: HorizontalGrid) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """Those of `joined_axes`, with rows at the poles of a globe, and single ones with a width."""
+    latitude, rows, longitude, columns = joined_axes(source)
+    if columns.size > source.shape[1] and rows.size > 1:
         step = _TO_THE_POLE * np.median(np.diff(latitude))
         if 90 - step < latitude[-1] < 90:
             latitude, rows = np.append(latitude, 90), np.append(rows, rows[-1])
         if -90 < latitude[0] < -90 + step:
             latitude, rows = np.insert(latitude, 0, -90), np.insert(rows, 0, rows[0])
-    return latitude, rows, longitude, columns
+    return *_with_width(latitude, rows), *_with_width(longitude, columns)
+
+
+def _with_width(centres: np.ndarray, places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Let a single row or column hold the points that are on it but for rounding."""
+    if centres.size > 1:
+        return centres, places
+    return centres + [-_ON_A_LINE, _ON_A_LINE], np.repeat(places, 2)
 
 
 def _between(centres: np.ndarray, points: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

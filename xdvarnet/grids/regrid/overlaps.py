@@ -12,15 +12,12 @@ from scipy import sparse
 from scipy.spatial import cKDTree
 
 from xdvarnet.grids.coords import unit_vectors
-from xdvarnet.grids.regrid.cells import axis_bounds, corners
+from xdvarnet.grids.regrid.cells import SAME_POINT, axis_bounds, corners
 from xdvarnet.grids.regrid.horizontal import HorizontalGrid
 from xdvarnet.grids.regrid.polygons import boxes, import_shapely, polygons
 
 _ROUNDING = 1e-10
 """Part of the smaller cell; smaller overlaps are rounding of cells that only touch."""
-
-_SAME_POINT = 3e-7
-"""Radians (2 m: single precision) between the centres of one cell and its copy in a halo."""
 
 _TURNS = (-1, 0, 1)
 """Whole turns between polygons that start between 0 and 2 pi."""
@@ -39,14 +36,11 @@ class Overlaps:
         Shape (target cells, source cells).
     source, target : numpy.ndarray
         Areas of the cells, zero where a cell is unknown or degenerate, shape (cells,).
-    duplicated : numpy.ndarray
-        Source cells that repeat an earlier one, and take no part, shape (source cells,).
     """
 
     areas: sparse.csr_array
     source: np.ndarray
     target: np.ndarray
-    duplicated: np.ndarray
 
 
 def overlaps(source: HorizontalGrid, target: HorizontalGrid) -> Overlaps:
@@ -62,26 +56,26 @@ def overlaps(source: HorizontalGrid, target: HorizontalGrid) -> Overlaps:
     MissingDependencyError
         If a grid is curvilinear and shapely is not installed.
     """
-    duplicated = _duplicated(source)
     if source.rectilinear and target.rectilinear:
         areas, areas_source, areas_target = _by_axes(source, target)
     else:
-        areas, areas_source, areas_target = _by_polygons(source, target, ~duplicated)
+        areas, areas_source, areas_target = _by_polygons(source, target, ~duplicated_cells(source))
     areas = areas.tocoo()
     least = np.minimum(areas_target[areas.row], areas_source[areas.col])
     keep = areas.data > _ROUNDING * least
     index = (areas.row[keep], areas.col[keep])
     kept = sparse.csr_array((areas.data[keep], index), shape=areas.shape)
-    return Overlaps(kept, areas_source, areas_target, duplicated)
+    return Overlaps(kept, areas_source, areas_target)
 
 
-def _duplicated(grid: HorizontalGrid) -> np.ndarray:
+def duplicated_cells(grid: HorizontalGrid) -> np.ndarray:
+    """Whether the centre of a cell is that of an earlier one, shape (points,)."""
     duplicated = np.zeros(grid.size, dtype=bool)
     if not grid.rectilinear:  # the values of an axis are never repeated
         known = np.flatnonzero(grid.placed)
         positions = unit_vectors(*(array[known] for array in grid.points))
         _, first = np.unique(np.round(positions, 9), axis=0, return_index=True)
-        pairs = cKDTree(positions[first]).query_pairs(_SAME_POINT, output_type="ndarray")
+        pairs = cKDTree(positions[first]).query_pairs(SAME_POINT, output_type="ndarray")
         duplicated[known] = True
         duplicated[known[first]] = False
         duplicated[known[first[pairs].max(axis=1)]] = True

@@ -12,8 +12,7 @@ import numpy as np
 
 from xdvarnet.errors import MissingDependencyError
 from xdvarnet.grids.coords import unit_vectors
-from xdvarnet.grids.regrid.cells import wrap
-from xdvarnet.grids.regrid.horizontal import from_vectors
+from xdvarnet.grids.regrid.horizontal import from_vectors, wrap
 
 _AT_THE_POLE = 1e-6
 """Distance in degrees from the pole, or from a border through it, that is only rounding."""
@@ -117,7 +116,8 @@ def _wide(latitude: np.ndarray, steps: np.ndarray) -> np.ndarray:
 def _refined(latitude: np.ndarray, longitude: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Vertices of one cell, with more of them on the great circles of wide borders."""
     steps = wrap(np.roll(longitude, -1) - longitude)
-    counts = np.where(_wide(latitude, steps), np.ceil(2 * np.abs(steps) / _WIDE), 1).astype(int)
+    pieces = np.ceil(np.round(2 * np.abs(steps) / _WIDE, 6))  # not one more by rounding
+    counts = np.where(_wide(latitude, steps), pieces, 1).astype(int)
     begin = unit_vectors(latitude, longitude)
     along = np.roll(begin, -1, axis=0) - begin
     parts = [np.linspace(0, 1, count, endpoint=False)[:, None] for count in counts]

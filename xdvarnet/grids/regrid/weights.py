@@ -13,12 +13,14 @@ import xarray as xr
 from scipy import sparse
 
 from xdvarnet.errors import InvalidInputError, InvalidTypeError
-from xdvarnet.grids.checks import check_values
 from xdvarnet.grids.coords import unit_vectors
-from xdvarnet.grids.regrid.horizontal import HorizontalGrid
+from xdvarnet.grids.regrid.horizontal import HorizontalGrid, in_degrees
 
 _SAME_PLACE = 1e-5
 """Radians (60 m) between the positions of weights and of a grid that are the same."""
+
+_ROUNDING = 1e-6
+"""Part of the weights that is only rounding (as in xESMF)."""
 
 
 @dataclass(frozen=True)
@@ -27,8 +29,9 @@ class Method:
 
     Attributes
     ----------
-    map_method, normalization : str
-        Attributes of ESMF weight files.
+    map_method, esmf_method, normalization : str
+        Attributes of ESMF weight files. ESMF itself writes the `map_method` of bilinear weights for
+        nearest ones too, since SCRIP knew no others; its ``ESMF_regrid_method`` tells them apart.
     esmf : str
         Name in xESMF.
     least : float
@@ -38,6 +41,7 @@ class Method:
     """
 
     map_method: str
+    esmf_method: str
     normalization: str
     esmf: str
     least: float
@@ -45,11 +49,20 @@ class Method:
 
 
 METHODS = {
-    "linear": Method("Bilinear remapping", "destarea", "bilinear", 0.999, True),
-    "nearest": Method("Nearest remapping", "destarea", "nearest_s2d", 0.5, True),
-    "conservative": Method("Conservative remapping", "destarea", "conservative", 0.0, False),
+    "linear": Method("Bilinear remapping", "Bilinear", "destarea", "bilinear", 0.999, True),
+    "nearest": Method(
+        "Nearest remapping", "Nearest source to destination", "destarea", "nearest_s2d", 0.5, True
+    ),
+    "conservative": Method(
+        "Conservative remapping", "First-order Conservative", "destarea", "conservative", 0.0, False
+    ),
     "conservative_normed": Method(
-        "Conservative remapping", "fracarea", "conservative_normed", 0.0, True
+        "Conservative remapping",
+        "First-order Conservative",
+        "fracarea",
+        "conservative_normed",
+        0.0,
+        True,
     ),
 }
 
@@ -69,6 +82,7 @@ def weights_dataset(
             "title": "regridding weights",
             "normalization": METHODS[method].normalization,
             "map_method": METHODS[method].map_method,
+            "ESMF_regrid_method": METHODS[method].esmf_method,
             "xdvarnet_regrid_method": method,
         },
     )
@@ -114,7 +128,12 @@ def read_weights(
 
 
 def weighted(
-    matrix: sparse.csr_array, method: str, name: str, left_out: np.ndarray, shape: tuple[int, int]
+    matrix: sparse.csr_array,
+    method: str,
+    name: str,
+    left_out: np.ndarray,
+    shape: tuple[int, int],
+    na_thres: float | None = None,
 ) -> Callable[[np.ndarray], np.ndarray]:
     """Return the function that regrids the last two dimensions of an array.
 
@@ -132,38 +151,71 @@ def weighted(
         Source points that have no position and may have no values either, shape (source points,).
     shape : tuple of int
         Shape of the target.
+    na_thres : float, optional
+        As in `regrid`: instead of the method's own rule, the sum is divided, and NaN where more
+        than this part of the weights is missing.
     """
-    rule = METHODS[method]
 
     def regrid(values: np.ndarray) -> np.ndarray:
-        flat = values.reshape(-1, matrix.shape[1]).T.astype(float)
-        check_values(flat, name)
-        finite = np.isfinite(flat)
-        _check_left_out(finite[left_out].any(axis=1), name)
-        total = matrix @ np.where(finite, flat, 0.0)
-        covered = matrix @ finite.astype(float)
-        covered[covered <= rule.least] = np.nan
-        result = total / covered if rule.divides else np.where(np.isnan(covered), np.nan, total)
-        return result.T.reshape(*values.shape[:-2], *shape).astype(values.dtype)
+        fields = values.reshape(-1, matrix.shape[1])
+        _check_left_out(np.isfinite(fields[:, left_out]).any(axis=0), name)
+        result = np.empty((len(fields), matrix.shape[0]), dtype=values.dtype)
+        mask = divisor = None
+        # one product a field: vectors in one piece are several times faster than all fields at once
+        for field, regridded in zip(fields, result, strict=True):
+            finite = np.isfinite(field)
+            if mask is None or not np.array_equal(finite, mask):  # most masks do not change
+                mask, divisor = finite, _divisor(matrix @ finite.astype(float), method, na_thres)
+            regridded[:] = matrix @ np.where(finite, field.astype(float), 0.0) / divisor
+        return result.reshape(*values.shape[:-2], *shape)
 
     return regrid
 
 
+def _divisor(covered: np.ndarray, method: str, na_thres: float | None) -> np.ndarray:
+    """What sums are divided by, where the weights of valid points sum to `covered`."""
+    rule = METHODS[method]
+    if na_thres is None:
+        return np.where(covered > rule.least, covered if rule.divides else 1.0, np.nan)
+    least = np.clip(1 - na_thres, _ROUNDING, 1 - _ROUNDING)
+    return np.where(covered >= least, covered, np.nan)
+
+
 def _check_method(weights: xr.Dataset, method: str) -> None:
-    made_by = weights.attrs.get("xdvarnet_regrid_method")
-    if made_by is None and "map_method" in weights.attrs:
-        kind = weights.attrs["map_method"].split()[0].lower()
-        normed = weights.attrs.get("normalization") == "fracarea"
-        made_by = {
-            "bilinear": "linear",
-            "nearest": "nearest",
-            "conservative": "conservative_normed" if normed else "conservative",
-        }.get(kind, kind)
+    made_by = _made_by(weights)
+    if made_by is not None and made_by not in METHODS:
+        raise InvalidInputError(
+            f"these weights were made by the method {made_by!r}, which is none of "
+            f"{', '.join(METHODS)}; make other weights with regrid_weights."
+        )
     if made_by not in (None, method):
         raise InvalidInputError(
             f"these weights were made by the method {made_by!r}, and method={method!r} is asked; "
-            "give the same method, or make other weights with regrid_weights."
+            f"give method={made_by!r}, or make other weights with regrid_weights."
         )
+
+
+def _made_by(weights: xr.Dataset) -> str | None:
+    """Which of `METHODS` made the weights; another name if none of them did, None if unsaid."""
+    if "xdvarnet_regrid_method" in weights.attrs:
+        return str(weights.attrs["xdvarnet_regrid_method"])
+    by_esmf = "ESMF_regrid_method" in weights.attrs
+    written = weights.attrs.get("ESMF_regrid_method", weights.attrs.get("map_method"))
+    if written is None:
+        return None
+    normalization = weights.attrs.get("normalization", "destarea")
+    for name, rule in METHODS.items():
+        normalized = normalization if name.startswith("conservative") else rule.normalization
+        known = rule.esmf_method if by_esmf else rule.map_method
+        if normalized == rule.normalization and _same_words(str(written), known, by_esmf):
+            return name
+    return str(written)
+
+
+def _same_words(written: str, known: str, whole: bool) -> bool:
+    """Whether two names of a method agree, as a whole or in the first word."""
+    words, others = (name.casefold().split() for name in (written, known))
+    return words == others if whole else words[:1] == others[:1]
 
 
 def _check_shape(
@@ -190,9 +242,7 @@ def _check_positions(weights: xr.Dataset, side: str, long: str, grid: Horizontal
     names = (f"yc_{side}", f"xc_{side}")
     if not set(names) <= set(weights.variables):
         return
-    if any(weights[name].attrs.get("units", "degrees") != "degrees" for name in names):
-        return
-    given = unit_vectors(*(weights[name].values for name in names))
+    given = unit_vectors(*(in_degrees(weights[name].variable, name) for name in names))
     distance = np.abs(given - unit_vectors(*grid.points))
     if np.nanmax(distance, initial=0.0) > _SAME_PLACE:
         role = {"a": "source", "b": "target"}[side]

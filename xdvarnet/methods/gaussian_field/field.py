@@ -17,6 +17,7 @@ from xdvarnet.grids.checks import (
 from xdvarnet.grids.internal import DIMS, internal_grid, to_internal
 from xdvarnet.grids.labels import field_attributes, model_attributes
 from xdvarnet.grids.points import find_points
+from xdvarnet.grids.values import trusted_values
 from xdvarnet.methods.gaussian_field.domain import Domain
 from xdvarnet.methods.gaussian_field.fitting import fit_field
 from xdvarnet.methods.gaussian_field.observations import (
@@ -293,7 +294,8 @@ class SPDEField(GaussianField):
         """
         check_dataset(observations)
         name = self.variable
-        check_variable(observations, name)
+        trusted = trusted_values(check_variable(observations, name))
+        observations = observations.assign({name: trusted})
         noise = self.known_noise() if noise is None else noise
         errors = error_std(noise, observations[name], self.variables[name])
         on_grid = observations if grid is None else map_of_tracks(observations[[name]], grid, name)

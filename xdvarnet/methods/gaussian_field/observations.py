@@ -11,6 +11,7 @@ from xdvarnet.grids.coords import find_axes, find_grid, is_ring
 from xdvarnet.grids.internal import DIMS, check_mask_is_coordinate, internal_grid
 from xdvarnet.grids.points import find_points
 from xdvarnet.grids.times import check_calendars
+from xdvarnet.grids.values import lasting_attributes
 from xdvarnet.methods.gaussian_field.domain import Domain
 from xdvarnet.tracks.bin import bin_tracks
 from xdvarnet.tracks.sample import wrap_longitude
@@ -148,4 +149,4 @@ def label_map(values: np.ndarray, template: xr.DataArray, name: str) -> xr.DataA
         grid.axes.longitude: np.argsort(grid.longitude_order),
     }
     array = array.isel(order).transpose(*extra, *template.dims).assign_coords(template.coords)
-    return array.assign_attrs(template.attrs)
+    return array.assign_attrs(lasting_attributes(template.attrs))

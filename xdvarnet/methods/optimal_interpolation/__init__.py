@@ -1,0 +1,1 @@
+"""Optimal interpolation: a covariance, nodes with a local analysis each, and their blend."""

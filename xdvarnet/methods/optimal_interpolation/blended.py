@@ -1,0 +1,154 @@
+"""The analysis of a whole domain: local ones at nodes, blended without seams."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import psutil
+import torch
+from scipy.spatial import KDTree
+
+from xdvarnet.errors import InvalidInputError
+from xdvarnet.methods.optimal_interpolation.covariance import Correlation
+from xdvarnet.methods.optimal_interpolation.local import LocalAnalysis, Sample
+from xdvarnet.methods.optimal_interpolation.nodes import Partition, Row
+
+BATCH_BYTES = 2**23
+"""Memory of the matrices of the nodes solved together; larger allocations are slower to get."""
+
+EDGE = 0.9
+"""Share of the distance to the farthest neighbour from which on errors are taken as larger."""
+
+LEAST_WEIGHT = 1e-6
+"""Weight of the farthest neighbour."""
+
+TINY = 1e-12
+"""A distance that is added where it could be zero."""
+
+LARGEST_CONDITION = 3e4
+"""Condition of the matrices up to which they are factored in float32; beyond it in float64."""
+
+
+@dataclass(frozen=True)
+class BlendedAnalysis:
+    """What all local analyses of a domain have in common.
+
+    Attributes
+    ----------
+    sample : Sample
+        All observations, in the order of time.
+    cells : torch.Tensor
+        Scaled positions of the cells of a map, shape (cell, 3).
+    times : torch.Tensor
+        Scaled times of the maps, shape (day,).
+    rows : list of Row
+        The nodes in space.
+    partition : Partition
+        The nodes in time.
+    correlation : callable
+        One of `CORRELATIONS`.
+    neighbours : int
+        Largest number of observations of a local analysis: the nearest of the node.
+    half_window : float
+        Largest scaled time from a node to its observations.
+    """
+
+    sample: Sample
+    cells: torch.Tensor
+    times: torch.Tensor
+    rows: list[Row]
+    partition: Partition
+    correlation: Correlation
+    neighbours: int
+    half_window: float
+
+    def solve(self, wanted: slice) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and error variance of the wanted days, relative to the prior.
+
+        Both have the shape (day, cell) of all days; other days and land are unfinished.
+
+        Raises
+        ------
+        InvalidInputError
+            If a local analysis does not fit into memory.
+        """
+        mean = torch.zeros(len(self.times), len(self.cells), dtype=torch.float64)
+        mean = mean.to(self.cells.device)
+        variance = torch.ones_like(mean)
+        observed = self.sample.time.cpu().numpy()
+        for number, node in enumerate(self.partition.nodes):
+            days = np.flatnonzero(self.partition.weights[:, number])
+            time = float(self.times[node])
+            window = time - self.half_window, time + self.half_window
+            first, last = np.searchsorted(observed, window)
+            if days[-1] < wanted.start or days[0] >= wanted.stop or first == last:
+                continue
+            weights = self._tensor(self.partition.weights[days, number])[:, None]
+            lags = self.times[days] - time
+            for row, centres, analysis in self._local_analyses(slice(first, last), time, days.size):
+                part = analysis.mean(self.cells[row.cells] - centres, lags).double()
+                part *= weights * self._tensor(row.weights)[:, None]
+                place = self._tensor(row.cells).flatten()
+                mean[days] = mean[days].index_add_(1, place, part.transpose(0, 1).flatten(1))
+                has_own = self._tensor(row.own[:, 0] >= 0)
+                part = analysis.reduction(self.cells[row.own] - centres, lags).double()
+                part = (weights * part)[has_own].transpose(0, 1).flatten(1)
+                place = self._tensor(row.own)[has_own].flatten()
+                variance[self._tensor(days)[:, None], place] -= part
+        return mean.cpu().numpy(), variance.clamp_(min=0).cpu().numpy()
+
+    def _local_analyses(
+        self, near: slice, time: float, days: int
+    ) -> Iterator[tuple[Row, torch.Tensor, LocalAnalysis]]:
+        """Analyse the nodes of one time, which have some observations `near` them, in batches.
+
+        Yields the nodes, their positions, shape (node, 1, 3), and their analyses.
+        """
+        place, lag = self.sample.place[near], self.sample.time[near] - time
+        tree = KDTree(torch.cat([place, lag[:, None]], 1).cpu().numpy())
+        number = min(self.neighbours, len(place))
+        dtype = self._dtype(number)
+        for row in self.rows:
+            centres = self.cells[row.centres].cpu().numpy()
+            centres = np.pad(centres, ((0, 0), (0, 1)))
+            distance, nearest = tree.query(centres, k=np.arange(1, number + 1), workers=-1)
+            inflation = np.ones_like(distance) if number == len(place) else _inflation(distance)
+            for nodes in self._batches(row, number, days, dtype):
+                centre = self.cells[row.centres[nodes], None]
+                index = self._tensor(nearest[nodes] + near.start)
+                inflated = self._tensor(inflation[nodes])
+                local = self.sample.around(index, centre, time, inflated, dtype)
+                yield row.take(nodes), centre, LocalAnalysis(local, self.correlation)
+
+    def _dtype(self, number: int) -> torch.dtype:
+        """Float32 where the condition of matrices of this size allows it."""
+        condition = number / float(self.sample.noise.min())
+        return torch.float32 if condition < LARGEST_CONDITION else torch.float64
+
+    def _batches(self, row: Row, number: int, days: int, dtype: torch.dtype) -> Iterator[slice]:
+        """Cut the nodes of a row into parts whose matrices have the size of `BATCH_BYTES`."""
+        columns = 2 * number + row.cells.shape[1] + days * row.own.shape[1]
+        node = number * columns * dtype.itemsize
+        free = psutil.virtual_memory().available
+        if 2 * node > free:
+            raise InvalidInputError(
+                f"a local analysis with {number} observations needs about {2 * node / 1e9:.3g} GB, "
+                f"and {free / 1e9:.3g} GB of memory are free; give fewer neighbours, such as "
+                "neighbours=300, which is close to the analysis with all."
+            )
+        step = max(1, BATCH_BYTES // node)
+        for first in range(0, len(row.centres), step):
+            yield slice(first, first + step)
+
+    def _tensor(self, array: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(array).to(self.cells.device)
+
+
+def _inflation(distance: np.ndarray) -> np.ndarray:
+    """Factor on the error variances of neighbours: smoothly from 1 to beyond all bounds.
+
+    So an observation that enters or leaves the neighbours changes nothing (Hunt et al. 2007, doi
+    10.1016/j.physd.2006.11.008, section 3.3).
+    """
+    near = np.clip((distance[:, -1:] - distance) / ((1 - EDGE) * distance[:, -1:] + TINY), 0, 1)
+    return 1 / np.maximum(near**2 * (3 - 2 * near), LEAST_WEIGHT)

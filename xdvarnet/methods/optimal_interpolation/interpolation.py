@@ -1,0 +1,258 @@
+"""Optimal interpolation: the linear analysis with a prescribed Gaussian covariance."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+
+from xdvarnet.errors import InvalidInputError, InvalidTypeError
+from xdvarnet.grids.checks import (
+    DAY_TOLERANCE,
+    check_counts,
+    check_known,
+    check_positive,
+    check_regular,
+    check_units,
+    quantity,
+)
+from xdvarnet.grids.coords import EARTH_RADIUS
+from xdvarnet.grids.smoothing import local_mean
+from xdvarnet.mapping.background import Background, ObservedBackground, check_background
+from xdvarnet.mapping.protocol import Analysis, Observations, Reconstructor, no_members
+from xdvarnet.methods.optimal_interpolation.blended import BlendedAnalysis
+from xdvarnet.methods.optimal_interpolation.covariance import CORRELATIONS
+from xdvarnet.methods.optimal_interpolation.local import Sample
+from xdvarnet.methods.optimal_interpolation.nodes import Partition, rows_of_nodes
+from xdvarnet.solver.device import check_device
+
+NODE_SPACING = 1.0, 0.7
+"""Distance and time between nodes, in correlation lengths and times."""
+
+NODES_IN_WINDOW = 3
+"""Least number of nodes within a time window."""
+
+LEAST_NOISE = 1e-10
+"""Smallest variance of the error, relative to the prior's, with which matrices stay regular."""
+
+LEAST_VARIANCE = 0.1
+"""Smallest local estimate of the variance, relative to that of the whole domain."""
+
+
+class OptimalInterpolation(Reconstructor):
+    """Local optimal interpolation in space and time.
+
+    The anomaly from the background is a Gaussian field with covariance
+    ``s s' exp(-(d / L)^2 - (dt / T)^2)``, or another `covariance`, observed with independent
+    errors; s is its standard deviation, one for all or one for each place. The analysis is
+    ``x = C_gy (C_yy + R)^-1 y``, with the formal error variance ``s^2 - C_gy (C_yy + R)^-1 C_yg``
+    (Bretherton et al. 1976, doi 10.1016/0011-7471(76)90001-2, eqs. 9 and 13).
+
+    It is local and without seams. At nodes, one correlation length and 0.7 correlation times apart,
+    an analysis uses the `neighbours` observations that are nearest in the scaled distance
+    ``(d / L)^2 + (dt / T)^2``, and within half a `time_window`; over the last tenth of
+    the way to the farthest they fade out, by larger errors. A cell has the weighted mean of the
+    analyses of the nodes around it, with weights that go smoothly to zero; its error variance is
+    that of the nearest nodes before and after it. Days and latitudes need not be regular, and a
+    globe is a ring.
+
+    Parameters
+    ----------
+    variable : str
+        Name of the variable in the Dataset.
+    correlation_length, correlation_time : str or float
+        Distance L and time T at which the correlation is 1/e, such as ``"60 km"`` and
+        ``"20 days"``; numbers are in km and days. Distances are chords through the Earth, which are
+        shorter than the arc by less than 0.02 % at 400 km.
+    noise : float
+        Standard deviation of the observation error, in `units`.
+    std : float, optional
+        Standard deviation of the anomaly, in `units`. By default it is estimated from the
+        observations: their mean square less that of the noise, and at least the noise.
+    std_length : str or float, optional
+        Standard deviation of the Gaussian (km) over which that estimate is averaged, so that it
+        differs between energetic and quiet places; by default one estimate for all.
+    units : str
+        Units in which the analysis is made; the data are converted and converted back.
+    background : Background, optional
+        By default `ObservedBackground()`.
+    time_window : float
+        Length in days, centred on a node, in which observations are used; nodes are at most a third
+        of it apart.
+    neighbours : int
+        Number of observations in a local analysis. With all of them it is the dense analysis.
+    covariance : str
+        ``"gaussian"``, ``"matern52"`` or ``"matern32"``, from the smoothest fields to the roughest:
+        the correlation in space and that in time, which are multiplied. All are 1/e at L and T.
+    device : str
+        Where the local analyses are solved, such as ``"cpu"`` or ``"cuda"``.
+
+    Raises
+    ------
+    InvalidInputError
+        If a length, a time, a noise, a number or the units are not accepted.
+    InvalidTypeError
+        If `variable` is no string, or `background` is no background.
+
+    Examples
+    --------
+    >>> import xdvarnet
+    >>> oi = xdvarnet.OptimalInterpolation(
+    ...     "ssh", correlation_length="60 km", correlation_time="20 days", noise=0.02
+    ... )
+    """
+
+    gives_std = True
+
+    def __init__(
+        self,
+        variable: str,
+        *,
+        correlation_length: str | float,
+        correlation_time: str | float,
+        noise: float,
+        std: float | None = None,
+        std_length: str | float | None = None,
+        units: str = "m",
+        background: Background | None = None,
+        time_window: float = 31,
+        neighbours: int = 300,
+        covariance: str = "gaussian",
+        device: str = "cpu",
+    ) -> None:
+        if not isinstance(variable, str):
+            raise InvalidTypeError(
+                f"variable={variable!r} is no string; give the name of one variable, such as 'ssh'."
+            )
+        self.variable, self.units = variable, check_units(units)
+        self.variables: Mapping[str, str] = {variable: units}
+        self.correlation_length = quantity(correlation_length, "km", "correlation_length")
+        self.correlation_time = quantity(correlation_time, "day", "correlation_time")
+        self.noise = check_positive(noise, "noise", units)
+        self.std = None if std is None else check_positive(std, "std", units)
+        self.std_length = None if std_length is None else quantity(std_length, "km", "std_length")
+        if std is not None and std_length is not None:
+            raise InvalidInputError(
+                f"std={std} and std_length={std_length!r} exclude each other: a given standard "
+                "deviation is not estimated. Give one of them."
+            )
+        self.background = check_background(
+            ObservedBackground() if background is None else background
+        )
+        self.time_window = check_positive(time_window, "time_window", "days")
+        check_counts({"neighbours": neighbours})
+        self.neighbours = int(neighbours)
+        check_known(covariance, CORRELATIONS, "covariance")
+        self.covariance, self.device = covariance, check_device(device)
+
+    def __repr__(self) -> str:
+        return (
+            f"OptimalInterpolation({self.variable!r}, "
+            f"correlation_length='{self.correlation_length:g} km', "
+            f"correlation_time='{self.correlation_time:g} days', noise={self.noise:g}, "
+            f"std={self.std}, std_length={self.std_length}, units={self.units!r}, "
+            f"time_window={self.time_window:g}, neighbours={self.neighbours}, "
+            f"covariance={self.covariance!r}, device={self.device!r}, "
+            f"background={self.background!r})"
+        )
+
+    def with_options(
+        self,
+        *,
+        background: Background | None = None,
+        device: str | None = None,
+        precision: str | None = None,
+    ) -> "OptimalInterpolation":
+        """Return the same method with another background, such as that of a trained model.
+
+        Raises
+        ------
+        InvalidTypeError
+            If it is no background.
+        InvalidInputError
+            If the device cannot be used, or a precision is given: it follows from the noise.
+        """
+        super().with_options(precision=precision)
+        return OptimalInterpolation(
+            self.variable,
+            correlation_length=self.correlation_length,
+            correlation_time=self.correlation_time,
+            noise=self.noise,
+            std=self.std,
+            std_length=self.std_length,
+            units=self.units,
+            background=self.background if background is None else background,
+            time_window=self.time_window,
+            neighbours=self.neighbours,
+            covariance=self.covariance,
+            device=self.device if device is None else device,
+        )
+
+    def solve(
+        self,
+        observations: Observations,
+        *,
+        members: int | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> Analysis:
+        """Analyse one window; the mean and the formal error of every sea cell.
+
+        Where some days alone are wanted, others are unfinished.
+
+        Raises
+        ------
+        InvalidInputError
+            If members are asked for: this method gives a variance, and members once calibrated; or
+            if a local analysis does not fit into memory.
+        """
+        if members is not None:
+            raise no_members(self)
+        values = observations.values[self.variable]
+        observed = np.isfinite(values) & observations.sea
+        prior = self._prior_std(observations, values, observed)
+        day, cell = np.divmod(np.flatnonzero(observed), prior.size)
+        length, time = self.correlation_length, self.correlation_time
+        cells = _positions(*observations.place) / length
+        scale = prior.ravel()[cell]
+        noise = np.maximum((self.noise / scale) ** 2, LEAST_NOISE)
+        arrays = cells[cell], observations.days[day] / time, values[observed] / scale, noise
+        mean, variance = BlendedAnalysis(
+            Sample(*(torch.from_numpy(array).to(self.device) for array in arrays)),
+            torch.from_numpy(cells).to(self.device),
+            torch.from_numpy(observations.days / time).to(self.device),
+            rows_of_nodes(*observations.place, observations.sea, NODE_SPACING[0] * length),
+            Partition.of(
+                observations.days, min(NODE_SPACING[1] * time, self.time_window / NODES_IN_WINDOW)
+            ),
+            CORRELATIONS[self.covariance],
+            self.neighbours,
+            (self.time_window / 2 + DAY_TOLERANCE) / time,
+        ).solve(observations.used)
+        fields = (prior * field.reshape(observations.shape) for field in (mean, np.sqrt(variance)))
+        mean, std = (field.astype(np.float32) for field in fields)
+        return Analysis({self.variable: mean}, {self.variable: std})
+
+    def _prior_std(
+        self, observations: Observations, values: np.ndarray, observed: np.ndarray
+    ) -> np.ndarray:
+        """Standard deviation of the anomaly, shape (latitude, longitude)."""
+        shape = observations.sea.shape
+        if self.std is not None:
+            return np.full(shape, self.std)
+        squares = np.where(observed, values, 0).astype(float) ** 2
+        overall = squares.sum() / max(observed.sum(), 1) - self.noise**2
+        overall = max(overall, self.noise**2)
+        if self.std_length is None:
+            return np.full(shape, overall**0.5)
+        latitude, longitude = observations.place
+        check_regular(latitude, "latitude", "std_length")
+        check_regular(longitude, "longitude", "std_length")
+        local = local_mean(squares.sum(0), observed.sum(0), latitude, longitude, self.std_length)
+        return np.sqrt(np.maximum(local - self.noise**2, LEAST_VARIANCE * overall))
+
+
+def _positions(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
+    """Positions of the cells of a map, in km from the centre of the Earth, shape (cell, 3)."""
+    north, east = np.meshgrid(np.deg2rad(latitude), np.deg2rad(longitude), indexing="ij")
+    across = np.cos(north)
+    components = across * np.cos(east), across * np.sin(east), np.sin(north)
+    return EARTH_RADIUS * np.stack(components, axis=-1).reshape(-1, 3)
