@@ -240,3 +240,23 @@ def test_the_globe_may_be_cut_anywhere(name):
     for field in maps.data_vars:
         found = other[field].sel(lon=maps["lon"])
         np.testing.assert_allclose(found, maps[field], atol=2e-5)
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        xdvarnet.OptimalInterpolation(
+            "ssh", correlation_length="2000 km", correlation_time="3 days", noise=0.02
+        ),
+        xdvarnet.SPDEField(correlation_length=2500, correlation_time=3, std=0.05, noise=0.02),
+    ],
+    ids=lambda model: type(model).__name__,
+)
+def test_maps_turn_with_the_globe(model):
+    """What is observed some columns farther east is mapped there: no meridian is a seam."""
+    dataset, turn = globe(4, step=10.0), 7
+    turned = dataset.copy(data={"ssh": np.roll(dataset["ssh"], turn, -1)})
+    turned = turned.assign_coords(sea=(("lat", "lon"), np.roll(dataset["sea"], turn, -1)))
+    maps, other = (reconstruct(each, model) for each in (dataset, turned))
+    for name in ("ssh", "ssh_std"):
+        np.testing.assert_allclose(other[name], np.roll(maps[name], turn, -1), atol=1e-6)
