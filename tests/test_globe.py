@@ -205,6 +205,18 @@ def test_windows_go_around_the_globe(guess):
     assert np.abs(steps[-3:]).max() < 1.5 * np.abs(opposite[-3:]).max()
 
 
+def test_altimeters_cross_the_cut():
+    """Each point is bilinear between its neighbours on the ring, wherever the file begins."""
+    truth = complete(2)
+    seen = [
+        each.dvarnet.observe(["jason1", "envisat"], noise=0.0, rng=0)["ssh"]
+        for each in (truth, cut_at(truth, 11), cut_at(truth, 23))
+    ]
+    assert seen[0].isel(lon=[0, -1]).count() > 10
+    for other in seen[1:]:
+        np.testing.assert_allclose(other.sel(lon=truth["lon"]), seen[0], atol=1e-6)
+
+
 def complete(days: int) -> xr.Dataset:
     """Return heights of a globe without gaps."""
     dataset = globe(days, seed=2, step=12.0)

@@ -250,22 +250,22 @@ def _measure(
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the cell of each measurement and its value without error, NaN where there is none."""
     _, ny, nx = maps.shape
-    row = np.minimum(rows.astype(int), ny - 2)
-    column = np.minimum(columns.astype(int), nx - 2)
-    up, right = rows - row, columns - column
-    corner = (days * ny + row) * nx + column
+    row, west = np.minimum(rows.astype(int), ny - 2), columns.astype(int)
+    up, right = rows - row, columns - west
+    east = (west + 1) % nx  # of no weight where a row ends
+    corner = (days * ny + row) * nx
     flat = maps.reshape(-1)
     total, weight = np.zeros(days.size), np.zeros(days.size)
     for offset, share in (
-        (0, (1 - up) * (1 - right)),
-        (1, (1 - up) * right),
-        (nx, up * (1 - right)),
-        (nx + 1, up * right),
+        (west, (1 - up) * (1 - right)),
+        (east, (1 - up) * right),
+        (nx + west, up * (1 - right)),
+        (nx + east, up * right),
     ):
         value = flat[corner + offset].astype(float)
         finite = np.isfinite(value)
         total += np.where(finite, value * share, 0)
         weight += np.where(finite, share, 0)
-    cell = corner + (up >= 0.5) * nx + (right >= 0.5)
+    cell = corner + (up >= 0.5) * nx + np.where(right >= 0.5, east, west)
     value = np.divide(total, weight, out=np.full(days.size, np.nan), where=np.isfinite(flat[cell]))
     return cell, value
