@@ -80,7 +80,8 @@ def test_dtypes_and_attributes():
     assert np.issubdtype(count["sla"].dtype, np.integer)
     assert count["sla"].attrs["units"] == "1"
     assert count["sla"].attrs["standard_name"].endswith("sea_level number_of_observations")
-    assert mean.attrs["title"] == "random"
+    assert mean.attrs["source"] == "random"
+    assert mean.attrs["title"] == "mean of points in cells and days"
     assert mean.attrs["history"].endswith("bin_tracks, mean")
 
 
@@ -312,7 +313,8 @@ def test_attributes_of_the_file_are_left_behind():
         {"title": "tracks", "time_coverage_start": "2016-01-01", "processing_level": "L3"},
     )
     binned = bin_tracks(tracks, xr.Dataset(coords={"lat": [40.0, 41], "lon": [10.0, 11, 12]}))
-    assert set(binned.attrs) == {"title", "history", "xdvarnet_points_outside"}
+    told = {"title", "source", "history", "Conventions", "xdvarnet_points_outside"}
+    assert set(binned.attrs) == told and binned.attrs["source"] == "tracks"
 
 
 def test_labels_have_no_mean():

@@ -242,7 +242,7 @@ def test_coordinates_and_attributes_are_kept(maps):
     assert set(found.coords) == set(maps.coords)
     for name in maps.coords:
         xr.testing.assert_identical(found[name], maps[name])
-    assert found.attrs["title"] == "a sea"
+    assert found.attrs["source"] == "a sea" and "title" not in found.attrs
     assert found.attrs["history"].endswith("geostrophic currents of 'ssh'")
 
 

@@ -128,7 +128,7 @@ def test_global_attributes(maps):
     found = to_duacs(maps).attrs
     assert found["source"] == "altimeters" and found["xdvarnet_model"] == "Model()"
     assert found["history"].startswith("made\n") and found["history"].endswith("to_duacs")
-    assert found["cdm_data_type"] == "Grid" and found["Conventions"] == "CF-1.8"
+    assert found["cdm_data_type"] == "Grid" and found["Conventions"] == "CF-1.8, ACDD-1.3"
     assert found["time_coverage_start"] == "2016-12-31T12:00:00Z"
     assert found["time_coverage_end"] == "2017-01-03T12:00:00Z"
     assert (found["time_coverage_resolution"], found["time_coverage_duration"]) == ("P1D", "P3D")

@@ -9,7 +9,7 @@ from xdvarnet.grids.labels import field_attributes, model_attributes
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [
-        ("mean", {"units": "cm", "standard_name": "height", "long_name": "sea", "source": "x"}),
+        ("mean", {"units": "cm", "standard_name": "height", "long_name": "sea"}),
         (
             "std",
             {
@@ -38,6 +38,7 @@ def test_observations_without_attributes_have_units_and_a_name():
 def test_the_model_and_the_history_are_told():
     before = {"title": "t", "history": "observed"}
     found = model_attributes(before, "condition", 7)
-    assert found["title"] == "t" and found["xdvarnet_model"] == "7"
+    assert found["title"] == "int analysis" and found["xdvarnet_model"] == "7"
+    assert found["source"] == f"int of xdvarnet {found['xdvarnet_version']}, from t"
     assert found["history"].startswith("observed\n")
     assert found["history"].endswith(f"xdvarnet {found['xdvarnet_version']}: condition 7")

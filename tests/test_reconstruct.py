@@ -1,5 +1,6 @@
 """`reconstruct`: labels in, labels out, and what is refused."""
 
+import re
 import warnings
 
 import numpy as np
@@ -70,11 +71,12 @@ def same_coordinates(maps: xr.Dataset, other: xr.Dataset) -> None:
 
 @EVERY_MODEL
 def test_the_grid_order_units_dtype_and_attributes_are_those_of_the_input(dataset, model):
+    dataset = dataset.assign_attrs(experiment="third")
     maps = reconstruct(dataset, model)
     assert maps["ssh"].dims == dataset["ssh"].dims
     assert maps["ssh"].dtype == np.float32
     same_coordinates(maps, dataset)
-    assert maps.attrs.items() >= dataset.attrs.items()
+    assert maps.attrs["experiment"] == "third" and "toy sea" in maps.attrs["source"]
     assert maps["ssh"].attrs.items() >= dataset["ssh"].attrs.items()
     assert maps.attrs["xdvarnet_model"] == repr(model)
     assert maps.attrs["xdvarnet_version"] == xdvarnet.__version__
@@ -456,7 +458,7 @@ def test_a_region_smaller_than_the_window(dataset, sizes):
 
 @pytest.mark.parametrize("nested", [False, True])
 @pytest.mark.parametrize(
-    ("spacing", "axis"), [((0.2, 0.4), "latitude"), ((0.25, 0.5), "longitude")]
+    ("spacing", "axis"), [((0.2, 0.4), "latitude"), ((0.25, 0.6), "longitude")]
 )
 def test_spacing_that_is_not_the_models(dataset, spacing, axis, nested):
     model = Smoother(training_grid=TrainingGrid(spacing, (30, 50)))
@@ -470,9 +472,26 @@ def test_spacing_within_10_percent(dataset):
     reconstruct(dataset, model)
 
 
+def test_spacing_is_a_distance(dataset):
+    """The same steps in km are accepted at another latitude, the same degrees are not."""
+    middle = float(dataset["lat"].mean())
+    narrow = 0.4 * np.cos(np.radians(middle)) / np.cos(np.radians(42.0))
+    reconstruct(dataset, Smoother(training_grid=TrainingGrid((0.25, narrow), (40, 44))))
+    model = Smoother(training_grid=TrainingGrid((0.25, 0.4), (45.0, 48.0)))
+    with pytest.raises(
+        InvalidInputError, match="degrees, 35.2 km.*trained at 29.8 to 31.5 km"
+    ) as told:
+        reconstruct(dataset, model)
+    step = float(re.search(r"observations to (\S*) degrees of longitude", str(told.value)).group(1))
+    finer = dataset.assign_coords(lon=2 + step * np.arange(dataset.sizes["lon"]))
+    reconstruct(finer, model)
+
+
 @pytest.mark.parametrize("latitudes", [(50.0, 60.0), (10.0, 25.0)])
 def test_latitudes_far_from_the_training(dataset, latitudes):
-    model = Smoother(training_grid=TrainingGrid((0.25, 0.4), latitudes))
+    south, north = np.cos(np.radians(latitudes))
+    columns = 0.4 * np.cos(np.radians(37.6)) * 2 / (south + north)
+    model = Smoother(training_grid=TrainingGrid((0.25, columns), latitudes))
     message = "latitudes 36 to 39.25 reach more than 10 degrees beyond those of the training"
     with pytest.warns(XdvarnetWarning, match=message) as caught:
         reconstruct(dataset, model)
@@ -482,7 +501,7 @@ def test_latitudes_far_from_the_training(dataset, latitudes):
 def test_latitudes_near_the_training(dataset):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        model = Smoother(training_grid=TrainingGrid((0.25, 0.4), (45.0, 60.0)))
+        model = Smoother(training_grid=TrainingGrid((0.25, 0.5), (45.0, 60.0)))
         reconstruct(dataset, model)
 
 
@@ -491,10 +510,9 @@ def test_latitudes_near_the_training(dataset):
     [
         Smoother(),
         Smoother(first_guess=interpolation()),
-        interpolation(),
         interpolation(background=NoBackground(), std_length="60 km"),
     ],
-    ids=["window", "first guess", "observed background", "std_length"],
+    ids=["window", "first guess", "std_length"],
 )
 @pytest.mark.parametrize("axis", ["lat", "lon"])
 @pytest.mark.parametrize("descending", [False, True])
@@ -511,6 +529,9 @@ def test_a_hole_in_the_grid_is_refused_where_cells_are_counted(dataset, model, a
 def test_a_hole_in_the_grid_is_no_fault_where_distances_count(dataset):
     holed = dataset.drop_isel(lat=[9], lon=[3, 4])
     reconstruct(holed, interpolation(background=NoBackground()))
+    reconstruct(dataset.drop_isel(lat=[9]), interpolation())
+    with pytest.raises(InvalidInputError, match="'longitude' steps by .* ObservedBackground needs"):
+        reconstruct(holed, interpolation())
     known = MeanMapBackground(gappy(unobserved=0.0).mean("time"))
     reconstruct(holed, interpolation(background=known))
 
@@ -542,7 +563,7 @@ def test_the_history_has_one_more_line(dataset):
     dataset.attrs["history"] = "2020: made"
     maps = reconstruct(dataset, Identity())
     assert maps.attrs["history"] == "2020: made\n" + line
-    assert maps.attrs["title"] == "toy sea"
+    assert maps.attrs["source"].endswith(f"of xdvarnet {xdvarnet.__version__}, from toy sea")
 
 
 # on real maps

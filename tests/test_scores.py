@@ -1,11 +1,19 @@
 """Scores against hand-made references, in every order of the axes, lazily and not."""
 
+import re
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
 
-from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError
+from xdvarnet.errors import (
+    InvalidInputError,
+    InvalidTypeError,
+    UnknownNameError,
+    XdvarnetWarning,
+)
 from xdvarnet.metrics.scores import (
     area_weights,
     bias,
@@ -205,8 +213,56 @@ def test_common_days_and_cells_only(maps, reference):
     part = {"time": slice(1, 4), "lat": slice(2, 8), "lon": slice(0, 9)}
     few = maps.isel(part)
     expected = score(few, reference.isel(part))
-    xr.testing.assert_allclose(score(few, reference), expected)
+    found = score(few, reference)
+    xr.testing.assert_allclose(found.drop_vars("n_missing"), expected.drop_vars("n_missing"))
     xr.testing.assert_allclose(score(maps, reference.isel(part)), expected)
+    assert found["n_points"] + found["n_missing"] == reference["ssh"].count()
+
+
+def test_a_latitude_without_maps_is_missing(maps, reference):
+    """Cells that the maps do not have count as those where they are NaN do."""
+    cut = score(maps.isel(lat=slice(0, 8)), reference)
+    hidden = score(maps.where(maps["lat"] < maps["lat"][8]).assign_attrs(maps.attrs), reference)
+    for name in ("n_points", "n_missing"):
+        assert cut[name] == hidden[name]
+    assert cut["n_missing"] >= reference["ssh"].isel(lat=8).count()
+
+
+@pytest.mark.parametrize("function", [score, lambda a, b: rmse(a["ssh"], b["ssh"])])
+def test_days_of_two_calendars_are_not_compared(function, maps, reference):
+    """Equal fields on equal dates are refused, and compared after what the message says."""
+    pytest.importorskip("cftime")
+    noleap = reference.convert_calendar("noleap")
+    with pytest.raises(InvalidInputError, match="'noleap'.*dataset.convert_calendar") as problem:
+        function(noleap, reference)
+    calendar = re.search(r"convert_calendar\('(.*)'\)", str(problem.value)).group(1)
+    function(noleap.convert_calendar(calendar), reference)
+    assert float(rmse(noleap.convert_calendar(calendar)["ssh"], reference["ssh"])) == 0
+
+
+def test_two_grids_are_not_compared_where_they_happen_to_meet(reference):
+    """Every fifth cell of a fine grid is one of the coarse; regridding is what the message says."""
+    fine = reference.interp(
+        lat=np.arange(35, 37.01, 0.1), lon=np.arange(-1, 4.51, 0.1)
+    ).assign_attrs(reference.attrs)
+    fine["ssh"].attrs = reference["ssh"].attrs
+    with pytest.raises(InvalidInputError, match="two grids.*0.1 degrees of latitude.*0.25"):
+        score(fine, reference)
+    scores = score(fine, reference.dvarnet.regrid(fine))
+    assert scores["n_points"] > 0.5 * fine["ssh"].count()
+
+
+def test_few_values_compared_are_told_with_their_share(maps, reference):
+    """Only of the region and period of the maps: a reference may reach further."""
+    with pytest.warns(XdvarnetWarning, match=r"compared: 33% of those of the reference"):
+        score(maps.fillna(0).isel(time=[0, 5]), reference.fillna(0))
+    few = maps.where(maps["lon"] < maps["lon"][2])
+    few["ssh"].attrs = maps["ssh"].attrs
+    with pytest.warns(XdvarnetWarning, match="are compared"):
+        score(few, reference)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        score(maps.isel(time=[2], lat=slice(0, 3)), reference)
 
 
 def test_one_selected_day_is_compared_with_that_day(maps, reference):
@@ -214,7 +270,8 @@ def test_one_selected_day_is_compared_with_that_day(maps, reference):
     assert float(found["rmse"]) == pytest.approx(
         float(rmse(maps["ssh"], reference["ssh"], dim=["lat", "lon"])[2])
     )
-    xr.testing.assert_allclose(score(maps, reference.isel(time=2)), found)
+    selected = score(maps, reference.isel(time=2))
+    xr.testing.assert_allclose(selected.drop_vars("n_missing"), found.drop_vars("n_missing"))
 
 
 def test_a_mean_map_without_time(reference):

@@ -50,7 +50,7 @@ def test_the_variance_is_one_everywhere_also_beside_coasts():
     colours = field.domain.prior.chain.colour(
         torch.eye(size, dtype=torch.float64).view(size, 4, rows, columns)
     )
-    south, west = field.domain.margin
+    south, west = field.domain.margin.south, field.domain.margin.west
     variances = colours.square().sum(0)[:, south : south + 6, west : west + 9]
     np.testing.assert_allclose(variances[:, given.sea], 1, rtol=1e-8)
     assert south > 0

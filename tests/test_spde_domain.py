@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import torch
 
-from xdvarnet.methods.gaussian_field.domain import Domain, extend, extended_mesh, torch_generator
+from xdvarnet.methods.gaussian_field.domain import (
+    Domain,
+    Margin,
+    extend,
+    extended_mesh,
+    torch_generator,
+)
 from xdvarnet.spde.chain import matern_chain
 from xdvarnet.spde.field import Prior
 
@@ -25,7 +31,9 @@ def domain() -> Domain:
 
 def test_the_margin_is_as_wide_as_asked_for():
     """In each direction, and by less than a cell more."""
-    mesh, (rows, columns) = extended_mesh(LATITUDE, LONGITUDE, sea(), 60e3)
+    mesh, margin = extended_mesh(LATITUDE, LONGITUDE, sea(), 60e3)
+    rows, columns = margin.south, margin.west
+    assert margin == Margin(rows, rows, columns, columns)
     assert mesh.shape == (4 + 2 * rows, 5 + 2 * columns)
     north = float(mesh.north_distance[1, 0])
     east = float(mesh.east_distance[mesh.shape[0] // 2, 1])
@@ -34,7 +42,8 @@ def test_the_margin_is_as_wide_as_asked_for():
 
 
 def test_land_and_sea_go_on_beyond_the_edge():
-    mesh, (rows, columns) = extended_mesh(LATITUDE, LONGITUDE, sea(), 60e3)
+    mesh, margin = extended_mesh(LATITUDE, LONGITUDE, sea(), 60e3)
+    rows, columns = margin.south, margin.west
     inner = mesh.sea[rows : rows + 4, columns : columns + 5].numpy()
     np.testing.assert_array_equal(inner, sea())
     assert not mesh.sea[:rows, columns + 1].any()
@@ -44,8 +53,8 @@ def test_land_and_sea_go_on_beyond_the_edge():
 
 def test_the_margin_ends_at_the_pole():
     near = 88.0 + 0.25 * np.arange(5)
-    mesh, (rows, _) = extended_mesh(near, LONGITUDE, np.ones((5, 5), bool), 300e3)
-    assert rows < 4
+    mesh, margin = extended_mesh(near, LONGITUDE, np.ones((5, 5), bool), 300e3)
+    assert margin.north < 4 < margin.south
     assert torch.isfinite(mesh.area).all() and (mesh.area > 0).all()
 
 
@@ -87,11 +96,11 @@ def test_one_member_is_no_ensemble():
 def test_fields_go_on_into_the_margin():
     """As they are at the edge; a number stays a number."""
     values = np.arange(6.0).reshape(1, 2, 3)
-    whole = extend(values, (1, 2))
+    whole = extend(values, Margin(1, 1, 2, 2))
     assert whole.shape == (1, 4, 7)
     assert whole[0, 1:3, 2:5].equal(torch.as_tensor(values[0]))
     assert whole[0, 0, 0] == 0 and whole[0, 3, 6] == 5
-    assert extend(np.array(2.5), (1, 2)).item() == 2.5
+    assert extend(np.array(2.5), Margin(1, 1, 2, 2)).item() == 2.5
 
 
 def test_samples_do_not_depend_on_how_many_are_drawn_at_once(monkeypatch):

@@ -6,6 +6,7 @@ import xdvarnet
 from xdvarnet._random import default_rng
 from xdvarnet.datasets import mediterranean
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError, XdvarnetWarning
+from xdvarnet.observing import system
 from xdvarnet.observing.missions import MISSIONS
 from xdvarnet.observing.noise import KarinNoise
 from xdvarnet.observing.orbits import ground_track
@@ -674,3 +675,21 @@ def test_missions_are_in_a_fixed_order(smooth, missions):
     with pytest.raises(InvalidTypeError, match=r"is no sequence; give a list of names"):
         observe(smooth, missions, noise=0.1)
     assert ObservingSystem(np.array(["gfo"]), 0.1).missions == ("gfo",)
+
+
+def test_measurements_are_treated_some_at_a_time(monkeypatch):
+    """In blocks of a hundred the observations are the same to the last bit, and arrays short."""
+    truth = mediterranean().isel(time=slice(0, 3), lat=slice(40, 90))
+    missions, noise = ["swot", "jason3"], {"swot": KarinNoise(roll=1.0, phase=0.5), "jason3": 0.03}
+    whole = observe(truth, missions, noise=noise, rng=0)
+    monkeypatch.setattr("xdvarnet.grids.blocks.BLOCK", 100)
+    lengths = []
+    measure = system._measure
+
+    def noted(maps, days, rows, columns):
+        lengths.append(len(days))
+        return measure(maps, days, rows, columns)
+
+    monkeypatch.setattr(system, "_measure", noted)
+    xr.testing.assert_identical(observe(truth, missions, noise=noise, rng=0), whole)
+    assert max(lengths) == 100 and len(lengths) > 10

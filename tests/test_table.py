@@ -119,6 +119,20 @@ def test_what_cannot_be_scored(maps, reference):
         score(maps["ssh"], reference, kind="osse2020a")
 
 
+def test_a_raw_product_is_refused_and_scored_once_harmonised(maps, reference):
+    """Its height has another name and would be left out; the anomaly alone would be scored."""
+    raw = reference.rename(ssh="adt").assign_coords(reference.coords)
+    raw["adt"].attrs["standard_name"] = "sea_surface_height_above_geoid"
+    raw = raw.assign_coords(
+        lat=raw["lat"].assign_attrs(units="degrees_north"),
+        lon=raw["lon"].assign_attrs(units="degrees_east"),
+    )
+    with pytest.raises(InvalidInputError, match=r"'ssh'.*'adt'.*reference.dvarnet.harmonise"):
+        score(maps, raw)
+    scores = score(maps, raw.dvarnet.harmonise())
+    assert list(scores["variable"].values) == ["ssh", "sla"]
+
+
 def test_heights_are_no_anomalies_for_2023a():
     """Renaming them would be off by the mean topography."""
     maps = xr.Dataset(

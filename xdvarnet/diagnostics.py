@@ -18,7 +18,7 @@ from xdvarnet.grids.checks import (
     units_factor,
 )
 from xdvarnet.grids.coords import EARTH_RADIUS, Grid, find_grid
-from xdvarnet.grids.history import add_history
+from xdvarnet.grids.provenance import passed_on
 from xdvarnet.grids.values import trusted_values
 
 GRAVITY = 9.81
@@ -99,6 +99,7 @@ def geostrophic(
     }
     kind = "Geostrophic velocity anomalies" if anomaly else "Absolute geostrophic velocity"
     reference = "_assuming_sea_level_for_geoid" if anomaly else ""
+    action = f"geostrophic currents of {variable!r}"
     fields = {}
     for name, (current, direction, component) in currents.items():
         fields[name] = _like(current, height)
@@ -109,8 +110,7 @@ def geostrophic(
             "comment": f"central differences of {variable}; NaN within {min_latitude:g} degrees of "
             "the equator and next to land",
         }
-    history = add_history(dataset.attrs, f"geostrophic currents of {variable!r}")
-    return xr.Dataset(fields, attrs=history)
+    return xr.Dataset(fields, attrs=passed_on(dataset.attrs, action))
 
 
 def eddy_kinetic_energy(currents: xr.Dataset) -> xr.DataArray:

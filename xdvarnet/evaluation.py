@@ -124,7 +124,7 @@ def predict_withheld(
     points = find_points(tracks)
     missions = find_missions(tracks)
     withheld = _withheld(missions, withhold)
-    stamps = daily_stamps(points.days)
+    stamps = daily_stamps(points.days, points.calendar)
     passes = points.flatten(segments(tracks, gap=PASS_GAP))
     parts = []
     for mission in withheld:

@@ -13,8 +13,8 @@ from xdvarnet.diagnostics import conversion_factor, geostrophic, is_anomaly
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_dataset, check_times, check_variable
 from xdvarnet.grids.coords import Grid, find_grid
-from xdvarnet.grids.history import add_history
 from xdvarnet.grids.internal import DIMS
+from xdvarnet.grids.provenance import CONVENTIONS, passed_on
 from xdvarnet.grids.values import trusted_values
 
 _HEIGHTS = {
@@ -31,7 +31,17 @@ _HEIGHTS = {
 _ERROR = {
     "long_name": "Formal mapping error",
     "comment": "standard error that the mapping method gives",
+    "coverage_content_type": "qualityInformation",
 }
+
+_CONTENT = {
+    "summary": "Maps of sea surface height and of the geostrophic currents that follow from it, in "
+    "the form of the DUACS products, made with xdvarnet.",
+    "keywords": "EARTH SCIENCE > OCEANS > OCEAN TOPOGRAPHY > SEA SURFACE HEIGHT, "
+    "EARTH SCIENCE > OCEANS > OCEAN CIRCULATION > OCEAN CURRENTS",
+    "keywords_vocabulary": "GCMD Science Keywords",
+}
+"""What the product is, for its discovery."""
 
 _AXES = {
     "time": {"standard_name": "time", "long_name": "Time", "axis": "T"},
@@ -81,10 +91,11 @@ def to_duacs(maps: xr.Dataset, *, variable: str = "ssh") -> xr.Dataset:
         geostrophic currents ``ugos`` and ``vgos`` of height above the geoid, ``sla`` with ``ugosa``
         and ``vgosa`` of a sea level anomaly (see `xdvarnet.diagnostics.geostrophic`; NaN within 5
         degrees of the equator), and ``err_sla`` where ``<variable>_std`` exists; the bounds of the
-        cells and the ``crs``. Heights are in m, currents in m/s. The attributes are those of
-        `maps`, with the extent in space and time, a map being valid half a step before and after
-        its time (noon to noon for daily maps at midnight). Written with ``to_netcdf``, values are
-        packed as in DUACS, to 0.05 mm. dask arrays stay lazy.
+        cells and the ``crs``. Heights are in m, currents in m/s. The attributes are those that
+        `reconstruct` gave to `maps`, and of other maps name their title and institution as the
+        ``source``; with the extent in space and time, a map being valid half a step before and
+        after its time (noon to noon for daily maps at midnight). Written with ``to_netcdf``, values
+        are packed as in DUACS, to 0.05 mm. dask arrays stay lazy.
 
     Raises
     ------
@@ -121,11 +132,14 @@ def to_duacs(maps: xr.Dataset, *, variable: str = "ssh") -> xr.Dataset:
         product[name].attrs |= _HEIGHTS[name]
         if "err_sla" in sources:
             product[name].attrs["ancillary_variables"] = "err_sla"
-        product = product.assign(geostrophic(product, name))
-    if "err_sla" in sources:
-        product["err_sla"].attrs |= _ERROR
+        # as a mapping: xarray compares a Dataset with {}, which depends on options of its user
+        product = product.assign(dict(geostrophic(product, name).data_vars))
     for array in product.values():
-        array.attrs["grid_mapping"] = "crs"
+        array.attrs |= {"grid_mapping": "crs", "coverage_content_type": "modelResult"}
+    if "err_sla" in sources:
+        height = _HEIGHTS["sla" if "sla" in sources else "adt"]["standard_name"]
+        product["err_sla"].attrs |= {**_ERROR, "standard_name": f"{height} standard_error"}
+    for array in product.values():
         array.encoding = dict(_PACKED)
     product = product.assign(_cells(grid))
     product.attrs = _global_attributes(maps, grid)
@@ -217,9 +231,10 @@ def _global_attributes(maps: xr.Dataset, grid: Grid) -> dict[str, str | float]:
     times = maps[grid.axes.time].to_index()
     step = float(np.median(np.diff(grid.days))) if grid.days.size > 1 else 1.0
     half = datetime.timedelta(days=step / 2)
-    attributes = {"title": "Maps of sea surface height"} | add_history(maps.attrs, "to_duacs")
+    attributes = {"title": "Maps of sea surface height"} | passed_on(maps.attrs, "to_duacs")
     return attributes | {
-        "Conventions": "CF-1.8",
+        **_CONTENT,
+        "Conventions": f"{CONVENTIONS}, ACDD-1.3",
         "cdm_data_type": "Grid",
         "processing_level": "L4",
         "geospatial_lat_min": float(grid.latitude[0]),

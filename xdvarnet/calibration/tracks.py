@@ -128,7 +128,7 @@ def _withhold(
     points = find_points(tracks)
     (dim,) = points.sizes
     seen, hidden = (tracks.isel({dim: part}) for part in (~here, here))
-    stamps = daily_stamps(points.days)
+    stamps = daily_stamps(points.days, points.calendar)
     binned = bin_tracks(seen[list(model.variables)], grid, time=stamps)
     observed = to_internal(binned, model.variables)
     observations, backgrounds = take_anomalies(observed, model.background, model.variables)

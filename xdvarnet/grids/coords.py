@@ -7,7 +7,7 @@ Axes are found by CF attributes, then by name (`cf_xarray`). Inside the package 
 
 import re
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, overload
 
 import cf_xarray  # noqa: F401  registers .cf
@@ -15,6 +15,7 @@ import numpy as np
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError, InvalidTypeError
+from xdvarnet.grids.blocks import blocks
 from xdvarnet.grids.names import COORDINATES
 from xdvarnet.grids.values import check_decoded
 
@@ -130,8 +131,13 @@ def days_since_epoch(time: xr.DataArray) -> np.ndarray:
     if np.issubdtype(values.dtype, np.datetime64):
         if np.isnat(values).any():
             raise InvalidInputError(f"coordinate {time.name!r} has missing times (NaT); drop them.")
-        whole = values.astype("datetime64[D]")  # with the rest apart, no year is out of range
-        return (whole - EPOCH).astype(float) + (values - whole) / np.timedelta64(1, "D")
+        days = np.empty(values.shape)
+        for part in blocks(values.size):
+            some = values.reshape(-1)[part]
+            whole = some.astype("datetime64[D]")  # with the rest apart, no year is out of range
+            rest = (some - whole) / np.timedelta64(1, "D")
+            days.reshape(-1)[part] = (whole - EPOCH).astype(float) + rest
+        return days
     if holds_dates(time):
         import cftime
 
@@ -195,6 +201,27 @@ def continuous_longitude(longitude: np.ndarray) -> np.ndarray:
     return unwrapped + 360 * round((longitude.min() - unwrapped.min()) / 360)
 
 
+def is_ring(longitude: np.ndarray) -> bool:
+    """Return whether increasing longitudes, in degrees, go around the globe without a gap."""
+    steps = np.diff(longitude)
+    return bool(360 - np.ptp(longitude) < 1.5 * np.median(steps))
+
+
+def around_the_globe(known: xr.DataArray) -> xr.DataArray:
+    """Repeat a map of all longitudes on both sides, so that it reaches over any basin.
+
+    Parameters
+    ----------
+    known : xarray.DataArray
+        With an increasing coordinate ``longitude``; a map that is no ring stays as it is.
+    """
+    longitude = known["longitude"].values
+    if not is_ring(longitude):
+        return known
+    turns = [known.assign_coords(longitude=longitude + turn) for turn in (-360, 0, 360)]
+    return xr.concat(turns, "longitude")
+
+
 def unit_vectors(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
     """Return the points of the unit sphere at these degrees, shape (..., 3)."""
     phi, lam = np.deg2rad(latitude), np.deg2rad(longitude)
@@ -233,6 +260,22 @@ class Grid:
     def shape(self) -> tuple[int, int]:
         """Number of latitudes and longitudes."""
         return self.latitude.size, self.longitude.size
+
+    @property
+    def is_ring(self) -> bool:
+        """Whether the longitudes go around the globe."""
+        return is_ring(self.longitude)
+
+    def from_greenwich(self) -> "Grid":
+        """Return a globe with its columns from 0 to 360 degrees east; other grids as they are."""
+        if not self.is_ring:
+            return self
+        start = -int(np.argmin(self.longitude % 360))
+        return replace(
+            self,
+            longitude=np.roll(self.longitude % 360, start),
+            longitude_order=np.roll(self.longitude_order, start),
+        )
 
     def arrange(self, array: xr.DataArray) -> xr.DataArray:
         """Bring `array` to the internal order: (time,) latitude, longitude, both increasing."""

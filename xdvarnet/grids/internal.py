@@ -14,6 +14,19 @@ DIMS = ("time", "latitude", "longitude")
 """Names and order of the dimensions inside the package."""
 
 
+def internal_grid(dataset: xr.Dataset | xr.DataArray) -> Grid:
+    """Return the grid of a Dataset in the order of `to_internal`: a globe begins at Greenwich.
+
+    So it has the same columns wherever the longitudes of the Dataset are cut.
+
+    Raises
+    ------
+    InvalidInputError
+        As `find_grid` does.
+    """
+    return find_grid(dataset).from_greenwich()
+
+
 def to_internal(dataset: xr.Dataset, variables: Mapping[str, str]) -> xr.Dataset:
     """Bring the variables to the internal order, names and units.
 
@@ -28,9 +41,10 @@ def to_internal(dataset: xr.Dataset, variables: Mapping[str, str]) -> xr.Dataset
     -------
     xarray.Dataset
         The variables as float32 with the attribute ``units``, and the boolean mask ``sea``, with
-        the dimensions time (in days since 1950-01-01), latitude and longitude, both increasing;
-        lazy if the input is lazy, and then values are checked when they are computed. The mask is
-        the coordinate ``sea`` of the input (True or False, or 1 or 0); without it all are sea.
+        the dimensions time (in days since 1950-01-01), latitude and longitude, both increasing (a
+        globe from Greenwich on); lazy if the input is lazy, and then values are checked when they
+        are computed. The mask is the coordinate ``sea`` of the input (True or False, or 1 or 0);
+        without it all are sea.
 
     Raises
     ------
@@ -38,7 +52,7 @@ def to_internal(dataset: xr.Dataset, variables: Mapping[str, str]) -> xr.Dataset
         If axes, variables, units or values are not as they must be.
     """
     check_mask_is_coordinate(dataset)
-    grid = find_grid(dataset)
+    grid = internal_grid(dataset)
     names = dict(zip(grid.axes.dims, DIMS, strict=True))
     coords = dict(zip(DIMS, (grid.days, grid.latitude, grid.longitude), strict=True))
 

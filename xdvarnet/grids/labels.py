@@ -5,8 +5,7 @@ from collections.abc import Mapping
 
 import xarray as xr
 
-from xdvarnet.grids.history import add_history
-from xdvarnet.grids.values import lasting_attributes
+from xdvarnet.grids.provenance import derived, lasting
 
 
 def field_attributes(like: xr.DataArray, name: str, kind: str, units: str) -> dict:
@@ -25,7 +24,7 @@ def field_attributes(like: xr.DataArray, name: str, kind: str, units: str) -> di
     """
     long_name = like.attrs.get("long_name", name)
     if kind == "mean":
-        return {"units": units, **lasting_attributes(like.attrs)}
+        return {"units": units, **lasting(like.attrs)}
     named = {"std": "standard deviation of {}", "members": "members of {}"}[kind]
     attributes = {
         "units": like.attrs.get("units", units),
@@ -38,7 +37,7 @@ def field_attributes(like: xr.DataArray, name: str, kind: str, units: str) -> di
 
 
 def model_attributes(attributes: Mapping, action: str, model: object) -> dict:
-    """Return the attributes of a Dataset with those that name the model, version and history.
+    """Return the attributes of what a model made: its title, model, version, source and history.
 
     Parameters
     ----------
@@ -49,8 +48,11 @@ def model_attributes(attributes: Mapping, action: str, model: object) -> dict:
     model : object
         Which made the maps.
     """
+    version = importlib.metadata.version("xdvarnet")
+    name = type(model).__name__
     return {
-        **add_history(attributes, f"{action} {model!r}"),
-        "xdvarnet_version": importlib.metadata.version("xdvarnet"),
+        "title": f"{name} analysis",
+        **derived(attributes, f"{action} {model!r}", f"{name} of xdvarnet {version}"),
+        "xdvarnet_version": version,
         "xdvarnet_model": repr(model),
     }

@@ -26,14 +26,17 @@ class Points:
         Names of time, latitude and longitude in the Dataset.
     sizes : dict of str to int
         Dimensions of the points and their sizes: one along a track, two in a swath.
+    calendar : str
+        CF name of the calendar of the times.
     days : numpy.ndarray
-        Days since 1950-01-01, shape (points,).
+        Days since 1950-01-01 in this calendar, shape (points,).
     latitude, longitude : numpy.ndarray
         Degrees, NaN where the position is unknown, shape (points,).
     """
 
     axes: Axes
     sizes: dict[str, int]
+    calendar: str
     days: np.ndarray
     latitude: np.ndarray
     longitude: np.ndarray
@@ -76,12 +79,14 @@ def find_points(tracks: xr.Dataset) -> Points:
             "Are two arguments swapped? Maps are sampled at points with "
             "maps.dvarnet.sample_tracks(tracks)."
         )
+    days = days_since_epoch(time)
     return Points(
         axes,
         sizes,
-        _flatten(time.copy(data=days_since_epoch(time)), sizes),
-        _flatten(trusted_values(latitude), sizes).astype(float),
-        _flatten(trusted_values(longitude), sizes).astype(float),
+        time.dt.calendar if time.size else "standard",
+        _flatten(time.copy(data=days), sizes),
+        _flatten(trusted_values(latitude), sizes).astype(float, copy=False),
+        _flatten(trusted_values(longitude), sizes).astype(float, copy=False),
     )
 
 

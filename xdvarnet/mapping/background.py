@@ -19,7 +19,7 @@ from xdvarnet.grids.checks import (
     quantity,
     units_factor,
 )
-from xdvarnet.grids.coords import find_grid
+from xdvarnet.grids.coords import around_the_globe, find_grid
 from xdvarnet.grids.internal import DIMS
 from xdvarnet.grids.smoothing import local_mean
 from xdvarnet.grids.values import trusted_values
@@ -176,7 +176,7 @@ class MeanMapBackground(Background):
         return background.transpose(*DIMS).astype(np.float32)
 
     def _on(self, observed: xr.DataArray) -> xr.DataArray:
-        known = _around_the_globe(check_variable(self.mean_maps, str(observed.name)))
+        known = around_the_globe(check_variable(self.mean_maps, str(observed.name)))
         if "units" in observed.attrs:
             known = known * units_factor(known, observed.attrs["units"])
         latitude, longitude = observed["latitude"].values, observed["longitude"].values
@@ -200,21 +200,13 @@ class MeanMapBackground(Background):
         return on_grid.assign_coords(latitude=latitude, longitude=longitude).astype(np.float32)
 
 
-def _around_the_globe(known: xr.DataArray) -> xr.DataArray:
-    """Repeat a map of all longitudes on both sides, so that it reaches over any basin."""
-    longitude = known["longitude"].values
-    spacing = np.median(np.diff(longitude))
-    if longitude[-1] - longitude[0] + 1.5 * spacing < 360:
-        return known
-    turns = [known.assign_coords(longitude=longitude + turn) for turn in (-360, 0, 360)]
-    return xr.concat(turns, "longitude")
-
-
 class ObservedBackground(Background):
     """A smooth mean map of the observations themselves plus their running basin mean.
 
     The mean map is the average of all observations of the period, weighted with a Gaussian of the
     given length: it follows the mean dynamic topography where no trustworthy mean map is at hand.
+    The length is a distance on the sphere: a globe has no edge where it is cut nor at a pole, and
+    latitudes may have any steps.
 
     Parameters
     ----------
@@ -237,10 +229,9 @@ class ObservedBackground(Background):
         Raises
         ------
         InvalidInputError
-            If latitude or longitude have no equal steps, in which the smoothing counts.
+            If longitudes have no equal steps.
         """
-        for name in DIMS[1:]:
-            check_regular(observed[name].values, name, "ObservedBackground")
+        check_regular(observed["longitude"].values, "longitude", "ObservedBackground")
         basin = running_basin_mean(observed, self.days)
         anomalies = observed - basin
         mean = xr.apply_ufunc(

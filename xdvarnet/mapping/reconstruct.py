@@ -6,9 +6,10 @@ import xarray as xr
 from xdvarnet._random import RandomState, default_rng
 from xdvarnet.errors import InvalidInputError, warn
 from xdvarnet.grids.checks import check_dataset, check_members, check_times, units_factor
-from xdvarnet.grids.coords import Grid, find_grid
-from xdvarnet.grids.internal import DIMS, hide_unobserved, to_internal
+from xdvarnet.grids.coords import Grid
+from xdvarnet.grids.internal import DIMS, hide_unobserved, internal_grid, to_internal
 from xdvarnet.grids.labels import field_attributes, model_attributes
+from xdvarnet.grids.provenance import encode_axes
 from xdvarnet.grids.series import STATE
 from xdvarnet.mapping.lazy import analyse_lazily, check_observed
 from xdvarnet.mapping.progress import show_progress
@@ -65,9 +66,11 @@ def reconstruct(
         On the grid, in the units, order, dtype and chunks of `dataset`: each variable (posterior
         mean), ``<variable>_std`` where the model has one, and ``<variable>_members`` if asked for,
         with the dimension ``member`` first. Land is NaN. The attributes name the model and the
-        version, and ``history`` has one more line. ``xdvarnet_lead`` is the lead of the model,
-        where it has one: see `xdvarnet.Lead`. ``xdvarnet_ensemble`` says how a calibrated
-        model made the standard deviation and the members, such as ``"hybrid, 100 members"``.
+        version; ``source`` says what the maps were made of, by the title and institution of the
+        input, which are not theirs; ``history`` has one more line. ``xdvarnet_lead`` is the lead of
+        the model, where it has one: see `xdvarnet.Lead`. ``xdvarnet_ensemble`` says how a
+        calibrated model made the standard deviation and the members, such as
+        ``"hybrid, 100 members"``.
 
     Raises
     ------
@@ -102,7 +105,7 @@ def reconstruct(
             dataset, model, members=members, return_members=return_members, rng=generator
         )
     dataset = hide_unobserved(dataset, model.variables, model.observed)
-    grid = find_grid(dataset)
+    grid = internal_grid(dataset)
     _check_days(grid)
     model.check(grid)
     observed = to_internal(dataset, model.variables)
@@ -184,7 +187,7 @@ def _label(
     attributes = model_attributes(dataset.attrs, "reconstruct with", model)
     for name in ("xdvarnet_ensemble", "xdvarnet_lead"):  # of an input that was made by a model
         attributes.pop(name, None)
-    return xr.Dataset(fields, attrs={**attributes, "xdvarnet_land_mask": masked})
+    return encode_axes(xr.Dataset(fields, attrs={**attributes, "xdvarnet_land_mask": masked}))
 
 
 def _check_days(grid: Grid) -> None:

@@ -9,7 +9,7 @@ import xarray as xr
 
 from xdvarnet.errors import InvalidInputError, warn
 from xdvarnet.grids.checks import check_regular, check_times
-from xdvarnet.grids.coords import Grid
+from xdvarnet.grids.coords import Grid, is_ring
 from xdvarnet.grids.internal import DIMS
 from xdvarnet.mapping.blend import blend
 from xdvarnet.mapping.cover import Cover, Position, Window, cover
@@ -22,6 +22,7 @@ from xdvarnet.mapping.protocol import (
     check_shapes,
     no_members,
 )
+from xdvarnet.mapping.ring import Ring
 
 Field = tuple[str, str]
 """A field of an analysis: ``("mean" | "std", variable)``."""
@@ -31,7 +32,8 @@ class Windowed(Reconstructor):
     """A model that sees one window at a time, such as a network.
 
     A domain is covered with overlapping windows that follow the first day of the record, each is
-    solved, and the results are blended. A subclass sets the attributes and defines `solve_window`.
+    solved, and the results are blended. Around a globe the first and the last are blended too. A
+    subclass sets the attributes and defines `solve_window`.
 
     Attributes
     ----------
@@ -97,15 +99,20 @@ class Windowed(Reconstructor):
         start = observations.offset + observations.used.start
         stop = observations.offset + observations.used.stop
         record = observations.days.size if observations.record is None else observations.record
-        covering = cover((record, *observations.shape[1:]), self.window)
+        _, longitude = observations.place
+        ring = Ring(longitude.size, self.window.longitude) if is_ring(longitude) else None
+        columns = longitude.size + (2 * ring.width if ring else 0)
+        covering = cover((record, observations.shape[1], columns), self.window)
         seen = covering.days(start, stop)
         days = slice(seen.start - observations.offset, seen.stop - observations.offset)
         if self.first_guess is not None and observations.first_guess is None:
             guess = analyse(self.first_guess, replace(observations, wanted=days))
             observations = replace(observations, first_guess=guess)
         fields: list[Field] = []
-        patches = self._solved(observations.take(days), covering, start, stop, fields)
+        domain = ring.unroll(observations) if ring else observations
+        patches = self._solved(domain.take(days), covering, start, stop, fields)
         slabs = np.concatenate(list(blend(patches, covering, start, stop)), axis=-3)
+        slabs = ring.fold(slabs) if ring else slabs
         whole = np.zeros((len(fields), *observations.shape), slabs.dtype)
         whole[:, observations.used] = slabs
         found: dict[str, dict[str, np.ndarray]] = {"mean": {}, "std": {}}

@@ -9,6 +9,7 @@ from xdvarnet.grids.checks import check_positive, check_variable, units_factor
 from xdvarnet.grids.coords import continuous_longitude, find_grid
 from xdvarnet.grids.names import DEGREES
 from xdvarnet.grids.points import find_points
+from xdvarnet.grids.times import to_dates
 from xdvarnet.grids.values import trusted_values
 from xdvarnet.tracks.sample import sample_tracks
 from xdvarnet.tracks.segments import find_label
@@ -162,7 +163,7 @@ def daily_rms(tracks: xr.Dataset, variable: str = "error") -> xr.Dataset:
     points, array = find_points(tracks), check_variable(tracks, variable)
     squares = pd.Series(points.flatten(array).astype(float) ** 2, np.floor(points.days)).dropna()
     days = squares.groupby(level=0)
-    stamps = pd.Timestamp("1950-01-01") + pd.to_timedelta(days.mean().index, "D")
+    stamps = to_dates(days.mean().index.values)
     units = array.attrs.get("units", "1")
     return xr.Dataset(
         {

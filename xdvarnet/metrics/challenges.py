@@ -19,7 +19,7 @@ from xdvarnet.grids.checks import units_factor
 from xdvarnet.grids.coords import find_grid
 from xdvarnet.grids.points import find_points
 from xdvarnet.grids.values import trusted_values
-from xdvarnet.metrics.alignment import compare
+from xdvarnet.metrics.alignment import compare, warn_if_few
 from xdvarnet.metrics.along_track import daily_rms, track_errors, warn_of_offset
 from xdvarnet.metrics.scores import label_scores, mu, rmse, sigma
 from xdvarnet.metrics.spectra import (
@@ -28,7 +28,7 @@ from xdvarnet.metrics.spectra import (
     power_spectrum_along_track,
     wavenumber_frequency_spectrum,
 )
-from xdvarnet.tracks.sample import is_global, wrap_longitude
+from xdvarnet.tracks.sample import wrap_longitude
 from xdvarnet.tracks.segments import segments
 
 MARGIN = 0.25
@@ -68,12 +68,13 @@ def osse2020a(maps: xr.DataArray, reference: xr.DataArray) -> xr.Dataset:
     Warns
     -----
     XdvarnetWarning
-        If no scale is found, which is then NaN.
+        If no scale is found, which is then NaN; if under half of the reference, in the region and
+        period of the maps, is compared.
 
     Raises
     ------
     InvalidInputError
-        If there is no common day or cell, or units do not convert.
+        If there is no common day or cell, calendars or grids differ, or units do not convert.
 
     Notes
     -----
@@ -85,6 +86,7 @@ def osse2020a(maps: xr.DataArray, reference: xr.DataArray) -> xr.Dataset:
     common = common.where(error.notnull()).assign_attrs(reference.attrs)
     if not error.notnull().any():
         raise InvalidInputError("the maps and the reference have no finite cell in common.")
+    warn_if_few(maps, reference, int(error.notnull().sum()))
 
     def resolution() -> xr.Dataset:
         return effective_resolution(*map(wavenumber_frequency_spectrum, (error, common)))
@@ -236,7 +238,7 @@ def _well_inside(maps: xr.DataArray, tracks: xr.Dataset) -> xr.DataArray:
     inside = (points.latitude >= grid.latitude[0] + MARGIN - ROUNDING) & (
         points.latitude <= grid.latitude[-1] - MARGIN + ROUNDING
     )
-    if not is_global(grid):
+    if not grid.is_ring:
         inside &= (longitude >= west + MARGIN - ROUNDING) & (longitude <= east - MARGIN + ROUNDING)
     if grid.days is not None and grid.days.size > 1:
         inside &= (points.days >= grid.days[0]) & (points.days <= grid.days[-1])

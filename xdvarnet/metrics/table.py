@@ -6,10 +6,11 @@ import numpy as np
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError, UnknownNameError
-from xdvarnet.grids.checks import check_dataset, check_known, check_variable
+from xdvarnet.grids.checks import HARMONISED, check_dataset, check_known, check_variable
 from xdvarnet.grids.coords import find_axes
+from xdvarnet.grids.harmonise.roles import find_roles
 from xdvarnet.grids.points import find_points
-from xdvarnet.metrics.alignment import compare
+from xdvarnet.metrics.alignment import compare, warn_if_few
 from xdvarnet.metrics.challenges import ose2021a, osse2020a
 from xdvarnet.metrics.regimes import ose2023a
 from xdvarnet.metrics.scores import (
@@ -62,14 +63,16 @@ def score(
         For ``gridded``, scalars ``rmse`` and ``bias`` (units of the reference),
         ``explained_variance``, ``mu`` and ``sigma`` (1; the latter only with time, NaN for one
         day), ``gradient_rmse`` (units of the reference per 100 km), ``n_points`` (cells and days
-        that are finite in both, on which all scores rest) and ``n_missing`` (those where only the
-        reference is finite; two methods are compared fairly where theirs agree). With several
-        variables, along a dimension ``variable``.
+        that are finite in both, on which all scores rest) and ``n_missing`` (all others where the
+        reference is finite, also cells and days that the maps do not have; two methods are compared
+        fairly where theirs agree). With several variables, along a dimension ``variable``.
 
     Warns
     -----
     XdvarnetWarning
-        If the score of a challenge is not known, such as an effective resolution, and is NaN.
+        If the score of a challenge is not known, such as an effective resolution, and is NaN; if
+        under half of a gridded reference, in the region and period of the maps, is compared (not
+        for dask arrays).
 
     Raises
     ------
@@ -78,8 +81,9 @@ def score(
     UnknownNameError
         If `kind`, `variable`, or any common variable, is unknown or missing.
     InvalidInputError
-        If there is no common day or cell, no cell finite in both, units do not convert, or the
-        reference is of another sort than `kind` needs; or values are packed, fills or infinite.
+        If there is no common day or cell, no cell finite in both, calendars or grids differ, units
+        do not convert, or the reference is of another sort than `kind` needs or is a product whose
+        heights have other names; or values are packed, fills or infinite.
 
     Examples
     --------
@@ -135,6 +139,7 @@ def _gridded(maps: xr.Dataset, reference: xr.Dataset, variable: str | None) -> x
     horizontal = set(find_axes(reference, time=False).dims[-2:])
     if variable is not None:
         return _score(check_variable(maps, variable), check_variable(reference, variable))
+    _check_harmonised(maps, reference)
     names = [
         name
         for name, array in reference.data_vars.items()
@@ -153,6 +158,21 @@ def _gridded(maps: xr.Dataset, reference: xr.Dataset, variable: str | None) -> x
     return xr.concat(scores, dim, combine_attrs="drop_conflicts")
 
 
+def _check_harmonised(maps: xr.Dataset, reference: xr.Dataset) -> None:
+    """Refuse a raw product as the reference, whose heights would be left out."""
+    absent = {name for name in HARMONISED if name in maps and name not in reference}
+    try:
+        roles = find_roles(reference) if absent else {}
+    except InvalidInputError:
+        return
+    hidden = {name: roles[name][0] for name in sorted(absent & set(roles))}
+    if hidden:
+        raise InvalidInputError(
+            f"the maps have {list(hidden)}, which the reference calls {list(hidden.values())}: it "
+            "is not in the convention. Score against reference.dvarnet.harmonise(), or rename."
+        )
+
+
 def _score(maps: xr.DataArray, reference: xr.DataArray) -> xr.Dataset:
     error, common = compare(maps, reference)
     units = reference.attrs.get("units", "1")
@@ -162,10 +182,12 @@ def _score(maps: xr.DataArray, reference: xr.DataArray) -> xr.Dataset:
             f"variable {reference.name!r} has no cell that is finite in both maps and reference; "
             "compare days and regions where both have values."
         )
+    if count.chunks is None:
+        warn_if_few(maps, reference, int(count.min()))
     scores = {
         "n_points": (count, "number of cells and days compared", "1"),
         "n_missing": (
-            common.notnull().sum() - count,
+            reference.notnull().sum() - count,
             "number of cells and days that only the reference has",
             "1",
         ),

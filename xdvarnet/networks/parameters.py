@@ -9,9 +9,8 @@ import xarray as xr
 
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_dataset
-from xdvarnet.grids.coords import find_grid
 from xdvarnet.grids.history import add_history
-from xdvarnet.grids.internal import DIMS, to_internal
+from xdvarnet.grids.internal import DIMS, internal_grid, to_internal
 from xdvarnet.mapping.anomalies import take_anomalies
 from xdvarnet.mapping.background import Background, NoBackground
 from xdvarnet.mapping.cover import Window
@@ -78,7 +77,7 @@ def estimate_parameters(model: Estimator, observations: xr.Dataset) -> xr.Datase
             "estimated; build one with VariationalSolver(SPDEPrior(...), ...)."
         )
     check_dataset(observations)
-    grid = find_grid(observations)
+    grid = internal_grid(observations)
     known = to_internal(observations, model.variables)
     anomalies, _ = take_anomalies(known, model.background, model.variables)
     blended = analyse(ParameterChannels(model), anomalies).mean

@@ -6,10 +6,13 @@ import numpy as np
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError, warn
-from xdvarnet.grids.coords import Grid
+from xdvarnet.grids.coords import EARTH_RADIUS, Grid
+
+DEGREE = float(np.deg2rad(1.0)) * EARTH_RADIUS
+"""Length of a degree of latitude, in km."""
 
 SPACING_TOLERANCE = 0.1
-"""Relative departure from the spacing of the training grid that is accepted."""
+"""Relative departure from the spacing of the training grid, in km, that is accepted."""
 
 LATITUDE_MARGIN = 10.0
 """Degrees beyond the trained latitudes at which a warning begins."""
@@ -17,7 +20,7 @@ LATITUDE_MARGIN = 10.0
 
 @dataclass(frozen=True)
 class TrainingGrid:
-    """Where a model was trained: it is valid for this spacing and near these latitudes.
+    """Where a model was trained: it is valid for this spacing in km and near these latitudes.
 
     Attributes
     ----------
@@ -40,23 +43,24 @@ class TrainingGrid:
         )
 
     def check(self, grid: Grid) -> None:
-        """Refuse a grid of another spacing, and warn of other latitudes.
+        """Refuse a grid of another spacing in km, and warn of other latitudes.
+
+        The spacing of a grid is that of its middle latitude; in longitude the training has seen
+        those from its widest to its narrowest row.
 
         Raises
         ------
         InvalidInputError
             If the spacing departs by more than 10 %.
         """
-        axes = ("latitude", "longitude")
-        for axis, given, known in zip(axes, grid.spacing, self.spacing, strict=True):
-            if abs(given / known - 1) > SPACING_TOLERANCE:
-                raise InvalidInputError(
-                    f"the grid's spacing in {axis} is {given:g} degrees and the model was trained "
-                    f"at {known:g}; at most {SPACING_TOLERANCE:.0%} difference is accepted. Bin or "
-                    f"interpolate the observations to {known:g} degrees, or train a model for this "
-                    "grid."
-                )
+        rows, columns = self.spacing
+        middle = float(grid.latitude[0] + grid.latitude[-1]) / 2
+        shrink = np.cos(np.deg2rad(middle))
         south, north = self.latitudes
+        span = np.append([south, north], [0.0] if south < 0 < north else [])
+        self._check_axis("latitude", grid.spacing[0], (rows, rows), 1.0)
+        trained = columns * np.cos(np.deg2rad(span))
+        self._check_axis("longitude", grid.spacing[1], (trained.min(), trained.max()), shrink)
         first, last = grid.latitude[0], grid.latitude[-1]
         if first < south - LATITUDE_MARGIN or last > north + LATITUDE_MARGIN:
             warn(
@@ -64,3 +68,34 @@ class TrainingGrid:
                 f"beyond those of the training ({south:g} to {north:g}); scales of motion differ "
                 "there, and so will the error."
             )
+
+    def _check_axis(
+        self, axis: str, degrees: float, trained: tuple[float, float], shrink: float
+    ) -> None:
+        """Refuse steps that are shorter or longer, as distances, than those of the training.
+
+        Parameters
+        ----------
+        axis : str
+            Its name.
+        degrees : float
+            Step of the grid.
+        trained : tuple of float
+            Shortest and longest step of the training, in degrees of latitude.
+        shrink : float
+            A degree of the axis, in degrees of latitude.
+        """
+        shortest, longest = trained
+        step = degrees * shrink
+        if shortest * (1 - SPACING_TOLERANCE) <= step <= longest * (1 + SPACING_TOLERANCE):
+            return
+        middle = (shortest + longest) / 2
+        known = f"{DEGREE * middle:.3g} km"
+        if longest > 1.01 * shortest:
+            known = f"{DEGREE * shortest:.3g} to {DEGREE * longest:.3g} km"
+        raise InvalidInputError(
+            f"the grid's spacing in {axis} is {degrees:g} degrees, {DEGREE * step:.3g} km, and the "
+            f"model was trained at {known}; at most {SPACING_TOLERANCE:.0%} difference is "
+            f"accepted. Bin or interpolate the observations to {middle / shrink:.3g} degrees of "
+            f"{axis}, or train a model for this grid."
+        )

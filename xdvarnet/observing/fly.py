@@ -7,6 +7,7 @@ import xarray as xr
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.coords import EPOCH
 from xdvarnet.grids.names import DEGREES
+from xdvarnet.grids.times import to_dates
 from xdvarnet.observing.base import Mission, checked_positions
 from xdvarnet.observing.missions import read_mission
 from xdvarnet.observing.orbits import Orbit, Region
@@ -79,7 +80,7 @@ def fly(
     positions = checked_positions(flown, first, last, phase=flown.phase(phase), region=region)
     dims = ("time",) if flown.swath is None else ("num_lines", "num_pixels")
     coords = {
-        "time": (dims[0], _dates(positions.days)),
+        "time": (dims[0], to_dates(positions.days)),
         "longitude": (dims, positions.longitude),
         "latitude": (dims, positions.latitude),
     }
@@ -101,11 +102,6 @@ def _days(date: str | np.datetime64 | pd.Timestamp, name: str) -> float:
             "without a time zone."
         ) from error
     return days
-
-
-def _dates(days: np.ndarray) -> np.ndarray:
-    microseconds = np.round(days * 86400e6).astype("timedelta64[us]")
-    return (EPOCH + microseconds).astype("datetime64[ns]")
 
 
 def _check_region(region: Region | None) -> None:

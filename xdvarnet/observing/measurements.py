@@ -1,7 +1,7 @@
 """Which points of a grid are measured, and by which mission."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 
@@ -15,7 +15,7 @@ from xdvarnet.observing.swath import in_region
 
 @dataclass(frozen=True)
 class Measurements:
-    """Measurements in the order of days, each array of shape (points,).
+    """Measurements in the order of days, each array of shape (points,): 34 bytes for each.
 
     Attributes
     ----------
@@ -23,7 +23,7 @@ class Measurements:
         Position of the map in time.
     rows, columns : numpy.ndarray
         Place among the centres of the cells in latitude and in longitude: 2.25 is between the
-        cells 2 and 3.
+        cells 2 and 3, and around a globe of 8 columns 7.25 between the last and the first.
     missions : numpy.ndarray
         Position of the mission in the list of missions.
     along : numpy.ndarray
@@ -56,22 +56,34 @@ def find_measurements(
     latitude_edges, longitude_edges = _edges(grid.latitude), _edges(grid.longitude)
     region = (*longitude_edges[[0, -1]], *latitude_edges[[0, -1]])
     phases = draw_phases(missions, rng)
-    parts = []
+    meridians = grid.longitude
+    if grid.is_ring:  # the first column follows the last
+        meridians = np.append(meridians, meridians[0] + 360)
+    columns: list[list[np.ndarray]] = [[] for _ in fields(Measurements)]
     for position, day in enumerate(calendar_days):
         for number, mission in enumerate(missions):
             phase = phases[mission.name]
             days, longitude, latitude, along, across = _points(mission, day, phase, region)
-            parts.append(
-                (
-                    np.full(days.size, position),
-                    np.interp(latitude, grid.latitude, np.arange(grid.latitude.size)),
-                    np.interp(longitude, grid.longitude, np.arange(grid.longitude.size)),
-                    np.full(days.size, number),
-                    along,
-                    across,
-                )
+            if grid.is_ring:
+                longitude = meridians[0] + (longitude - meridians[0]) % 360
+            arrays = (
+                np.full(days.size, position, np.int32),
+                np.interp(latitude, grid.latitude, np.arange(grid.latitude.size)),
+                np.interp(longitude, meridians, np.arange(meridians.size)),
+                np.full(days.size, number, np.int16),
+                along,
+                across.astype(np.float32),
             )
-    return Measurements(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+            for column, array in zip(columns, arrays, strict=True):
+                column.append(array)
+    return Measurements(*(_joined(column) for column in columns))
+
+
+def _joined(parts: list[np.ndarray]) -> np.ndarray:
+    """Join arrays, and let go of them."""
+    whole = np.concatenate(parts)
+    parts.clear()
+    return whole
 
 
 def draw_phases(missions: Sequence[Mission], rng: np.random.Generator) -> dict[str, float]:

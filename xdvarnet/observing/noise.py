@@ -6,6 +6,7 @@ from dataclasses import KW_ONLY, dataclass
 import numpy as np
 
 from xdvarnet.errors import InvalidInputError
+from xdvarnet.grids.blocks import blocks
 from xdvarnet.grids.checks import check_positive
 from xdvarnet.observing.base import Mission
 from xdvarnet.observing.measurements import Measurements
@@ -124,12 +125,34 @@ class KarinNoise:
         numpy.ndarray
             In m, shape (points,).
         """
-        lines, line = np.unique(along, return_inverse=True)
-        roll, left, right = (
-            std * _correlated(lines, self.correlation_length, rng)[line]
-            for std in (self.roll, self.phase, self.phase)
-        )
-        return (roll + np.where(across < 0, left, right)) * across * 1e-3  # microradians, km to m
+        lines = np.unique(along)
+        return self.tilt(lines, self.draw_angles(lines, rng), along, across)
+
+    def draw_angles(self, lines: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Draw the angles of roll, and of the phase on the left and on the right.
+
+        Parameters
+        ----------
+        lines : numpy.ndarray
+            Distances along the track of the lines of pixels, in km, increasing, shape (lines,).
+        rng : numpy.random.Generator
+            Source of the angles.
+
+        Returns
+        -------
+        numpy.ndarray
+            In microradians, shape (3, lines).
+        """
+        stds = (self.roll, self.phase, self.phase)
+        return np.stack([std * _correlated(lines, self.correlation_length, rng) for std in stds])
+
+    def tilt(
+        self, lines: np.ndarray, angles: np.ndarray, along: np.ndarray, across: np.ndarray
+    ) -> np.ndarray:
+        """Return the errors of `tilts` from the angles of all lines; arguments as there."""
+        line, distance = np.searchsorted(lines, along), across.astype(float)
+        roll, left, right = angles[:, line]
+        return (roll + np.where(distance < 0, left, right)) * distance * 1e-3  # km to m
 
 
 Noise = float | KarinNoise
@@ -218,17 +241,36 @@ def draw_errors(
     """
     if not isinstance(noise, Mapping):
         return rng.normal(0.0, noise, points.days.size)
-    std, slow = np.zeros(points.days.size), np.zeros(points.days.size)
+    tilts = {}
     for number, mission in enumerate(missions):
-        own, error = points.missions == number, noise[mission.name]
+        error = noise[mission.name]
         if isinstance(error, KarinNoise):
+            lines = _lines(points, number)
+            tilts[number] = lines, error.draw_angles(lines, rng)
+    errors = np.empty(points.days.size)
+    for part in blocks(errors.size):
+        std, slow = np.zeros(errors[part].size), np.zeros(errors[part].size)
+        for number, mission in enumerate(missions):
+            own, error = points.missions[part] == number, noise[mission.name]
+            if not isinstance(error, KarinNoise):
+                std[own] = error
+                continue
             assert mission.swath is not None
-            along, across = points.along[own], points.across[own]
+            lines, angles = tilts[number]
+            along, across = points.along[part][own], points.across[part][own].astype(float)
             std[own] = metre * error.std(across, area=mission.swath.spacing**2)
-            slow[own] = metre * error.tilts(along, across, rng)
-        else:
-            std[own] = error
-    return rng.normal(0.0, std) + slow
+            slow[own] = metre * error.tilt(lines, angles, along, across)
+        errors[part] = rng.normal(0.0, std) + slow
+    return errors
+
+
+def _lines(points: Measurements, number: int) -> np.ndarray:
+    """Return the distances along the track of the lines of a mission, each once, increasing."""
+    parts = [
+        np.unique(points.along[part][points.missions[part] == number])
+        for part in blocks(points.along.size)
+    ]
+    return np.unique(np.concatenate(parts))
 
 
 def _correlated(

@@ -9,6 +9,7 @@ import xarray as xr
 from xdvarnet._random import RandomState
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.coords import Grid
+from xdvarnet.grids.provenance import lasting
 from xdvarnet.grids.values import check_decoded, trusted_values
 
 
@@ -94,9 +95,9 @@ def observe_maps(
         output_core_dims=[horizontal],
         dask="parallelized",
         output_dtypes=[array.dtype],
-        keep_attrs=True,
+        keep_attrs=False,
     )
-    restored = grid.restore(observed, array)
+    restored = grid.restore(observed, array).assign_attrs(lasting(array.attrs))
     return restored if array.chunks is None else restored.chunk(array.chunksizes)
 
 

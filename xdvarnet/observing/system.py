@@ -8,6 +8,7 @@ import xarray as xr
 
 from xdvarnet._random import RandomState, default_rng
 from xdvarnet.errors import InvalidInputError, warn
+from xdvarnet.grids.blocks import blocks
 from xdvarnet.grids.checks import check_dataset, units_factor
 from xdvarnet.grids.coords import Grid, find_grid
 from xdvarnet.grids.history import add_history
@@ -196,21 +197,30 @@ def _observe_variable(
     assert grid.days is not None
 
     def kernel(maps: np.ndarray, positions: np.ndarray) -> np.ndarray:
-        begin, end = np.searchsorted(points.days, [positions[0], positions[-1] + 1])
+        # of the type of the days, which would be copied else
+        period = np.array([positions[0], positions[-1] + 1], points.days.dtype)
+        begin, end = np.searchsorted(points.days, period)
         here = slice(begin, end)
         return _cell_means(
             maps,
-            points.days[here] - positions[0],
+            points.days[here],
             points.rows[here],
             points.columns[here],
             errors[here],
+            first=int(positions[0]),
         )
 
     return observe_maps(kernel, array, grid, np.arange(grid.days.size))
 
 
 def _cell_means(
-    maps: np.ndarray, days: np.ndarray, rows: np.ndarray, columns: np.ndarray, errors: np.ndarray
+    maps: np.ndarray,
+    days: np.ndarray,
+    rows: np.ndarray,
+    columns: np.ndarray,
+    errors: np.ndarray,
+    *,
+    first: int,
 ) -> np.ndarray:
     """Mean of the measurements in each cell.
 
@@ -220,30 +230,42 @@ def _cell_means(
         Shape (time, latitude, longitude).
     days, rows, columns, errors : numpy.ndarray
         Map, place and error of each measurement, shape (points,).
+    first : int
+        Number of the first map.
     """
+    sums, counts = np.zeros(maps.size), np.zeros(maps.size, np.int32)
+    for part in blocks(days.size):
+        here = days[part].astype(int) - first
+        cell, values = _measure(maps, here, rows[part], columns[part])
+        measured = np.isfinite(values)
+        np.add.at(sums, cell[measured], (values + errors[part])[measured])
+        np.add.at(counts, cell[measured], 1)
+    np.divide(sums, counts, out=sums, where=counts > 0)
+    sums[counts == 0] = np.nan
+    return sums.reshape(maps.shape).astype(maps.dtype)
+
+
+def _measure(
+    maps: np.ndarray, days: np.ndarray, rows: np.ndarray, columns: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the cell of each measurement and its value without error, NaN where there is none."""
     _, ny, nx = maps.shape
-    row = np.minimum(rows.astype(int), ny - 2)
-    column = np.minimum(columns.astype(int), nx - 2)
-    up, right = rows - row, columns - column
-    corner = (days * ny + row) * nx + column
+    row, west = np.minimum(rows.astype(int), ny - 2), columns.astype(int)
+    up, right = rows - row, columns - west
+    east = (west + 1) % nx  # of no weight where a row ends
+    corner = (days * ny + row) * nx
     flat = maps.reshape(-1)
     total, weight = np.zeros(days.size), np.zeros(days.size)
     for offset, share in (
-        (0, (1 - up) * (1 - right)),
-        (1, (1 - up) * right),
-        (nx, up * (1 - right)),
-        (nx + 1, up * right),
+        (west, (1 - up) * (1 - right)),
+        (east, (1 - up) * right),
+        (nx + west, up * (1 - right)),
+        (nx + east, up * right),
     ):
         value = flat[corner + offset].astype(float)
         finite = np.isfinite(value)
         total += np.where(finite, value * share, 0)
         weight += np.where(finite, share, 0)
-    cell = corner + (up >= 0.5) * nx + (right >= 0.5)
-    measured = np.isfinite(flat[cell])
-    cell = cell[measured]
-    values = total[measured] / weight[measured] + errors[measured]
-    counts = np.bincount(cell, minlength=flat.size)
-    sums = np.bincount(cell, weights=values, minlength=flat.size)
-    means = np.full(flat.size, np.nan)
-    np.divide(sums, counts, out=means, where=counts > 0)
-    return means.reshape(maps.shape).astype(maps.dtype)
+    cell = corner + (up >= 0.5) * nx + np.where(right >= 0.5, east, west)
+    value = np.divide(total, weight, out=np.full(days.size, np.nan), where=np.isfinite(flat[cell]))
+    return cell, value

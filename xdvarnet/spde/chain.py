@@ -17,7 +17,7 @@ from xdvarnet.errors import InvalidInputError
 from xdvarnet.spde.elimination import BlockElimination
 from xdvarnet.spde.engines import BlockCholesky
 from xdvarnet.spde.marching import Marching
-from xdvarnet.spde.mesh import Mesh
+from xdvarnet.spde.mesh import Mesh, wrap_columns
 from xdvarnet.spde.operator import (
     Values,
     advection,
@@ -171,7 +171,7 @@ class Chain:
     @property
     def _first(self) -> Stencil:
         """Operator of the first time, shape (..., 9, ny, nx)."""
-        return Stencil(self.steps.coefficients[..., 0, :, :, :])
+        return self.steps.take(0)
 
     @cached_property
     def _marching(self) -> Marching:
@@ -187,7 +187,7 @@ class Chain:
     def _start(self, first: Stencil) -> BlockCholesky:
         """Factor the precision of v at the first time, for one of the batch."""
         precision = stationary_precision(first.to_sparse(), self.mesh.area, self.dt)
-        size, order = narrow_blocks(REACH_OF_START, 1, *self.mesh.shape)
+        size, order = narrow_blocks(REACH_OF_START, 1, *self.mesh.shape, ring=self.mesh.ring)
         return BlockCholesky.factor(precision, size, order=order)
 
     def _log_determinant_of_start(self) -> torch.Tensor:
@@ -199,9 +199,8 @@ class Chain:
             return sum(both) - area.log().sum()
         batch = first.coefficients.shape[:-3]
         each = first.coefficients.reshape(-1, *first.coefficients.shape[-3:])
-        return torch.stack([self._start(Stencil(one)).log_determinant() for one in each]).view(
-            batch
-        )
+        starts = [self._start(Stencil(one, first.ring)) for one in each]
+        return torch.stack([start.log_determinant() for start in starts]).view(batch)
 
     def _operators(self, stencil: Stencil) -> list[Stencil]:
         """Return the operators of the times that differ."""
@@ -210,7 +209,7 @@ class Chain:
                 f"coefficients of shape {tuple(stencil.coefficients.shape)} are of several "
                 "equations; a precision and draws are those of one, (times or 1, 9, ny, nx)."
             )
-        return [Stencil(one) for one in stencil.coefficients]
+        return [stencil.take(time) for time in range(len(stencil.coefficients))]
 
     def _over_times(self, parts: list) -> list:
         """Return a part for each time, where one may stand for all."""
@@ -222,14 +221,13 @@ class Chain:
 
     def _at(self, k: int) -> "Chain":
         """Return the stationary chain of the parameters at one time."""
-        steps, smoothing, scale = (
-            each[k : k + 1] if len(each) > 1 else each for each in self._parts
-        )
-        return Chain(self.mesh, 1, Stencil(steps), Stencil(smoothing), scale, self.dt)
+        days = [slice(k, k + 1) if len(each) > 1 else slice(None) for each in self._parts]
+        steps, smoothing = self.steps.take(days[0]), self.smoothing.take(days[1])
+        return Chain(self.mesh, 1, steps, smoothing, self.scale[days[2]], self.dt)
 
     def _variances(self) -> torch.Tensor:
         """Return the exact variances at the only time, shape (ny, nx)."""
-        size, order = narrow_blocks(REACH, 1, *self.mesh.shape)
+        size, order = narrow_blocks(REACH, 1, *self.mesh.shape, ring=self.mesh.ring)
         factor = BlockCholesky.factor(self.precision(), size, order=order)
         return factor.variances().view(self.mesh.shape)
 
@@ -254,7 +252,8 @@ def matern_chain(
     Parameters
     ----------
     mesh : Mesh
-        The cells, with a margin that is left out of results: its edges are walls.
+        The cells, with a margin that is left out of results: its edges are walls. A ring has none
+        in the east and west.
     times : int
         Number of times, `step` days apart.
     length, time : torch.Tensor or float
@@ -288,10 +287,12 @@ def matern_chain(
     >>> chain.sample(3, torch.Generator().manual_seed(0)).shape
     torch.Size([3, 4, 20, 30])
     """
+    cells = mesh.unrolled() if mesh.ring else mesh
 
     def field(name: str, values: Values, *, positive: bool = False) -> torch.Tensor:
         fill = 1.0 if positive else 0.0
         found = checked_field(name, values, mesh, mesh.sea, fill=fill, positive=positive)
+        found = wrap_columns(found) if mesh.ring else found
         return found.reshape(1, *found.shape) if found.ndim == 2 else found
 
     kappa, rate = spde_parameters(
@@ -300,11 +301,13 @@ def matern_chain(
     ratio = field("anisotropy", anisotropy, positive=True).square()
     tensor = ee, en, nn = anisotropy_tensor(ratio, field("angle", angle))
     velocity = [field("propagation", component) for component in propagation]
-    smoothing = damping(mesh, kappa.square()) + diffusion(mesh, tensor)
-    spread = diffusion(mesh, (rate * ee, rate * en, rate * nn))
-    steps = damping(mesh, rate * kappa.square()) + spread
+    smoothing = damping(cells, kappa.square()) + diffusion(cells, tensor)
+    spread = diffusion(cells, (rate * ee, rate * en, rate * nn))
+    steps = damping(cells, rate * kappa.square()) + spread + _propagation(cells, *velocity)
     scale = stationary_variance(kappa, rate, step).sqrt() / field("std", std, positive=True)
-    return Chain(mesh, times, steps + _propagation(mesh, *velocity), smoothing, scale, step)
+    if mesh.ring:
+        steps, smoothing, scale = steps.closed(), smoothing.closed(), scale[..., 1:-1]
+    return Chain(mesh, times, steps, smoothing, scale, step)
 
 
 def _propagation(mesh: Mesh, east: torch.Tensor, north: torch.Tensor) -> Stencil:

@@ -16,7 +16,8 @@ class BlockElimination:
     The matrix is block tridiagonal, with the tridiagonal blocks L_k, A_k, U_k in row k. The pivots
     ``D_k = A_k - L_k D_(k-1)^-1 U_(k-1)`` are kept as inverses, so that a solution of many right
     sides is two sweeps of products; L_k and U_k stay three diagonals each. The blocks run along
-    the shorter side of the grid: 150 x 370 cells take 67 MB. There is no exchange of pivots, and
+    the shorter side of the grid, and around a ring, where the first and the last place are
+    neighbours too: 150 x 370 cells take 67 MB. There is no exchange of pivots, and
     none is needed where the symmetric part of the matrix is positive definite.
 
     Made by `factor`; differentiable with respect to coefficients and right sides.
@@ -61,7 +62,7 @@ class BlockElimination:
             If a pivot is singular or not finite.
         """
         rows, columns = stencil.shape
-        turned = columns > rows
+        turned = columns > rows and not stencil.ring
         across = _diagonals(stencil, turned)
         transposed = _diagonals(stencil.transpose(), turned)
         below, inside, above = (across[..., part, :, :, :].movedim(-3, -2) for part in range(3))
@@ -118,12 +119,18 @@ def _diagonals(stencil: Stencil, turned: bool) -> torch.Tensor:
 
 
 def _dense(diagonals: torch.Tensor) -> torch.Tensor:
-    """Return the tridiagonal matrix (..., m, m) of its diagonals (..., 3, m)."""
+    """Return the tridiagonal matrix (..., m, m) of its diagonals (..., 3, m).
+
+    The first of the lower and the last of the upper diagonal are its corners: zero but on a ring.
+    """
     low, middle, high = diagonals.unbind(-2)
+    last = low.shape[-1] - 1
     return (
         torch.diag_embed(middle)
         + torch.diag_embed(low[..., 1:], -1)
         + torch.diag_embed(high[..., :-1], 1)
+        + torch.diag_embed(low[..., :1], last)
+        + torch.diag_embed(high[..., -1:], -last)
     )
 
 
@@ -133,12 +140,14 @@ def _multiply(diagonals: torch.Tensor, matrix: torch.Tensor) -> torch.Tensor:
     total = middle * matrix
     total[..., 1:, :].addcmul_(low[..., 1:, :], matrix[..., :-1, :])
     total[..., :-1, :].addcmul_(high[..., :-1, :], matrix[..., 1:, :])
+    total[..., :1, :].addcmul_(low[..., :1, :], matrix[..., -1:, :])
+    total[..., -1:, :].addcmul_(high[..., -1:, :], matrix[..., :1, :])
     return total
 
 
 def _transposed(diagonals: torch.Tensor, step: int) -> torch.Tensor:
     """Return the diagonals of the transposed blocks, moved by `step` rows of blocks."""
     low, middle, high = diagonals.unbind(-2)
-    low, high = functional.pad(high, (1, -1)), functional.pad(low, (-1, 1))
+    low, high = high.roll(1, -1), low.roll(-1, -1)
     moved = torch.stack([low, middle, high], -2)
     return functional.pad(moved, (0, 0, 0, 0, step, -step))

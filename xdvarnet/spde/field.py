@@ -64,8 +64,9 @@ class Prior:
         IndefiniteError
             If the matrix is not positive definite, with the place of the pivot.
         """
-        check_exact_memory(self.times, *self.mesh.shape, self.mesh.area.device)
-        size, order = narrow_blocks(REACH, self.times, *self.mesh.shape)
+        mesh = self.mesh
+        check_exact_memory(self.times, *mesh.shape, mesh.area.device, ring=mesh.ring)
+        size, order = narrow_blocks(REACH, self.times, *mesh.shape, ring=mesh.ring)
         matrix = self.precision if addition is None else (self.precision + addition).coalesce()
         try:
             return BlockCholesky.factor(matrix, size, order=order)
@@ -156,13 +157,15 @@ class Posterior:
         )
 
 
-def exact_memory(times: int, ny: int, nx: int) -> int:
+def exact_memory(times: int, ny: int, nx: int, *, ring: bool = False) -> int:
     """Bytes that the precision and its factor take on a grid of this size."""
-    size, order = narrow_blocks(REACH, times, ny, nx)
+    size, order = narrow_blocks(REACH, times, ny, nx, ring=ring)
     return BlockCholesky.memory(len(order), size) + len(order) * PATTERN * ENTRY
 
 
-def check_exact_memory(times: int, ny: int, nx: int, device: torch.device = CPU) -> None:
+def check_exact_memory(
+    times: int, ny: int, nx: int, device: torch.device = CPU, *, ring: bool = False
+) -> None:
     """Raise if the exact factor of a field does not fit into half the memory of the machine.
 
     Raises
@@ -170,10 +173,11 @@ def check_exact_memory(times: int, ny: int, nx: int, device: torch.device = CPU)
     InvalidInputError
         With what it takes and what there is.
     """
-    size, order = narrow_blocks(REACH, times, ny, nx)
-    check_memory(len(order), size, exact_memory(times, ny, nx), usable_memory(device))
+    size, order = narrow_blocks(REACH, times, ny, nx, ring=ring)
+    needed = exact_memory(times, ny, nx, ring=ring)
+    check_memory(len(order), size, needed, usable_memory(device))
 
 
-def fits_exactly(times: int, ny: int, nx: int) -> bool:
+def fits_exactly(times: int, ny: int, nx: int, *, ring: bool = False) -> bool:
     """Whether the exact factor of a field fits into half the memory of the machine."""
-    return exact_memory(times, ny, nx) <= usable_memory(CPU)
+    return exact_memory(times, ny, nx, ring=ring) <= usable_memory(CPU)

@@ -1,7 +1,7 @@
 """The cells of a grid in metres: areas, faces, distances, and which of them are sea."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -17,8 +17,8 @@ Axis = torch.Tensor | Sequence[float]
 class Mesh:
     """Cells of an orthogonal grid; rows go north and columns east.
 
-    Faces lie half-way between centres. What lies outside the grid is no cell: grids that go around
-    the globe are cut where they start.
+    Faces lie half-way between centres. What lies outside the grid is no cell. On a ring the last
+    column is beside the first; the operators of `xdvarnet.spde.operator` take it `unrolled`.
 
     Attributes
     ----------
@@ -26,7 +26,7 @@ class Mesh:
         Areas of the cells in m2, shape (ny, nx).
     east_length : torch.Tensor
         Lengths in m of the faces between columns, shape (ny, nx + 1); the first and the last are
-        edges of the grid.
+        edges of the grid, or on a ring one face.
     north_length : torch.Tensor
         Lengths in m of the faces between rows, shape (ny + 1, nx).
     east_distance, north_distance : torch.Tensor
@@ -34,6 +34,8 @@ class Mesh:
         distance from the centre to the edge.
     sea : torch.Tensor
         Boolean, shape (ny, nx).
+    ring : bool
+        Whether the columns close.
     """
 
     area: torch.Tensor
@@ -42,15 +44,39 @@ class Mesh:
     east_distance: torch.Tensor
     north_distance: torch.Tensor
     sea: torch.Tensor
+    ring: bool = False
 
     @property
     def shape(self) -> tuple[int, int]:
         """Numbers of rows and columns."""
         return self.area.shape[0], self.area.shape[1]
 
+    def unrolled(self) -> "Mesh":
+        """Return the mesh of a ring with the last column once more before the first, and so on.
+
+        It is no ring, and all but its first and last column have the neighbours of the ring.
+        """
+        east_length, east_distance = (
+            torch.cat([faces[:, -2:-1], faces, faces[:, 1:2]], 1)
+            for faces in (self.east_length, self.east_distance)
+        )
+        return Mesh(
+            area=wrap_columns(self.area),
+            east_length=east_length,
+            north_length=wrap_columns(self.north_length),
+            east_distance=east_distance,
+            north_distance=wrap_columns(self.north_distance),
+            sea=wrap_columns(self.sea),
+        )
+
     @classmethod
     def from_degrees(
-        cls, latitude: Axis, longitude: Axis, sea: torch.Tensor | None = None
+        cls,
+        latitude: Axis,
+        longitude: Axis,
+        sea: torch.Tensor | None = None,
+        *,
+        ring: bool = False,
     ) -> "Mesh":
         """Make the mesh of a longitude-latitude grid on the sphere.
 
@@ -63,6 +89,8 @@ class Mesh:
             the poles, longitudes within 360 degrees. The mesh is on the device of `latitude`.
         sea : torch.Tensor, optional
             Boolean, shape (ny, nx); all sea by default.
+        ring : bool
+            Whether the last longitude is beside the first: a globe.
 
         Raises
         ------
@@ -90,9 +118,12 @@ class Mesh:
         faces = _faces(north).clamp(-torch.pi / 2, torch.pi / 2)
         zones = EARTH_RADIUS * faces.sin().diff()
         north_scale = faces.cos().clamp_min(0)
-        return _mesh(
-            EARTH_RADIUS * north, EARTH_RADIUS * east, zones, north.cos(), north_scale, sea
+        seam = 2 * torch.pi - (east[-1:] - east[:1])
+        steps = torch.cat([seam, east.diff(), seam]) if ring else _distances(east)
+        mesh = _mesh(
+            EARTH_RADIUS * north, EARTH_RADIUS * steps, zones, north.cos(), north_scale, sea
         )
+        return replace(mesh, ring=ring)
 
     @classmethod
     def from_metres(cls, north: Axis, east: Axis, sea: torch.Tensor | None = None) -> "Mesh":
@@ -112,7 +143,13 @@ class Mesh:
         """
         north, east = _axis("north", north), _axis("east", east)
         faces = _faces(north)
-        return _mesh(north, east, faces.diff(), torch.ones_like(north), torch.ones_like(faces), sea)
+        scales = torch.ones_like(north), torch.ones_like(faces)
+        return _mesh(north, _distances(east), faces.diff(), *scales, sea)
+
+
+def wrap_columns(values: torch.Tensor) -> torch.Tensor:
+    """Return values (..., columns) of a ring with the last before the first and the first after."""
+    return torch.cat([values[..., -1:], values, values[..., :1]], -1)
 
 
 def _axis(name: str, values: Axis) -> torch.Tensor:
@@ -141,15 +178,15 @@ def _distances(centres: torch.Tensor) -> torch.Tensor:
 
 def _mesh(
     north: torch.Tensor,
-    east: torch.Tensor,
+    east_steps: torch.Tensor,
     zones: torch.Tensor,
     centre_scale: torch.Tensor,
     face_scale: torch.Tensor,
     sea: torch.Tensor | None,
 ) -> Mesh:
-    """Make a mesh from positions in m, areas per m east, and the true lengths of a m east."""
-    columns = _faces(east).diff()
-    shape = (len(north), len(east))
+    """Make a mesh from rows and steps in m, areas per m east, and the true lengths of a m east."""
+    columns = (east_steps[1:] + east_steps[:-1]) / 2
+    shape = (len(north), len(columns))
     sea = torch.ones(shape) if sea is None else torch.as_tensor(sea)
     sea = sea.to(north.device, torch.bool)
     if sea.shape != shape:
@@ -158,9 +195,9 @@ def _mesh(
         )
     return Mesh(
         area=torch.outer(zones, columns),
-        east_length=_faces(north).diff()[:, None].repeat(1, len(east) + 1),
+        east_length=_faces(north).diff()[:, None].repeat(1, len(east_steps)),
         north_length=torch.outer(face_scale, columns),
-        east_distance=torch.outer(centre_scale, _distances(east)),
-        north_distance=_distances(north)[:, None].repeat(1, len(east)),
+        east_distance=torch.outer(centre_scale, east_steps),
+        north_distance=_distances(north)[:, None].repeat(1, len(columns)),
         sea=sea,
     )

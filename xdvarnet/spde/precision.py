@@ -179,11 +179,13 @@ def rows_first(times: int, ny: int, nx: int) -> torch.Tensor:
     return numbers.movedim(0, 1).flatten()
 
 
-def narrow_blocks(reach: int, times: int, ny: int, nx: int) -> tuple[int, torch.Tensor]:
+def narrow_blocks(
+    reach: int, times: int, ny: int, nx: int, *, ring: bool = False
+) -> tuple[int, torch.Tensor]:
     """Return a block size and an order of the unknowns in which a precision is block tridiagonal.
 
     Blocks are whole rows of the grid or whole columns, whichever are shorter, with all times of
-    each cell.
+    each cell; of a ring they are rows.
 
     Parameters
     ----------
@@ -191,8 +193,10 @@ def narrow_blocks(reach: int, times: int, ny: int, nx: int) -> tuple[int, torch.
         Rows and columns that the precision reaches.
     times, ny, nx : int
         Sizes of the grid; unknowns are numbered in the order (time, row, column).
+    ring : bool
+        Whether the last column is beside the first.
     """
-    if nx <= ny:
+    if ring or nx <= ny:
         return min(reach, ny) * times * nx, rows_first(times, ny, nx)
     numbers = torch.arange(times * ny * nx).view(times, ny, nx)
     return min(reach, nx) * times * ny, numbers.permute(2, 0, 1).flatten()

@@ -7,6 +7,7 @@ import torch
 from torch.nn import functional
 
 from xdvarnet.errors import InvalidInputError
+from xdvarnet.spde.mesh import wrap_columns
 
 OFFSETS = tuple((row, column) for row in (-1, 0, 1) for column in (-1, 0, 1))
 """Steps (north, east) to the neighbours, in the order of the coefficients; the fifth is none."""
@@ -24,6 +25,8 @@ class Stencil:
     coefficients : torch.Tensor
         Shape (..., 9, ny, nx). Entry ``k = 3 (i + 1) + (j + 1)`` of a cell multiplies the value
         i rows to the north and j columns to the east of it; zero where that is outside or land.
+    ring : bool
+        Whether the first column is east of the last.
 
     Raises
     ------
@@ -32,6 +35,7 @@ class Stencil:
     """
 
     coefficients: torch.Tensor
+    ring: bool = False
 
     def __post_init__(self) -> None:
         if self.coefficients.ndim < 3 or self.coefficients.shape[-3] != len(OFFSETS):
@@ -58,29 +62,41 @@ class Stencil:
                 f"the field has shape {tuple(field.shape)}, and the stencil is for fields of shape "
                 f"(..., {self.shape[0]}, {self.shape[1]})."
             )
-        parts = zip(self.coefficients.unbind(-3), _neighbours(field), strict=True)
+        parts = zip(self.coefficients.unbind(-3), _neighbours(field, self.ring), strict=True)
         total = sum(coefficient * neighbour for coefficient, neighbour in parts)
         return cast(torch.Tensor, total)  # of nine, so no plain 0
 
     def transpose(self) -> "Stencil":
         """Return the transposed matrix."""
-        moved = _neighbours(self.coefficients.flip(-3))
-        return Stencil(torch.stack([part[..., k, :, :] for k, part in enumerate(moved)], -3))
+        moved = _neighbours(self.coefficients.flip(-3), self.ring)
+        return self._with(torch.stack([part[..., k, :, :] for k, part in enumerate(moved)], -3))
+
+    def closed(self) -> "Stencil":
+        """Return the matrix of a ring from that of its `unrolled` mesh."""
+        return Stencil(self.coefficients[..., 1:-1], ring=True)
+
+    def take(self, index: int | slice) -> "Stencil":
+        """Return one, or some, of a batch of matrices, along the last dimension of the batch."""
+        return self._with(self.coefficients[..., index, :, :, :])
+
+    def _with(self, coefficients: torch.Tensor) -> "Stencil":
+        """Return another matrix of the same grid."""
+        return Stencil(coefficients, self.ring)
 
     def __add__(self, other: "Stencil") -> "Stencil":
-        return Stencil(self.coefficients + other.coefficients)
+        return self._with(self.coefficients + other.coefficients)
 
     def add_diagonal(self, values: torch.Tensor) -> "Stencil":
         """Add the diagonal matrix of values, shape (..., ny, nx)."""
         parts = list(self.coefficients.unbind(-3))
         parts[CENTRE] = parts[CENTRE] + values
-        return Stencil(torch.stack(torch.broadcast_tensors(*parts), -3))
+        return self._with(torch.stack(torch.broadcast_tensors(*parts), -3))
 
     def scale(self, factor: torch.Tensor | float) -> "Stencil":
         """Multiply the equation of each cell by a factor: a number, or shape (..., ny, nx)."""
         if isinstance(factor, torch.Tensor) and factor.ndim:
             factor = factor.unsqueeze(-3)
-        return Stencil(self.coefficients * factor)
+        return self._with(self.coefficients * factor)
 
     def to_sparse(self) -> torch.Tensor:
         """Return the sparse matrix, shape (n, n), coalesced; cell (row, column) is row nx + column.
@@ -100,7 +116,7 @@ class Stencil:
             )
         size = self.shape[0] * self.shape[1]
         cells = torch.arange(1, size + 1, device=self.coefficients.device).reshape(self.shape)
-        columns = torch.stack(_neighbours(cells)) - 1  # -1 outside
+        columns = torch.stack(_neighbours(cells, self.ring)) - 1  # -1 outside
         rows = (cells - 1).expand_as(columns)
         inside = columns >= 0
         return torch.sparse_coo_tensor(
@@ -111,10 +127,13 @@ class Stencil:
         ).coalesce()
 
 
-def _neighbours(values: torch.Tensor) -> list[torch.Tensor]:
+def _neighbours(values: torch.Tensor, ring: bool) -> list[torch.Tensor]:
     """Return the values at each of `OFFSETS` from the cells, zero outside; shapes (..., ny, nx)."""
     rows, columns = values.shape[-2:]
-    padded = functional.pad(values, (1, 1, 1, 1))
+    if ring:
+        padded = functional.pad(wrap_columns(values), (0, 0, 1, 1))
+    else:
+        padded = functional.pad(values, (1, 1, 1, 1))
     return [
         padded[..., 1 + north : 1 + north + rows, 1 + east : 1 + east + columns]
         for north, east in OFFSETS

@@ -1,6 +1,6 @@
 """Average the points of tracks in the cells of a grid."""
 
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -9,12 +9,22 @@ import pandas as pd
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError
+from xdvarnet.grids.blocks import BLOCK, blocks
 from xdvarnet.grids.checks import check_dataset, check_known, check_times
-from xdvarnet.grids.coords import EPOCH, Axes, Grid, days_since_epoch, find_axes, find_grid
-from xdvarnet.grids.history import add_history
+from xdvarnet.grids.coords import (
+    EPOCH,
+    Axes,
+    Grid,
+    days_since_epoch,
+    find_axes,
+    find_grid,
+    holds_dates,
+)
 from xdvarnet.grids.points import Points, find_points
+from xdvarnet.grids.provenance import derived, encode_axes, lasting
+from xdvarnet.grids.times import LARGEST_GAP, check_calendars, end_steps, find_holes, to_dates
 from xdvarnet.grids.values import check_decoded, trusted_values
-from xdvarnet.tracks.sample import check_calendars, describe_ranges, is_global, wrap_longitude
+from xdvarnet.tracks.sample import describe_ranges, wrap_longitude
 from xdvarnet.tracks.segments import is_label
 
 STATISTICS: dict[str, Callable] = {
@@ -24,9 +34,6 @@ STATISTICS: dict[str, Callable] = {
     "std": lambda groups: groups.std(ddof=0),
 }
 """Statistics of the values in a cell that `bin_tracks` knows, missing values left out."""
-
-OF_THE_FILE = ("cdm_data_type", "processing_level", "date_", "geospatial_", "time_coverage_")
-"""Beginnings of attributes that are no longer true of the binned data."""
 
 CELL_METHODS = {"mean": "mean", "median": "median", "std": "standard_deviation"}
 """Names of the statistics in the CF attribute ``cell_methods``."""
@@ -43,7 +50,8 @@ def bin_tracks(
 
     Cells reach half-way to their neighbours, and the outermost as far outwards as inwards; a point
     on a border belongs to the cell of the larger coordinate. In the same way a stamp stands for the
-    points nearest to it: a midnight stamp for noon to noon around it.
+    points nearest to it: a midnight stamp for noon to noon around it. Beside a hole, of more than
+    two usual (median) steps of the time axis, it stands for half a usual step.
 
     Parameters
     ----------
@@ -53,21 +61,23 @@ def bin_tracks(
         are left out: integers, flags (CF ``flag_meanings``), and the mission, cycle and pass, by
         their names, also where they are floating-point numbers.
     grid : xarray.Dataset
-        Its longitude and latitude are used, in any order and convention, and its coordinate
-        ``sea`` (latitude, longitude) if it has one.
+        Its longitude and latitude are used, in any order and convention, its coordinate ``sea``
+        (latitude, longitude) if it has one, and its dates if these are one of its dimensions.
     statistic : {"mean", "median", "count", "std"}
         Of the values in a cell, missing ones left out; ``std`` is that of the population (0 of one
         value).
     time : xarray.DataArray, pandas.DatetimeIndex or sequence of dates, optional
-        Increasing stamps; a single one stands for the day around it. Default is midnight of every
-        day from the one nearest to the first point to the one nearest to the last.
+        Increasing stamps; a single one stands for the day around it. Default are the dates of
+        `grid`; of a grid without dates, midnight of every day from the one nearest to the first
+        point to the one nearest to the last.
 
     Returns
     -------
     xarray.Dataset
         With the dimensions ``time``, latitude and longitude, the latter two named and ordered as
-        in `grid`. Units, dtypes and attributes are those of `tracks`, but not those that describe
-        the extent and the level of a file; NaN where a cell has no value or is land; the attribute
+        in `grid`. Units, dtypes and attributes are those of `tracks`, but not those about packing
+        and valid ranges, nor those of the file: its title and institution are the ``source``. NaN
+        where a cell has no value or is land; the attribute
         ``cell_methods`` says what was done. Counts are integers, without units, 0 where there is
         nothing. The attribute ``xdvarnet_points_outside`` is the number of points that are outside
         the grid or the period, or on land.
@@ -80,7 +90,9 @@ def bin_tracks(
         If `statistic` is unknown.
     InvalidInputError
         If an axis is missing, the stamps do not increase or have another calendar, `tracks` has
-        no variable to bin, or no point is left; or values are packed, fills or infinite.
+        no variable to bin, or no point is left; without stamps, if more than a year without any
+        point lies between two points, as with one date that is wrong; or values are packed, fills
+        or infinite.
 
     Examples
     --------
@@ -102,31 +114,36 @@ def bin_tracks(
     cells, points = find_grid(grid[list(axes.dims)], time=False), find_points(tracks)
     names = _point_variables(tracks, points)
     coords = _horizontal_coords(grid, axes)
-    calendar = tracks[points.axes.time].dt.calendar
-    stamps = daily_stamps(points.days, calendar) if time is None else _given_stamps(time)
+    if time is None:
+        time = _dates_of(grid)
+    stamps = daily_stamps(points.days, points.calendar) if time is None else _given_stamps(time)
     check_calendars(stamps, tracks[points.axes.time])
     index = _cell_indices(points, cells, days_since_epoch(stamps))
     if "sea" in coords:
         sea = coords["sea"].transpose(*axes.dims).values.astype(bool).ravel()
-        index[~sea[index % sea.size]] = -1
+        for part in blocks(index.size):
+            index[part][~sea[index[part] % sea.size]] = -1
     outside = int((index < 0).sum())
     if outside == index.size:
         raise InvalidInputError(
             f"no point of the tracks ({describe_ranges(tracks, points.axes)}) is in a cell of the "
             f"grid ({describe_ranges(grid, axes)}, time {stamps.values[0]} to "
-            f"{stamps.values[-1]}) that is sea; select the same region and period."
+            f"{stamps.values[-1]}) that is sea; select the same region and period, or "
+            "leave the dates of the grid out: grid.isel(time=0)."
         )
+    order = np.argsort(index, kind="stable")
+    index = index[order]
     shape = (stamps.size, *cells.shape)
     dims = ("time", *axes.dims)
     binned = xr.Dataset(coords={"time": stamps, **coords})
     for name in names:
         array = trusted_values(tracks[name])
-        values = _statistic(points.flatten(array), index, shape, statistic)
+        values = _statistic(points.flatten(array), order, index, shape, statistic)
         attributes = _attributes(array, statistic, dims)
         binned[name] = xr.DataArray(values, binned.coords, dims, attrs=attributes)
-    lasting = {key: v for key, v in tracks.attrs.items() if not key.startswith(OF_THE_FILE)}
-    binned.attrs = add_history(lasting, f"bin_tracks, {statistic}")
-    return binned.assign_attrs(xdvarnet_points_outside=outside)
+    title = {"title": f"{statistic} of points in cells and days"}
+    binned.attrs = title | derived(tracks.attrs, f"bin_tracks, {statistic}")
+    return encode_axes(binned).assign_attrs(xdvarnet_points_outside=outside)
 
 
 def daily_stamps(days: np.ndarray, calendar: str = "standard") -> xr.DataArray:
@@ -147,19 +164,53 @@ def daily_stamps(days: np.ndarray, calendar: str = "standard") -> xr.DataArray:
     Raises
     ------
     InvalidInputError
-        If there is no time.
+        If there is no time, a date is beyond those of nanoseconds, or more than a year without any
+        time lies between two: all its days would be there, because of a date that is wrong.
     """
     if not days.size:
         raise InvalidInputError("the tracks have no points, and so no days.")
     first, last = np.floor(np.array([days.min(), days.max()]) + 0.5).astype(int)
-    midnights = np.arange(first, last + 1)
-    if calendar in ("standard", "gregorian", "proleptic_gregorian"):
-        stamps = (EPOCH + midnights).astype("datetime64[ns]")
-    else:
-        import cftime
+    if last - first > LARGEST_GAP:
+        _check_gaps(days, calendar)
+    midnights = _to_calendar(np.arange(first, last + 1), calendar)
+    return xr.DataArray(midnights, dims="time", name="time", attrs={"standard_name": "time"})
 
-        stamps = cftime.num2date(midnights, f"days since {EPOCH}", calendar=calendar)
-    return xr.DataArray(stamps, dims="time", name="time", attrs={"standard_name": "time"})
+
+def _to_calendar(midnights: np.ndarray, calendar: str) -> np.ndarray:
+    if calendar in ("standard", "gregorian", "proleptic_gregorian"):
+        return to_dates(midnights)
+    import cftime
+
+    return cftime.num2date(midnights, f"days since {EPOCH}", calendar=calendar)
+
+
+def _check_gaps(days: np.ndarray, calendar: str) -> None:
+    """Refuse times with more than a year between them, and say on which side few of them are."""
+    midnights, counts = np.unique(np.floor(days.ravel() + 0.5), return_counts=True)
+    gaps = np.diff(midnights)
+    if gaps.max(initial=0) <= LARGEST_GAP:
+        return
+    widest = int(gaps.argmax())
+    before, after = int(counts[: widest + 1].sum()), int(counts[widest + 1 :].sum())
+    early, late = (
+        str(date)[:10] for date in _to_calendar(midnights[widest : widest + 2], calendar)
+    )
+    few, side = (before, f"until {early}") if before <= after else (after, f"from {late} on")
+    raise InvalidInputError(
+        f"the tracks have no point from {early} to {late}, and {few} of {days.size} points are "
+        f"{side}: all {midnights[-1] - midnights[0] + 1:.0f} days in between would be binned. If "
+        "these dates are wrong, leave their points out, for example by the year, tracks['time']"
+        ".dt.year; else give the days that you want, such as "
+        "time=pandas.date_range('2017-01-01', '2017-01-31')."
+    )
+
+
+def _dates_of(grid: xr.Dataset) -> xr.DataArray | None:
+    """Return the dates of a grid, where they are one of its dimensions."""
+    name = find_axes(grid, time=False).time
+    if name is None or name not in grid.dims or not holds_dates(grid[name]):
+        return None
+    return grid[name]
 
 
 def _point_variables(tracks: xr.Dataset, points: Points) -> list[Hashable]:
@@ -218,14 +269,21 @@ def _given_stamps(time: xr.DataArray | pd.DatetimeIndex | Sequence) -> xr.DataAr
 
 def _cell_indices(points: Points, cells: Grid, days: np.ndarray) -> np.ndarray:
     """Return the flat index of each point in (time, latitude, longitude) of the grid, or -1."""
-    edges = _edges(cells.longitude, period=360 if is_global(cells) else None)
-    column = _find_cell(wrap_longitude(points.longitude, edges[0]), edges)
-    row = _find_cell(points.latitude, _edges(cells.latitude))
-    day = _find_cell(points.days, _edges(days))
-    inside = (column >= 0) & (row >= 0) & (day >= 0)
+    longitudes = _edges(cells.longitude, period=360 if cells.is_ring else None)
+    latitudes, borders = _edges(cells.latitude), _edges(days)
+    first, last = end_steps(days)
+    borders[0], borders[-1] = days[0] - first / 2, days[-1] + last / 2
     height, width = cells.shape
-    index = (day * height + cells.latitude_order[row]) * width + cells.longitude_order[column]
-    return np.where(inside, index, -1)
+    index = np.empty(points.days.size, int)
+    for part in blocks(index.size):
+        column = _find_cell(wrap_longitude(points.longitude[part], longitudes[0]), longitudes)
+        row = _find_cell(points.latitude[part], latitudes)
+        day = _find_cell(points.days[part], borders)
+        hole, held = find_holes(points.days[part], days)
+        inside = (column >= 0) & (row >= 0) & (day >= 0) & (held | ~hole)
+        place = (day * height + cells.latitude_order[row]) * width + cells.longitude_order[column]
+        index[part] = np.where(inside, place, -1)
+    return index
 
 
 def _edges(centres: np.ndarray, *, period: float | None = None) -> np.ndarray:
@@ -247,19 +305,49 @@ def _find_cell(positions: np.ndarray, edges: np.ndarray) -> np.ndarray:
 
 
 def _statistic(
-    values: np.ndarray, index: np.ndarray, shape: tuple[int, ...], statistic: str
+    values: np.ndarray,
+    order: np.ndarray,
+    index: np.ndarray,
+    shape: tuple[int, ...],
+    statistic: str,
 ) -> np.ndarray:
-    here = index >= 0
-    groups = pd.Series(values[here].astype(float)).groupby(index[here])
-    cells = STATISTICS[statistic](groups)
+    """Return the statistic of the points of each cell.
+
+    Parameters
+    ----------
+    values : numpy.ndarray
+        Shape (points,).
+    order, index : numpy.ndarray
+        The points in the order of their cells, and these cells, -1 outside; shape (points,).
+    shape : tuple of int
+        Of the cells.
+    statistic : str
+        Its name.
+    """
     binned = np.zeros(shape, int) if statistic == "count" else np.full(shape, np.nan, values.dtype)
-    binned.reshape(-1)[cells.index] = cells
+    for part in _whole_cells(index):
+        groups = pd.Series(values[order[part]].astype(float)).groupby(index[part])
+        cells = STATISTICS[statistic](groups)
+        binned.reshape(-1)[cells.index] = cells
     return binned
+
+
+def _whole_cells(index: np.ndarray) -> Iterator[slice]:
+    """Cut points in the order of their cells into blocks that end where a cell ends."""
+    start = int(np.searchsorted(index, 0))
+    while start < index.size:
+        last = min(start + BLOCK, index.size) - 1
+        stop = int(np.searchsorted(index, index[last], side="right"))
+        yield slice(start, stop)
+        start = stop
 
 
 def _attributes(array: xr.DataArray, statistic: str, dims: tuple[str, ...]) -> dict:
     if statistic in CELL_METHODS:
-        return {**array.attrs, "cell_methods": f"{': '.join(dims)}: {CELL_METHODS[statistic]}"}
+        return {
+            **lasting(array.attrs),
+            "cell_methods": f"{': '.join(dims)}: {CELL_METHODS[statistic]}",
+        }
     attributes = {"units": "1", "long_name": f"number of values of {array.name}"}
     if "standard_name" in array.attrs:
         attributes["standard_name"] = f"{array.attrs['standard_name']} number_of_observations"

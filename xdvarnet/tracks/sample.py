@@ -11,10 +11,13 @@ import numpy as np
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError, MissingDependencyError
+from xdvarnet.grids.blocks import blocks
 from xdvarnet.grids.checks import check_dataset, check_known, check_times
 from xdvarnet.grids.coords import Axes, Grid, find_grid
 from xdvarnet.grids.history import add_history
 from xdvarnet.grids.points import Points, find_points
+from xdvarnet.grids.provenance import lasting
+from xdvarnet.grids.times import check_calendars, end_steps, find_holes
 from xdvarnet.grids.values import check_decoded, trusted_values
 
 METHODS = ("linear", "nearest", "bicubic")
@@ -40,7 +43,9 @@ def sample_tracks(
     """Sample maps at the points of tracks.
 
     A map holds for the time nearest to its stamp, so the first and the last map are held for half a
-    step; a single map is held for half a day. A grid around the globe is periodic.
+    step; a single map is held for half a day. Between maps that are more than two usual (median)
+    steps apart nothing is interpolated: there each is held for half a usual step, and points
+    farther from both are outside. A grid around the globe is periodic.
 
     Parameters
     ----------
@@ -61,9 +66,9 @@ def sample_tracks(
     xarray.Dataset
         The sampled variables, with their names, dtypes and attributes, and the dimensions and
         coordinates of `tracks`. NaN where a point is outside the grid (beyond the outermost
-        centres of cells) or the period, and where a neighbour with a weight other than zero is
-        missing: of bicubic, any value of the 6 x 6 cells around the point. The attribute
-        ``xdvarnet_points_outside`` is the number of points outside.
+        centres of cells), the period or in a hole of it, and where a neighbour with a weight other
+        than zero is missing: of bicubic, any value of the 6 x 6 cells around the point. The
+        attribute ``xdvarnet_points_outside`` is the number of points outside.
 
     Raises
     ------
@@ -98,48 +103,28 @@ def sample_tracks(
         for dim, place in _find_places(maps, tracks, grid, points).items()
         if any(dim in maps[name].dims for name in names)
     }
-    outside = np.isnan(list(places.values())).any(0)
-    if outside.all():
+    outside = np.logical_or.reduce([~np.isfinite(place) for place in places.values()])
+    elsewhere = np.logical_or.reduce([np.isnan(place) for place in places.values()])
+    if elsewhere.all():
         raise InvalidInputError(
             f"no point of the tracks ({describe_ranges(tracks, points.axes)}) is inside the maps "
             f"({describe_ranges(maps, grid.axes)}); select the same region and period."
         )
     if method == "nearest":
-        places = {dim: np.floor(place + 0.5) for dim, place in places.items()}
+        for place in places.values():
+            np.floor(place + 0.5, out=place)
     kernel = _linear if engine == "xarray" else partial(_pyinterp, method=method)
     sampled = tracks.set_coords(points.axes.dims).coords.to_dataset()
     for name in names:
         sampled[name] = _sample(maps[name], grid, places, points, kernel)
+        sampled[name].attrs = lasting(maps[name].attrs)
     sampled.attrs = add_history(maps.attrs, f"sample_tracks, {method}")
     return sampled.assign_attrs(xdvarnet_points_outside=int(outside.sum()))
-
-
-def is_global(grid: Grid) -> bool:
-    """Return whether the longitudes of `grid` go around the globe."""
-    steps = np.diff(grid.longitude)
-    return bool(360 - np.ptp(grid.longitude) < 1.5 * np.median(steps))
 
 
 def wrap_longitude(longitude: np.ndarray, start: float) -> np.ndarray:
     """Return `longitude` in degrees from `start` to `start` + 360."""
     return start + (longitude - start) % 360
-
-
-def check_calendars(ours: xr.DataArray, theirs: xr.DataArray) -> None:
-    """Refuse times of two calendars, whose days are counted apart.
-
-    Raises
-    ------
-    InvalidInputError
-        If the calendars differ.
-    """
-    names = [array.dt.calendar for array in (ours, theirs)]
-    usual = [name.removeprefix("proleptic_").replace("gregorian", "standard") for name in names]
-    if usual[0] != usual[1]:
-        raise InvalidInputError(
-            f"the tracks have the calendar {names[1]!r}, and {names[0]!r} is wanted; convert one "
-            "of the two with dataset.convert_calendar."
-        )
 
 
 def describe_ranges(dataset: xr.Dataset, axes: Axes) -> str:
@@ -187,34 +172,51 @@ def _gridded_variables(maps: xr.Dataset, grid: Grid) -> list[Hashable]:
 def _find_places(
     maps: xr.Dataset, tracks: xr.Dataset, grid: Grid, points: Points
 ) -> dict[str, np.ndarray]:
-    """Return the place of the points on each axis, in steps, NaN outside, by dimension."""
+    """Return the place of the points on each axis, in steps, by dimension; NaN outside.
+
+    Infinity is in the period, and too far from any map.
+    """
     longitudes = grid.longitude
-    if is_global(grid):
+    if grid.is_ring:
         longitudes = np.append(longitudes, longitudes[0] + 360)
     start = longitudes[0] - ROUNDING * (longitudes[1] - longitudes[0])
-    places = {
-        grid.axes.longitude: _place(wrap_longitude(points.longitude, start), longitudes, ROUNDING),
-        grid.axes.latitude: _place(points.latitude, grid.latitude, ROUNDING),
+    margin = ROUNDING * np.diff(longitudes)[[0, -1]], ROUNDING * np.diff(grid.latitude)[[0, -1]]
+    find: dict[str, Callable[[slice], np.ndarray]] = {
+        grid.axes.longitude: lambda part: _place(
+            wrap_longitude(points.longitude[part], start), longitudes, margin[0]
+        ),
+        grid.axes.latitude: lambda part: _place(points.latitude[part], grid.latitude, margin[1]),
     }
     if grid.days is not None:
-        check_times(grid.days, str(grid.axes.time), daily=False)
+        days = grid.days
+        check_times(days, str(grid.axes.time), daily=False)
         check_calendars(maps[grid.axes.time], tracks[points.axes.time])
-        places[str(grid.axes.time)] = _place(points.days, grid.days, 0.5 + ROUNDING)
+        find[str(grid.axes.time)] = lambda part: _place_in_time(points.days[part], days)
+    places = {dim: np.empty(points.days.size) for dim in find}
+    for dim, place in find.items():
+        for part in blocks(points.days.size):
+            places[dim][part] = place(part)
     return places
 
 
-def _place(positions: np.ndarray, centres: np.ndarray, reach: float) -> np.ndarray:
+def _place_in_time(times: np.ndarray, days: np.ndarray) -> np.ndarray:
+    """Return the place of `times` among the days of maps; in a hole of one map, or infinity."""
+    half = (0.5 + ROUNDING) * np.array(end_steps(days))
+    place = _place(times, days, half)
+    inside, held = find_holes(times, days)
+    return np.where(inside, np.where(held, np.round(place), np.inf), place)
+
+
+def _place(positions: np.ndarray, centres: np.ndarray, reach: np.ndarray) -> np.ndarray:
     """Return the place of `positions` among increasing `centres`: 2.25 is between 2 and 3.
 
-    Positions up to `reach` steps outside belong to the end; further ones are NaN.
+    Positions up to `reach` (before the first, after the last) outside belong to the end; further
+    ones are NaN.
     """
-    steps = np.diff(centres) if centres.size > 1 else np.ones(1)
     place = np.interp(positions, centres, np.arange(centres.size))
     node = np.round(place)
     place = np.where(np.abs(place - node) < ROUNDING, node, place)
-    inside = (positions >= centres[0] - reach * steps[0]) & (
-        positions <= centres[-1] + reach * steps[-1]
-    )
+    inside = (positions >= centres[0] - reach[0]) & (positions <= centres[-1] + reach[1])
     return np.where(inside, place, np.nan)
 
 
@@ -223,12 +225,11 @@ def _sample(
     grid: Grid,
     places: dict[str, np.ndarray],
     points: Points,
-    kernel: Callable[[np.ndarray, list[np.ndarray]], np.ndarray],
+    kernel: Callable[[np.ndarray], Callable[[list[np.ndarray]], np.ndarray]],
 ) -> xr.DataArray:
     dims = [dim for dim in places if dim in array.dims]
-    inside = np.isfinite([places[dim] for dim in dims]).all(0)
-    nodes = {dim: _nodes_around(places[dim][inside], dim, array.sizes[dim], grid) for dim in dims}
-    wanted = [places[dim][inside] - nodes[dim][0] for dim in dims]
+    inside = np.logical_and.reduce([np.isfinite(places[dim]) for dim in dims])
+    nodes = {dim: _nodes_around(places[dim], inside, dim, array.sizes[dim], grid) for dim in dims}
     order = {
         grid.axes.longitude: grid.longitude_order,
         grid.axes.latitude: grid.latitude_order,
@@ -242,8 +243,12 @@ def _sample(
 
     def sample(values: np.ndarray) -> np.ndarray:
         sampled = np.full(inside.shape, np.nan, array.dtype)
-        if wanted[0].size:
-            sampled[inside] = kernel(values.astype(float), wanted)
+        interpolate = kernel(values)
+        for part in blocks(inside.size):
+            here = inside[part]
+            if here.any():
+                wanted = [places[dim][part][here] - nodes[dim][0] for dim in dims]
+                sampled[part][here] = interpolate(wanted)
         return sampled.reshape(tuple(points.sizes.values()))
 
     return xr.apply_ufunc(
@@ -255,22 +260,31 @@ def _sample(
         dask="parallelized",
         output_dtypes=[array.dtype],
         dask_gufunc_kwargs={"output_sizes": points.sizes},
-        keep_attrs=True,
+        keep_attrs=False,
     )
 
 
-def _nodes_around(place: np.ndarray, dim: str, size: int, grid: Grid) -> np.ndarray:
+def _nodes_around(
+    place: np.ndarray, inside: np.ndarray, dim: str, size: int, grid: Grid
+) -> np.ndarray:
     """Return the nodes that the points need, beyond the ends of an axis that is periodic."""
-    if not place.size:
+    if not inside.any():
         return np.zeros(1, int)
     margin = 0 if dim == grid.axes.time else BICUBIC_HALF_WINDOW
-    nodes = np.arange(int(place.min()) - margin, int(np.ceil(place.max())) + margin + 1)
-    if dim == grid.axes.longitude and is_global(grid):
+    first = np.min(place, where=inside, initial=np.inf)
+    last = np.max(place, where=inside, initial=-np.inf)
+    nodes = np.arange(int(first) - margin, int(np.ceil(last)) + margin + 1)
+    if dim == grid.axes.longitude and grid.is_ring:
         return nodes
     return nodes[(nodes >= 0) & (nodes < size)]
 
 
-def _linear(values: np.ndarray, places: list[np.ndarray]) -> np.ndarray:
+def _linear(values: np.ndarray) -> Callable[[list[np.ndarray]], np.ndarray]:
+    """Return what interpolates linearly along all axes of `values`."""
+    return partial(_interpolate, values)
+
+
+def _interpolate(values: np.ndarray, places: list[np.ndarray]) -> np.ndarray:
     """Interpolate linearly along all axes of `values` at `places`, in steps of each axis."""
     sizes = values.shape
     strides = [int(np.prod(sizes[axis + 1 :])) for axis in range(len(sizes))]
@@ -290,14 +304,15 @@ def _linear(values: np.ndarray, places: list[np.ndarray]) -> np.ndarray:
     return total
 
 
-def _pyinterp(values: np.ndarray, places: list[np.ndarray], method: str) -> np.ndarray:
-    """Interpolate as `_linear` does, or bicubically in the first two axes, with pyinterp."""
+def _pyinterp(values: np.ndarray, method: str) -> Callable[[list[np.ndarray]], np.ndarray]:
+    """Return what interpolates as `_linear`, or bicubically in the first two axes, by pyinterp."""
     try:
         import pyinterp
     except ImportError as error:
         raise MissingDependencyError(
             "engine='pyinterp' needs pyinterp; install it with pip install pyinterp."
         ) from error
+    values = values.astype(float)
     for axis in np.flatnonzero(np.array(values.shape) == 1):  # pyinterp needs two nodes
         values = values.repeat(2, axis)
     # both go by the number of axes, and their stubs by the type of each argument
@@ -312,10 +327,16 @@ def _pyinterp(values: np.ndarray, places: list[np.ndarray], method: str) -> np.n
             "half_window_size_y": BICUBIC_HALF_WINDOW,
         }
         grid = make_grid(*axes, values)
-        return interpolate(grid, *places, "bicubic", boundary_mode="shrink", **options)
+        return lambda places: interpolate(
+            grid, *places, "bicubic", boundary_mode="shrink", **options
+        )
     # a missing neighbour of weight zero would make the sum NaN: weigh values and gaps apart
     missing = np.isnan(values)
     filled = make_grid(*axes, np.where(missing, 0, values))
     gaps = make_grid(*axes, missing.astype(float))
-    sampled = interpolate(filled, *places, "bilinear")
-    return np.where(interpolate(gaps, *places, "bilinear") > 0, np.nan, sampled)
+
+    def sample(places: list[np.ndarray]) -> np.ndarray:
+        sampled = interpolate(filled, *places, "bilinear")
+        return np.where(interpolate(gaps, *places, "bilinear") > 0, np.nan, sampled)
+
+    return sample

@@ -66,7 +66,8 @@ class RemovedPasses:
         )
 
     def _bin(self, tracks: xr.Dataset) -> xr.Dataset:
-        stamps = daily_stamps(find_points(self.tracks).days)
+        points = find_points(self.tracks)
+        stamps = daily_stamps(points.days, points.calendar)
         binned = bin_tracks(tracks[list(self.variables)], self.grid, time=stamps)
         return to_internal(binned, self.variables)
 

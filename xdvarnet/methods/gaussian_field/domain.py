@@ -11,6 +11,33 @@ from xdvarnet.spde.field import Posterior, Prior
 from xdvarnet.spde.iterative import CHUNK, IterativePosterior
 from xdvarnet.spde.mesh import Mesh
 
+DEGREE = 111.195e3
+"""Length of a degree of latitude, in m."""
+
+
+@dataclass(frozen=True)
+class Margin:
+    """Rows and columns of a field beyond the edges of a domain.
+
+    Attributes
+    ----------
+    south, north, west, east : int
+        How many.
+    ring : bool
+        Whether the columns, with those of the margin, go around the globe.
+    """
+
+    south: int
+    north: int
+    west: int
+    east: int
+    ring: bool = False
+
+    @property
+    def widths(self) -> list[tuple[int, int]]:
+        """Rows before and after, and columns."""
+        return [(self.south, self.north), (self.west, self.east)]
+
 
 @dataclass(frozen=True)
 class Domain:
@@ -22,21 +49,21 @@ class Domain:
         The field, with its margin.
     shape : tuple of int
         Days, rows and columns without the margin.
-    margin : tuple of int
-        Rows and columns on each side.
+    margin : Margin
+        Rows and columns around it.
     exact : bool
         Whether posteriors are exact, or by iterations.
     """
 
     prior: Prior
     shape: tuple[int, int, int]
-    margin: tuple[int, int]
+    margin: Margin
     exact: bool = True
 
     def places(self, day: np.ndarray, row: np.ndarray, column: np.ndarray) -> np.ndarray:
         """Return the number of each cell among the unknowns of the field."""
         rows, columns = self.prior.mesh.shape
-        return (day * rows + row + self.margin[0]) * columns + column + self.margin[1]
+        return (day * rows + row + self.margin.south) * columns + column + self.margin.west
 
     def operator(self, places: np.ndarray, weights: np.ndarray) -> torch.Tensor:
         """Return the sparse matrix from the field to observations.
@@ -56,9 +83,10 @@ class Domain:
 
     def crop(self, fields: torch.Tensor) -> np.ndarray:
         """Return fields (..., unknowns) as (..., time, latitude, longitude), without the margin."""
-        (days, rows, columns), (south, west) = self.shape, self.margin
+        (days, rows, columns), margin = self.shape, self.margin
         whole = fields.unflatten(-1, (days, *self.prior.mesh.shape))
-        return whole[..., south : south + rows, west : west + columns].numpy().astype(np.float32)
+        inside = whole[..., margin.south :, margin.west :][..., :rows, :columns]
+        return inside.numpy().astype(np.float32)
 
     def condition(
         self, places: np.ndarray, weights: np.ndarray, values: np.ndarray, noise: np.ndarray
@@ -104,9 +132,9 @@ class Domain:
         return np.concatenate(parts)
 
 
-def extend(values: np.ndarray, margin: tuple[int, int]) -> torch.Tensor:
+def extend(values: np.ndarray, margin: Margin) -> torch.Tensor:
     """Continue fields (..., ny, nx) into the margin as they are at the edge; a number stays one."""
-    widths = [(0, 0)] * (values.ndim - 2) + [(count, count) for count in margin]
+    widths = [(0, 0)] * (values.ndim - 2) + margin.widths
     return torch.as_tensor(np.pad(values, widths, mode="edge") if values.ndim else values)
 
 
@@ -116,44 +144,66 @@ def torch_generator(rng: np.random.Generator | None) -> torch.Generator:
     return torch.Generator().manual_seed(int(rng.integers(2**63)))
 
 
-def margin_cells(latitude: np.ndarray, longitude: np.ndarray, width: float) -> tuple[int, int]:
-    """Return the rows and columns of a margin of `width` metres. It ends at the poles."""
-    degree = 111.195e3
-    steps = [float(np.median(np.diff(axis))) for axis in (latitude, longitude)]
-    shrink = math.cos(math.radians(float(np.abs(latitude).mean())))
-    rows = math.ceil(width / (degree * steps[0]))
-    room = int(min(90 + latitude[0], 90 - latitude[-1]) / steps[0] - 0.5)
-    return max(min(rows, room), 0), math.ceil(width / (degree * shrink * steps[1]))
+def find_margin(latitude: np.ndarray, longitude: np.ndarray, width: float) -> Margin:
+    """Return the margin of `width` metres of a domain.
 
-
-def extended_mesh(
-    latitude: np.ndarray, longitude: np.ndarray, sea: np.ndarray, width: float
-) -> tuple[Mesh, tuple[int, int]]:
-    """Return the mesh of a grid with a margin, and the margin's rows and columns.
-
-    Beyond the edges, land and sea go on as they are at the edge. The margin ends at the poles.
+    It ends at the poles. Where it would go around the globe it fills the gap between the last and
+    the first longitude, and the columns close.
 
     Parameters
     ----------
     latitude, longitude : numpy.ndarray
-        Increasing, in degrees, in equal steps.
+        Increasing, in degrees; longitudes in equal steps.
+    width : float
+        In m.
+    """
+    south, north = (
+        max(min(math.ceil(width / (DEGREE * step)), int(room / step - 0.5)), 0)
+        for step, room in (
+            (latitude[1] - latitude[0], 90 + latitude[0]),
+            (latitude[-1] - latitude[-2], 90 - latitude[-1]),
+        )
+    )
+    step = float(np.median(np.diff(longitude)))
+    shrink = math.cos(math.radians(float(np.abs(latitude).mean())))
+    columns = math.ceil(width / (DEGREE * shrink * step))
+    missing = max(round((360 - float(np.ptp(longitude))) / step) - 1, 0)
+    if missing > 2 * columns:
+        return Margin(south, north, columns, columns)
+    return Margin(south, north, missing // 2, missing - missing // 2, ring=True)
+
+
+def extended_mesh(
+    latitude: np.ndarray, longitude: np.ndarray, sea: np.ndarray, width: float
+) -> tuple[Mesh, Margin]:
+    """Return the mesh of a grid with a margin, and the margin.
+
+    Beyond the edges, land and sea go on as they are at the edge. See `find_margin`.
+
+    Parameters
+    ----------
+    latitude, longitude : numpy.ndarray
+        Increasing, in degrees; longitudes in equal steps. A row at a pole stands for the cap around
+        it, with its centre half-way to the border of the row.
     sea : numpy.ndarray
         Boolean, shape (latitude, longitude).
     width : float
         Of the margin, in m.
     """
-    margin = margin_cells(latitude, longitude, width)
-    steps = [float(np.median(np.diff(axis))) for axis in (latitude, longitude)]
-    rows, columns = (
-        np.concatenate(
-            [
-                axis[0] - step * np.arange(count, 0, -1),
-                axis,
-                axis[-1] + step * np.arange(1, count + 1),
-            ]
-        )
-        for axis, step, count in zip((latitude, longitude), steps, margin, strict=True)
-    )
-    around = np.pad(sea, [(count, count) for count in margin], mode="edge")
-    mesh = Mesh.from_degrees(*map(torch.as_tensor, (rows, columns, around)))
+    margin = find_margin(latitude, longitude, width)
+    south, north = latitude[1] - latitude[0], latitude[-1] - latitude[-2]
+    rows = _continue(latitude, (south, north), (margin.south, margin.north))
+    rows = rows.clip(-90 + south / 4, 90 - north / 4)
+    step = float(np.median(np.diff(longitude)))
+    if margin.ring:
+        step = (360 - float(np.ptp(longitude))) / (margin.west + margin.east + 1)
+    columns = _continue(longitude, (step, step), (margin.west, margin.east))
+    around = np.pad(sea, margin.widths, mode="edge")
+    mesh = Mesh.from_degrees(*map(torch.as_tensor, (rows, columns, around)), ring=margin.ring)
     return mesh, margin
+
+
+def _continue(axis: np.ndarray, steps: tuple[float, float], counts: tuple[int, int]) -> np.ndarray:
+    """Continue an axis by so many steps before and after."""
+    before = axis[0] - steps[0] * np.arange(counts[0], 0, -1)
+    return np.concatenate([before, axis, axis[-1] + steps[1] * np.arange(1, counts[1] + 1)])

@@ -14,9 +14,7 @@ from xdvarnet.grids.checks import (
     check_variable,
     units_factor,
 )
-from xdvarnet.grids.coords import find_grid
-from xdvarnet.grids.history import add_history
-from xdvarnet.grids.internal import DIMS, to_internal
+from xdvarnet.grids.internal import DIMS, internal_grid, to_internal
 from xdvarnet.grids.labels import field_attributes, model_attributes
 from xdvarnet.grids.points import find_points
 from xdvarnet.grids.values import trusted_values
@@ -156,7 +154,7 @@ class SPDEField(GaussianField):
         drawn[:, :, ~known["sea"].values] = np.nan
         array = label_map(drawn, template[self.variable], self.variable)
         result = array.to_dataset(name=self.variable)
-        result.attrs = add_history(grid.attrs, f"sample of {self!r}")
+        result.attrs = model_attributes(grid.attrs, "sample of", self)
         return result
 
     def condition(
@@ -224,7 +222,6 @@ class SPDEField(GaussianField):
             array.attrs = field_attributes(template, name, kind, self.variables[name])
             result[name if kind == "mean" else f"{name}_{kind}"] = array
         result[name].attrs["ancillary_variables"] = f"{name}_std"
-        result[name].attrs.pop("cell_methods", None)  # of averages in cells, which these are not
         return result
 
     def log_likelihood(
@@ -307,7 +304,7 @@ class SPDEField(GaussianField):
         domain = self._domain(days, latitude, longitude, known["sea"].values)
         if grid is None:
             values, places, weights = gridded_cells(known, name, domain)
-            arranged = find_grid(on_grid).arrange(errors).values
+            arranged = internal_grid(on_grid).arrange(errors).values
             errors = arranged[observed_at_sea(known, name)]
         else:
             factor = units_factor(observations[name], self.variables[name])

@@ -7,13 +7,14 @@ import xarray as xr
 
 from xdvarnet.errors import InvalidInputError, InvalidTypeError
 from xdvarnet.grids.checks import check_dataset, check_kind, units_factor
-from xdvarnet.grids.coords import find_axes, find_grid
-from xdvarnet.grids.internal import DIMS, check_mask_is_coordinate
+from xdvarnet.grids.coords import find_axes, find_grid, is_ring
+from xdvarnet.grids.internal import DIMS, check_mask_is_coordinate, internal_grid
 from xdvarnet.grids.points import find_points
+from xdvarnet.grids.times import check_calendars
 from xdvarnet.grids.values import lasting_attributes
 from xdvarnet.methods.gaussian_field.domain import Domain
 from xdvarnet.tracks.bin import bin_tracks
-from xdvarnet.tracks.sample import check_calendars, wrap_longitude
+from xdvarnet.tracks.sample import wrap_longitude
 
 
 def gridded_cells(
@@ -50,22 +51,27 @@ def track_cells(
         "latitude": points.latitude,
         "longitude": wrap_longitude(points.longitude, float(known["longitude"][0]) - 1e-6),
     }
+    centres = {dim: known[dim].values for dim in DIMS[1:]}
+    if is_ring(centres["longitude"]):
+        centres["longitude"] = np.append(centres["longitude"], centres["longitude"][0] + 360)
     place = {
-        dim: np.interp(at, known[dim].values, np.arange(known.sizes[dim]), np.nan, np.nan)
-        for dim, at in axes.items()
-        if dim != "time"
+        dim: np.interp(axes[dim], degrees, np.arange(degrees.size), np.nan, np.nan)
+        for dim, degrees in centres.items()
     }
     day = np.floor(points.days - float(known["time"][0]) + 0.5)
     inside = np.isfinite(values + place["latitude"] + place["longitude"])
     inside &= (day >= 0) & (day < known.sizes["time"])
     row, column = (place[dim][inside] for dim in DIMS[1:])
-    south = np.minimum(row.astype(int), known.sizes["latitude"] - 2)
-    west = np.minimum(column.astype(int), known.sizes["longitude"] - 2)
+    south, west = (
+        np.minimum(at.astype(int), centres[dim].size - 2)
+        for dim, at in (("latitude", row), ("longitude", column))
+    )
     sea = known["sea"].values
     corners = []
     for up, right in itertools.product((0, 1), (0, 1)):
         weight = np.abs(1 - up - (row - south)) * np.abs(1 - right - (column - west))
-        corners.append((south + up, west + right, weight * sea[south + up, west + right]))
+        east = (west + right) % known.sizes["longitude"]
+        corners.append((south + up, east, weight * sea[south + up, east]))
     total = sum(weight for _, _, weight in corners)
     at_sea = total > 0
     places = [domain.places(day[inside].astype(int), r, c)[at_sea] for r, c, _ in corners]
@@ -135,7 +141,7 @@ def empty_map(grid: xr.Dataset, name: str, attributes: dict) -> xr.Dataset:
 
 def label_map(values: np.ndarray, template: xr.DataArray, name: str) -> xr.DataArray:
     """Return fields (..., time, latitude, longitude) in the order and with the labels of a grid."""
-    grid = find_grid(template)
+    grid = internal_grid(template)
     extra = ["member"] * (values.ndim - len(DIMS))
     array = xr.DataArray(values, dims=[*extra, *grid.axes.dims], name=name)
     order = {

@@ -7,7 +7,7 @@ import xarray as xr
 
 from xdvarnet.errors import InvalidInputError, warn
 from xdvarnet.grids.checks import check_positive, check_times, quantity, units_factor
-from xdvarnet.grids.coords import find_grid
+from xdvarnet.grids.coords import around_the_globe, find_grid
 
 Parameter = float | xr.DataArray
 """A number, or a map on (time,) latitude, longitude, increasing, in the units of the parameter."""
@@ -117,6 +117,7 @@ def on_grid(
     """
     if not isinstance(parameter, xr.DataArray):
         return np.asarray(parameter, dtype=float)
+    parameter = around_the_globe(parameter)
     wanted = _in_its_convention(parameter, days, latitude, longitude)
     if parameter.sizes.get("time") == 1:
         parameter = parameter.isel(time=0)  # for all days; nothing to interpolate between
@@ -138,6 +139,7 @@ def warn_if_apart(
     """
     if not isinstance(parameter, xr.DataArray):
         return
+    parameter = around_the_globe(parameter)
     wanted = _in_its_convention(parameter, days, latitude, longitude)
     for dim in map(str, parameter.dims):
         known, reach = parameter[dim].values, 1.0 if dim == "time" else 0.0

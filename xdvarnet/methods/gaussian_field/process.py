@@ -1,6 +1,7 @@
 """The parameters of a Gaussian field, and the field on the days and cells of a domain."""
 
 import logging
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -16,7 +17,13 @@ from xdvarnet.grids.checks import (
 )
 from xdvarnet.mapping.background import Background, ObservedBackground, check_background
 from xdvarnet.mapping.protocol import Analysis, Observations, Reconstructor
-from xdvarnet.methods.gaussian_field.domain import Domain, extend, extended_mesh, margin_cells
+from xdvarnet.methods.gaussian_field.domain import (
+    Domain,
+    Margin,
+    extend,
+    extended_mesh,
+    find_margin,
+)
 from xdvarnet.methods.gaussian_field.parameters import (
     Parameter,
     axis_on_grid,
@@ -208,8 +215,7 @@ class GaussianField(Reconstructor):
                 "the mask sea is False everywhere; there is nothing to map. It is True on sea."
             )
         check_times(days, "time", daily=True)
-        for name, axis in (("latitude", latitude), ("longitude", longitude)):
-            check_regular(axis, name, "SPDEField")
+        check_regular(longitude, "longitude", "SPDEField")
         stretch = np.sqrt(np.maximum(np.max(self.anisotropy), 1 / np.min(self.anisotropy)))
         longest = float(np.max(self.correlation_length))
         width = MARGIN * 1e3 * longest * float(stretch)
@@ -245,32 +251,37 @@ class GaussianField(Reconstructor):
     ) -> bool:
         """Choose the engine, and refuse what does not fit into memory, before any work."""
         size = (latitude.size, longitude.size)
-        rows, columns = margin_cells(latitude, longitude, width)
-        shape = (size[0] + 2 * rows, size[1] + 2 * columns)
-        if not fits_exactly(1, *shape):
+        margin = find_margin(latitude, longitude, width)
+        shape = (
+            size[0] + margin.south + margin.north,
+            size[1] + margin.west + margin.east,
+        )
+        needed = partial(exact_memory, ring=margin.ring)
+        if not fits_exactly(1, *shape, ring=margin.ring):
             raise InvalidInputError(
                 f"the correlation length of {float(np.max(self.correlation_length)):.3g} km asks "
-                f"for a margin of {rows} x {columns} cells on each side of the domain of "
+                f"for a margin of {max(margin.south, margin.north)} x "
+                f"{max(margin.west, margin.east)} cells on each side of the domain of "
                 f"{size[0]} x {size[1]} cells, and the factor of one day of {shape[0]} x "
-                f"{shape[1]} cells takes {exact_memory(1, *shape) / 1e9:.3g} GB, more than half "
+                f"{shape[1]} cells takes {needed(1, *shape) / 1e9:.3g} GB, more than half "
                 "the memory of the machine; use a shorter correlation length, a coarser grid or a "
                 "smaller domain."
             )
         if self.engine == "exact":
-            check_exact_memory(times, *shape)
-        exact = fits_exactly(times, *shape) if self.engine is None else self.engine == "exact"
+            check_exact_memory(times, *shape, ring=margin.ring)
+        exact = self.engine == "exact"
+        if self.engine is None:
+            exact = fits_exactly(times, *shape, ring=margin.ring)
         logger.info(
             "engine=%r for %d x %d x %d cells, of which the exact factor takes %.3g GB",
             ENGINES[0] if exact else ENGINES[1],
             times,
             *shape,
-            exact_memory(times, *shape) / 1e9,
+            needed(times, *shape) / 1e9,
         )
         return exact
 
-    def _warn_of_scales(
-        self, shortest: float, longest: float, mesh: Mesh, margin: tuple[int, int]
-    ) -> None:
+    def _warn_of_scales(self, shortest: float, longest: float, mesh: Mesh, margin: Margin) -> None:
         """Warn of correlation lengths, in km, that the grid or the domain does not hold."""
         step = float(max(mesh.east_distance.max(), mesh.north_distance.max())) / 1e3
         if shortest < LEAST_STEPS * step:
@@ -279,7 +290,9 @@ class GaussianField(Reconstructor):
                 f"grid, of {step:.3g} km: the field is nearly noise, and its covariance that of "
                 "the grid. Use a finer grid or a longer correlation length."
             )
-        rows, columns = (size - 2 * count for size, count in zip(mesh.shape, margin, strict=True))
+        rows, columns = (
+            size - sum(counts) for size, counts in zip(mesh.shape, margin.widths, strict=True)
+        )
         height = float(mesh.north_distance.mean()) * rows / 1e3
         width = float(mesh.east_distance.mean()) * columns / 1e3
         if longest > max(height, width):
