@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 import xdvarnet.methods.optimal_interpolation.blended as module
+import xdvarnet.methods.optimal_interpolation.local as local
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError
 from xdvarnet.grids.smoothing import local_mean
 from xdvarnet.mapping.background import ObservedBackground
@@ -334,7 +335,7 @@ def test_float32_factors_are_as_good_as_float64_where_they_are_used(monkeypatch)
         method = interpolation(std=0.1, noise=noise)
         chosen = solve(method, observations)
         with monkeypatch.context() as patch:
-            patch.setattr(module, "LARGEST_CONDITION", 0.0)
+            patch.setattr(local, "LARGEST_CONDITION", 0.0)
             exact = solve(method, observations)
         np.testing.assert_allclose(chosen, exact, atol=3e-5)  # of observations of 0.1
 

@@ -10,7 +10,7 @@ from scipy.spatial import KDTree
 
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.methods.optimal_interpolation.covariance import Correlation
-from xdvarnet.methods.optimal_interpolation.local import LocalAnalysis, Sample
+from xdvarnet.methods.optimal_interpolation.local import LocalAnalysis, Sample, working_type
 from xdvarnet.methods.optimal_interpolation.nodes import Partition, Row
 
 BATCH_BYTES = 2**23
@@ -24,9 +24,6 @@ LEAST_WEIGHT = 1e-6
 
 TINY = 1e-12
 """A distance that is added where it could be zero."""
-
-LARGEST_CONDITION = 3e4
-"""Condition of the matrices up to which they are factored in float32; beyond it in float64."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +104,7 @@ class BlendedAnalysis:
         place, lag = self.sample.place[near], self.sample.time[near] - time
         tree = KDTree(torch.cat([place, lag[:, None]], 1).cpu().numpy())
         number = min(self.neighbours, len(place))
-        dtype = self._dtype(number)
+        dtype = working_type(self.sample, number)
         for row in self.rows:
             centres = self.cells[row.centres].cpu().numpy()
             centres = np.pad(centres, ((0, 0), (0, 1)))
@@ -119,11 +116,6 @@ class BlendedAnalysis:
                 inflated = self._tensor(inflation[nodes])
                 local = self.sample.around(index, centre, time, inflated, dtype)
                 yield row.take(nodes), centre, LocalAnalysis(local, self.correlation)
-
-    def _dtype(self, number: int) -> torch.dtype:
-        """Float32 where the condition of matrices of this size allows it."""
-        condition = number / float(self.sample.noise.min())
-        return torch.float32 if condition < LARGEST_CONDITION else torch.float64
 
     def _batches(self, row: Row, number: int, days: int, dtype: torch.dtype) -> Iterator[slice]:
         """Cut the nodes of a row into parts whose matrices have the size of `BATCH_BYTES`."""

@@ -6,6 +6,9 @@ import torch
 
 from xdvarnet.methods.optimal_interpolation.covariance import Correlation, squared_distances
 
+LARGEST_CONDITION = 3e4
+"""Condition of the matrices up to which they are factored in float32; beyond it in float64."""
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -55,6 +58,12 @@ class Sample:
             self.values[index].to(dtype),
             (self.noise[index] * inflation).to(dtype),
         )
+
+
+def working_type(sample: Sample, number: int) -> torch.dtype:
+    """Float32 where the condition of the matrices of so many observations allows it."""
+    condition = number / float(sample.noise.min())
+    return torch.float32 if condition < LARGEST_CONDITION else torch.float64
 
 
 class LocalAnalysis:

@@ -18,8 +18,8 @@ from xdvarnet.grids.checks import check_counts
 from xdvarnet.grids.internal import DIMS, to_internal
 from xdvarnet.mapping.background import Background
 from xdvarnet.mapping.protocol import Observations
-from xdvarnet.methods.optimal_interpolation.covariance import Correlation
-from xdvarnet.methods.optimal_interpolation.local import LocalAnalysis, Sample
+from xdvarnet.methods.optimal_interpolation.covariance import CORRELATIONS, Correlation
+from xdvarnet.methods.optimal_interpolation.local import LocalAnalysis, Sample, working_type
 from xdvarnet.methods.optimal_interpolation.scaling import Scaled
 from xdvarnet.tracks.bin import bin_tracks
 from xdvarnet.tracks.crossovers import crossovers
@@ -27,7 +27,7 @@ from xdvarnet.tracks.segments import segments
 
 logger = logging.getLogger("xdvarnet")
 
-CENTRES = 600
+CENTRES = 400
 """Observations, drawn at random, that are predicted in each trial."""
 
 NEIGHBOURS = 200
@@ -58,8 +58,8 @@ the length of the record."""
 WITHHELD = 1e8
 """Variance of the error of an observation that is withheld, relative to the prior's."""
 
-FIRST_STEP = 1.5
-"""Factor on each parameter in the first simplex."""
+FIRST_STEP, NEXT_STEP = 1.5, 1.2
+"""Factor on each parameter in the first simplex, and in those that start from the best so far."""
 
 EDGE = 1.05
 """Factor by which the best parameters must differ from the limits of what was tried."""
@@ -114,19 +114,43 @@ class Score:
 
     Attributes
     ----------
-    rmse : float
-        Root mean square of the differences, in the units of the observations.
-    log_score : float
-        Mean negative logarithm of the predictive density, less a constant: small where differences
-        are small and the predicted errors are true (Good 1952; Gneiting and Raftery 2007, doi
-        10.1198/016214506000001437).
-    spread : float
-        Predicted standard deviation over the actual one: 1 where the errors are true.
+    errors : numpy.ndarray
+        Observations less predictions, in the units of the observations, shape (c,).
+    variances : numpy.ndarray
+        What is expected of their squares, shape (c,).
     """
 
-    rmse: float
-    log_score: float
-    spread: float
+    errors: np.ndarray
+    variances: np.ndarray
+
+    @property
+    def rmse(self) -> float:
+        """Root mean square of the differences."""
+        return float(np.sqrt(np.mean(self.errors**2)))
+
+    @property
+    def spread(self) -> float:
+        """Expected standard deviation over the actual one: 1 where the errors are true."""
+        return float(np.sqrt(np.mean(self.variances))) / self.rmse
+
+    @property
+    def log_scores(self) -> np.ndarray:
+        """Negative logarithms of the predictive densities, less a constant, shape (c,).
+
+        They are small where differences are small and what is expected of them is true (Gneiting
+        and Raftery 2007, doi 10.1198/016214506000001437).
+        """
+        return (np.log(self.variances) + self.errors**2 / self.variances) / 2
+
+    @property
+    def log_score(self) -> float:
+        """Their mean."""
+        return float(self.log_scores.mean())
+
+    def better_than(self, other: "Score") -> bool:
+        """Whether it is lower than another by more than two standard errors of the difference."""
+        gain = other.log_scores - self.log_scores
+        return bool(gain.mean() > 2 * gain.std() / np.sqrt(gain.size))
 
 
 def predict_withheld(
@@ -166,20 +190,16 @@ def predict_withheld(
             sample.place[chosen, None],
             sample.time[chosen, None],
             torch.from_numpy(np.where(hidden, WITHHELD, 1.0)),
-            torch.float64,
+            working_type(sample, number),
         )
         analysis = LocalAnalysis(local, correlation)
         place = origin[0].expand(chosen.size, 1, 3)
         errors.append(sample.values[chosen] - analysis.mean(place, origin[1]).flatten())
-        reduction = analysis.reduction(place, origin[1]).flatten()
+        reduction = analysis.reduction(place, origin[1]).flatten().double()
         variances.append(1 - reduction + sample.noise[chosen])
     error = torch.cat(errors).numpy() * scale[centres]
     variance = torch.cat(variances).numpy() * scale[centres] ** 2
-    return Score(
-        float(np.sqrt(np.mean(error**2))),
-        float(np.mean(np.log(variance) + error**2 / variance) / 2),
-        float(np.sqrt(np.mean(variance) / np.mean(error**2))),
-    )
+    return Score(error, variance)
 
 
 @dataclass(frozen=True)
@@ -256,13 +276,19 @@ def tune[Model: Tunable](
     count = min(CENTRES, record.groups.size)
     centres = np.sort(generator.choice(record.groups.size, count, replace=False))
     search: Search[Model] = Search(record, centres)
+    step, limits = FIRST_STEP, search.limits(begin)
     for covariance in covariances:
-        search.simplex(begin.replace(covariance=covariance), trials)
-    best = search.best
+        model = search.best[0] if search.trials else begin
+        search.simplex(model.replace(covariance=covariance), trials, step, limits)
+        step = NEXT_STEP
+    best, score = search.best
     for lengths in STD_LENGTHS:
-        search.score(best.replace(std_length=lengths * best.correlation_length))
-    search.warn_at_edges(begin)
-    return search.best.replace(history=search.history())
+        local = best.replace(std_length=lengths * best.correlation_length)
+        local_score = search.score(local)
+        if local_score.better_than(score):
+            best, score = local, local_score
+    warn_at_edges(best, limits)
+    return best.replace(history=search.history())
 
 
 class Search[Model: Tunable]:
@@ -281,11 +307,11 @@ class Search[Model: Tunable]:
         self.trials: list[tuple[Model, Score]] = []
 
     @property
-    def best(self) -> Model:
+    def best(self) -> tuple[Model, Score]:
         """The trial with the lowest score."""
-        return min(self.trials, key=lambda trial: trial[1].log_score)[0]
+        return min(self.trials, key=lambda trial: trial[1].log_score)
 
-    def score(self, model: Model) -> float:
+    def score(self, model: Model) -> Score:
         """Try a model."""
         scaled = model.scale(self.record.observations)
         half = model.time_window / 2 / model.correlation_time
@@ -294,17 +320,17 @@ class Search[Model: Tunable]:
         )
         self.trials.append((model, score))
         logger.info("%s: %s", model, score)
-        return score.log_score
+        return score
 
-    def simplex(self, start: Model, trials: int) -> None:
+    def simplex(self, start: Model, trials: int, step: float, limits: np.ndarray) -> None:
         """Search downhill from a model, within limits (Nelder and Mead 1965)."""
-        limits = np.log(self.limits(start))
+        limits = np.log(limits)
         first = np.clip(np.log([vars(start)[name] for name in PARAMETERS]), *limits.T)
-        steps = np.where(first + np.log(FIRST_STEP) < limits[:, 1], 1, -1) * np.log(FIRST_STEP)
+        steps = np.where(first + np.log(step) < limits[:, 1], 1, -1) * np.log(step)
 
         def tried(logarithms: np.ndarray) -> float:
             changes = dict(zip(PARAMETERS, np.exp(logarithms).tolist(), strict=True))
-            return self.score(start.replace(**changes))
+            return self.score(start.replace(**changes)).log_score
 
         minimize(
             tried,
@@ -325,21 +351,10 @@ class Search[Model: Tunable]:
         usual = start.correlation_length, max(float(np.ptp(days)), 1.0), start.noise
         return np.array(REACH) * np.array(usual)[:, None]
 
-    def warn_at_edges(self, start: Model) -> None:
-        """Warn of a parameter that is as large or as small as any that was tried."""
-        for name, (low, high) in zip(PARAMETERS, self.limits(start), strict=True):
-            value = vars(self.best)[name]
-            if not low * EDGE < value < high / EDGE:
-                warn(
-                    f"the best {name}, {value:.3g}, is at the edge of what was tried ({low:.3g} to "
-                    f"{high:.3g}): these observations do not tell it. Give more days or passes, "
-                    "or another value with replace(...)."
-                )
-
     def history(self) -> xr.Dataset:
         """Return the trials, in their order."""
         units = {"correlation_length": "km", "correlation_time": "days"}
-        model_units = next(iter(self.best.variables.values()))
+        model_units = next(iter(self.trials[0][0].variables.values()))
         columns: dict[str, tuple[str, list, dict[str, str]]] = {
             name: (
                 "trial",
@@ -350,13 +365,31 @@ class Search[Model: Tunable]:
         }
         lengths = [np.nan if m.std_length is None else m.std_length for m, _ in self.trials]
         columns["std_length"] = "trial", lengths, {"units": "km"}
+        scores = {
+            "rmse": [score.rmse for _, score in self.trials],
+            "log_score": [score.log_score for _, score in self.trials],
+            "spread": [score.spread for _, score in self.trials],
+        }
         for name, unit in {"rmse": model_units, "log_score": "1", "spread": "1"}.items():
-            scores = [vars(score)[name] for _, score in self.trials]
-            columns[name] = "trial", scores, {"units": unit}
-        kinds = [model.covariance for model, _ in self.trials]
-        history = xr.Dataset(columns, {"covariance": ("trial", kinds)})
+            columns[name] = "trial", scores[name], {"units": unit}
+        kinds = list(CORRELATIONS)
+        numbers = [kinds.index(model.covariance) for model, _ in self.trials]
+        columns["covariance"] = "trial", numbers, {"flag_meanings": " ".join(kinds)}
+        history = xr.Dataset(columns)
         noise = self.record.noise
         return history.assign_attrs({} if noise is None else {"crossover_noise": noise})
+
+
+def warn_at_edges(best: Tunable, limits: np.ndarray) -> None:
+    """Warn of a parameter that is as large or as small as any that was tried."""
+    for name, (low, high) in zip(PARAMETERS, limits, strict=True):
+        value = vars(best)[name]
+        if not low * EDGE < value < high / EDGE:
+            warn(
+                f"the best {name}, {value:.3g}, is at the edge of what was tried ({low:.3g} to "
+                f"{high:.3g}): these observations do not tell it. Give more days or passes, or "
+                "another value with replace(...)."
+            )
 
 
 def typical_length(latitude: float) -> float:
