@@ -162,6 +162,16 @@ def test_predictions_are_those_of_kriging_without_the_pass():
     assert score.spread == pytest.approx(np.sqrt(variances.mean() / np.mean(errors**2)), rel=1e-5)
 
 
+def test_the_dates_of_the_grid_are_not_those_of_the_tracks(grid, tuned):
+    options = {"covariance": "gaussian", "background": NoBackground(), "trials": 4}
+    dated = grid.expand_dims(time=pd.date_range("2005-01-01", periods=2))
+    fits = (
+        xdvarnet.OptimalInterpolation.fit(sea_tracks(seed=1), each, **options)
+        for each in (grid, dated)
+    )
+    assert len({repr(each) for each in fits}) == 1
+
+
 def test_too_few_observations_leave_the_usual_lengths(grid):
     few = sea_tracks(passes=2)
     with pytest.warns(XdvarnetWarning, match="it takes 100 of 3 to learn from"):

@@ -16,12 +16,13 @@ from xdvarnet.diagnostics import ROTATION_RATE
 from xdvarnet.errors import warn
 from xdvarnet.grids.checks import check_counts
 from xdvarnet.grids.internal import DIMS, to_internal
+from xdvarnet.grids.points import find_points
 from xdvarnet.mapping.background import Background
 from xdvarnet.mapping.protocol import Observations
 from xdvarnet.methods.optimal_interpolation.covariance import CORRELATIONS, Correlation
 from xdvarnet.methods.optimal_interpolation.local import LocalAnalysis, Sample, working_type
 from xdvarnet.methods.optimal_interpolation.scaling import Scaled
-from xdvarnet.tracks.bin import bin_tracks
+from xdvarnet.tracks.bin import bin_tracks, daily_stamps
 from xdvarnet.tracks.crossovers import crossovers
 from xdvarnet.tracks.segments import segments
 
@@ -227,9 +228,11 @@ class Record:
         gridded = observations
         if grid is not None:
             passes = segments(observations, gap=PASS_GAP).astype(float)
-            gridded = bin_tracks(observations[[name]], grid)
+            points = find_points(observations)
+            stamps = daily_stamps(points.days, points.calendar)
+            gridded = bin_tracks(observations[[name]], grid, time=stamps)
             only_passes = observations.drop_vars(observations.data_vars).assign(segment=passes)
-            labels = bin_tracks(only_passes, grid, statistic="median")
+            labels = bin_tracks(only_passes, grid, statistic="median", time=stamps)
             crossed = crossovers(observations, name, gap=PASS_GAP)
             if crossed.sizes["crossover"] >= FEWEST_CROSSOVERS:
                 noise = float((crossed["difference"] / crossed["noise_factor"]).std())
