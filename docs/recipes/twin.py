@@ -44,7 +44,10 @@ AUGMENTATION = xdvarnet.training.Augmentation(mixing=False, background_days=None
 
 LENGTHS = ("60 km", "80 km", "100 km", "120 km")
 TIMES = ("6 days", "9 days", "12 days", "16 days")
-NOISES = {"gulf-stream": (0.03, 0.045, 0.06), "northeast-atlantic": (0.01, 0.015, 0.02)}
+NOISES = {
+    "gulf-stream": (0.015, 0.02, 0.03, 0.045),
+    "northeast-atlantic": (0.01, 0.015, 0.02, 0.03),
+}
 """Trials of the interpolation: correlation length and time, and noise of a cell (m)."""
 
 
@@ -238,7 +241,7 @@ def tune_interpolation(experiment: Experiment, folder: Path) -> dict:
 def interpolation(sea: str, settings: dict) -> xdvarnet.OptimalInterpolation:
     """Return an interpolation with the background of all rows, the mean map of the training."""
     return xdvarnet.OptimalInterpolation(
-        "ssh", **settings, background=background(sea, "ssh"), time_window=21, neighbours=100
+        "ssh", **settings, background=background(sea, "ssh"), time_window=21
     )
 
 

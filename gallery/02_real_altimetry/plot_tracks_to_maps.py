@@ -65,7 +65,7 @@ obs = tracks.isel(time=tracks["mission"] != "gfo").dvarnet.bin_tracks(june)[["ss
 # error / rms of the truth``, and ``sigma`` its spread. The noise of the withheld mission, 2 cm, is
 # part of ``rmse`` (m). Without it, both are about 1 cm from the simulated sea, itself a map and
 # smoother than the ocean: small differences between methods are hard to see along noisy tracks.
-# The lengths and the noise of the interpolation are those that predict each pass best from the others.
+# Lengths and noise of the interpolation are those that predict each pass best from the others.
 background = xdvarnet.mapping.ObservedBackground()
 seen = tracks.isel(time=tracks["mission"] != "gfo")
 oi = xdvarnet.OptimalInterpolation.fit(seen, june, covariance="gaussian", background=background)
