@@ -8,7 +8,13 @@ import numpy as np
 import xarray as xr
 
 from xdvarnet._random import RandomState, default_rng
-from xdvarnet.calibration.calibrated import METHODS, Calibrated, check_spread, formal_std
+from xdvarnet.calibration.calibrated import (
+    LEARNED_FROM,
+    METHODS,
+    Calibrated,
+    check_spread,
+    formal_std,
+)
 from xdvarnet.calibration.errors import ErrorProcess, fit_variance, grid_scales, root_mean_square
 from xdvarnet.calibration.simulation import Simulation
 from xdvarnet.calibration.tracks import errors_along_tracks
@@ -128,10 +134,8 @@ def calibrate(
         errors = errors_along_tracks(model, validation, grid, noise, spread, known, generator)
     logger.info("calibration: %s", errors)
     made = "missions withheld in turn" if observe is None else f"{draws} draws of {observe}"
-    provenance = {
-        "calibration data": span(validation),
-        "calibration": made if period is None else f"{made}, {period.start} to {period.stop}",
-    }
+    made = made if period is None else f"{made}, {period.start} to {period.stop}"
+    provenance = dict(zip(LEARNED_FROM, (span(validation), made), strict=True))
     return Calibrated(model, errors, spread=spread, method=method, provenance=provenance)
 
 

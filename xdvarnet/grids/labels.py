@@ -8,8 +8,21 @@ import xarray as xr
 from xdvarnet.grids.history import add_history
 from xdvarnet.grids.values import lasting_attributes
 
+FORMAL = "formal error of the analysis, not calibrated; often too small"
+"""What the attributes say of a standard deviation that was never compared with errors."""
 
-def field_attributes(like: xr.DataArray, name: str, kind: str, units: str) -> dict:
+OF_MODELS = ("xdvarnet_ensemble", "xdvarnet_errors", "xdvarnet_lead")
+"""Attributes that some models give their maps; those of an input are of another model."""
+
+
+def is_formal(std: xr.DataArray) -> bool:
+    """Whether a standard deviation says that it was not calibrated."""
+    return str(std.attrs.get("comment", "")).startswith("formal error")
+
+
+def field_attributes(
+    like: xr.DataArray, name: str, kind: str, units: str, errors: str | int | None = None
+) -> dict:
     """Return the attributes of a field made from observations.
 
     Parameters
@@ -22,6 +35,8 @@ def field_attributes(like: xr.DataArray, name: str, kind: str, units: str) -> di
         ``"mean"``, ``"std"`` or ``"members"``.
     units : str
         Where the observations have none.
+    errors : str or None
+        What a standard deviation is, for its ``comment``: see `xdvarnet.mapping.Reconstructor`.
     """
     long_name = like.attrs.get("long_name", name)
     if kind == "mean":
@@ -31,13 +46,17 @@ def field_attributes(like: xr.DataArray, name: str, kind: str, units: str) -> di
         "units": like.attrs.get("units", units),
         "long_name": named.format(long_name),
     }
+    if kind == "std" and errors is not None:
+        attributes["comment"] = errors
     if "standard_name" in like.attrs:
         modifier = " standard_error" if kind == "std" else ""
         attributes["standard_name"] = like.attrs["standard_name"] + modifier
     return attributes
 
 
-def model_attributes(attributes: Mapping, action: str, model: object) -> dict:
+def model_attributes(
+    attributes: Mapping, action: str, model: object, of_model: Mapping[str, str | int]
+) -> dict:
     """Return the attributes of a Dataset with those that name the model, version and history.
 
     Parameters
@@ -48,9 +67,13 @@ def model_attributes(attributes: Mapping, action: str, model: object) -> dict:
         What was done, for the history.
     model : object
         Which made the maps.
+    of_model : mapping
+        What the model says of its maps.
     """
+    kept = {name: value for name, value in attributes.items() if name not in OF_MODELS}
     return {
-        **add_history(attributes, f"{action} {model!r}"),
+        **add_history(kept, f"{action} {model!r}"),
         "xdvarnet_version": importlib.metadata.version("xdvarnet"),
         "xdvarnet_model": repr(model),
+        **of_model,
     }

@@ -218,10 +218,13 @@ class SPDEField(GaussianField):
         if return_members and drawn is not None:
             fields["members"] = drawn
         factor = units_factor(template, self.variables[name])
-        result = xr.Dataset(attrs=model_attributes(observations.attrs, "condition", self))
+        made = self.attributes(members)
+        result = xr.Dataset(attrs=model_attributes(observations.attrs, "condition", self, made))
         for kind, values in fields.items():
             array = label_map(np.where(sea, values / factor, np.nan), template, name)
-            array.attrs = field_attributes(template, name, kind, self.variables[name])
+            array.attrs = field_attributes(
+                template, name, kind, self.variables[name], made["xdvarnet_errors"]
+            )
             result[name if kind == "mean" else f"{name}_{kind}"] = array
         result[name].attrs["ancillary_variables"] = f"{name}_std"
         result[name].attrs.pop("cell_methods", None)  # of averages in cells, which these are not
