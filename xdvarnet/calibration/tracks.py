@@ -257,9 +257,13 @@ def _time(values: list[np.ndarray], cases: list[Withheld]) -> float:
 
 
 def _time_of_maps(fields: list[np.ndarray], cases: list[Withheld]) -> float:
-    """Return the correlation time of fields on the days and cells of the cases."""
+    """Return the correlation time of fields on the days and cells of the cases.
+
+    It is no longer than the record, as that of crossovers.
+    """
     observations = cases[0].observations
-    return grid_scales(np.stack(fields), observations.sea, *observations.place)[1]
+    told = grid_scales(np.stack(fields), observations.sea, *observations.place)[1]
+    return min(told, float(np.ptp(observations.days)))
 
 
 def _warn_of_times(name: str, error: ErrorProcess) -> None:
