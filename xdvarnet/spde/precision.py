@@ -192,10 +192,16 @@ def narrow_blocks(reach: int, times: int, ny: int, nx: int) -> tuple[int, torch.
     times, ny, nx : int
         Sizes of the grid; unknowns are numbered in the order (time, row, column).
     """
+    size = narrow_block_size(reach, times, ny, nx)
     if nx <= ny:
-        return min(reach, ny) * times * nx, rows_first(times, ny, nx)
+        return size, rows_first(times, ny, nx)
     numbers = torch.arange(times * ny * nx).view(times, ny, nx)
-    return min(reach, nx) * times * ny, numbers.permute(2, 0, 1).flatten()
+    return size, numbers.permute(2, 0, 1).flatten()
+
+
+def narrow_block_size(reach: int, times: int, ny: int, nx: int) -> int:
+    """Return the block size of `narrow_blocks`, without making an order."""
+    return min(reach, max(ny, nx)) * times * min(ny, nx)
 
 
 def _prepare(
