@@ -106,6 +106,10 @@ def errors_along_tracks(
         If the missions cross their own tracks too few times to tell a correlation time.
     """
     check_tracks(tracks, model.variables)
+    noises = {
+        name: _noise(tracks, name, units) if noise is None else quantity(noise, units, "noise")
+        for name, units in model.variables.items()
+    }
     missions = find_missions(tracks)
     passes = segments(tracks, gap=PASS_GAP).values
     cases = [
@@ -113,8 +117,7 @@ def errors_along_tracks(
         for mission in np.unique(missions)
     ]
     errors, sizes = {}, {}
-    for name, units in model.variables.items():
-        size = _noise(tracks, name, units) if noise is None else quantity(noise, units, "noise")
+    for name, size in noises.items():
         before = None if known is None else known.errors[name]
         errors[name], sizes[name] = _process(name, cases, size, before)
     simulation = Simulation(model, errors, cases[0].observations)
