@@ -1,5 +1,7 @@
 """Calibration along missions that are withheld, in a Gaussian world."""
 
+import re
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -9,7 +11,7 @@ from reconstructors import Identity, NoBackground
 import xdvarnet
 from xdvarnet.calibration.calibrated import Calibrated
 from xdvarnet.calibration.errors import grid_scales
-from xdvarnet.errors import InvalidInputError, InvalidTypeError
+from xdvarnet.errors import InvalidInputError, InvalidTypeError, XdvarnetWarning
 from xdvarnet.tracks.crossovers import crossover_noise
 
 NOISE = 0.04
@@ -113,6 +115,30 @@ def test_the_noise_is_that_of_the_crossovers_if_none_is_given(truth, measured):
     assert learned == pytest.approx(expected)
 
 
+def test_few_crossovers_ask_for_a_noise_and_take_it(truth, measured):
+    """The advice of the message is followed as it is written."""
+    few = measured.isel(time=slice(300))
+    with pytest.raises(InvalidInputError, match=r"cross \d+ time.*the noise of 'ssh'") as refused:
+        xdvarnet.calibrate(model(), few, grid=truth, rng=0)
+    (advised,) = re.findall(r"noise='([^']*)'", str(refused.value))
+    with pytest.warns(XdvarnetWarning, match="too few to tell the correlation times of 'ssh'"):
+        learned = xdvarnet.calibrate(model(), few, grid=truth, noise=advised, rng=0)
+    assert learned.errors["ssh"].noise == pytest.approx(0.02)
+
+
+def test_times_that_crossovers_do_not_tell_are_those_of_maps(
+    calibrated, truth, measured, monkeypatch
+):
+    """The standard deviation is the same, and the times are near those that crossovers tell."""
+    monkeypatch.setattr("xdvarnet.calibration.tracks.LEAST_CROSSOVERS", 10**6)
+    with pytest.warns(XdvarnetWarning, match="correlation times"):
+        other = xdvarnet.calibrate(model(), measured, grid=truth, noise=f"{NOISE} m", rng=0)
+    told, guessed = (each.errors["ssh"] for each in (calibrated, other))
+    assert (guessed.offset, guessed.slope) == (told.offset, told.slope)
+    assert guessed.time == pytest.approx(told.time, rel=0.5)
+    assert guessed.signal_time == pytest.approx(told.signal_time, rel=0.5)
+
+
 def test_centimetres_are_metres(truth, measured):
     week = measured.sel(time=slice("2010-01-01", "2010-01-08"))
     other = week.assign(ssh=(100 * week["ssh"]).assign_attrs(units="cm"))
@@ -138,8 +164,6 @@ def test_bad_tracks_are_refused(truth, measured):
         calibrate(measured, period=slice("2010-01-02", "2010-01-09"))
     with pytest.raises(InvalidInputError, match="larger than the noise"):
         calibrate(measured.isel(time=slice(400)), noise=9.0)
-    with pytest.raises(InvalidInputError, match=r"cross their own tracks \d time.*maps first"):
-        calibrate(measured.isel(time=slice(300)), noise=NOISE)
     with pytest.raises(InvalidInputError, match="no standard deviation"):
         xdvarnet.calibrate(
             Identity(window=None, background=NoBackground()), measured, grid=truth, rng=0

@@ -36,8 +36,10 @@ def test_observations_without_attributes_have_units_and_a_name():
 
 
 def test_the_model_and_the_history_are_told():
-    before = {"title": "t", "history": "observed"}
-    found = model_attributes(before, "condition", 7)
+    """What another model said of the input is not of these maps."""
+    before = {"title": "t", "history": "observed", "xdvarnet_errors": "calibrated"}
+    found = model_attributes(before, "condition", 7, {"xdvarnet_lead": 2})
+    assert found["xdvarnet_lead"] == 2 and "xdvarnet_errors" not in found
     assert found["title"] == "int analysis" and found["xdvarnet_model"] == "7"
     assert found["source"] == f"int of xdvarnet {found['xdvarnet_version']}, from t"
     assert found["history"].startswith("observed\n")

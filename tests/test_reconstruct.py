@@ -10,6 +10,7 @@ from reconstructors import Identity, NoBackground, Smoother, gappy
 
 import xdvarnet
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError, XdvarnetWarning
+from xdvarnet.grids.labels import FORMAL
 from xdvarnet.mapping.background import MeanMapBackground
 from xdvarnet.mapping.reconstruct import reconstruct
 from xdvarnet.methods.optimal_interpolation.interpolation import OptimalInterpolation
@@ -90,6 +91,7 @@ def test_the_standard_deviation_is_described_by_cf(dataset):
     assert maps["ssh_std"].attrs == {
         "units": "m",
         "long_name": "standard deviation of height",
+        "comment": FORMAL,
         "standard_name": "sea_surface_height standard_error",
     }
     assert "ancillary_variables" not in reconstruct(dataset, Smoother())["ssh"].attrs
@@ -103,7 +105,8 @@ def test_without_attributes_there_are_units_at_least(dataset):
     assert len(caught) == 1
     assert caught[0].filename == __file__
     assert maps["ssh"].attrs == {"units": "m", "ancillary_variables": "ssh_std"}
-    assert maps["ssh_std"].attrs == {"units": "m", "long_name": "standard deviation of ssh"}
+    named = {"units": "m", "long_name": "standard deviation of ssh", "comment": FORMAL}
+    assert maps["ssh_std"].attrs == named
 
 
 def test_the_result_shares_no_memory_with_the_input(dataset):

@@ -3,6 +3,7 @@
 import re
 import subprocess
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from xdvarnet.errors import (
     XdvarnetWarning,
 )
 from xdvarnet.methods.gaussian_field.field import SPDEField
-from xdvarnet.spde.field import exact_memory
+from xdvarnet.spde.cost import FieldSize
 
 TRUTH = toy_truth(days=3).isel(lat=slice(2, 12), lon=slice(6, 19))
 
@@ -283,31 +284,71 @@ def test_both_engines_agree():
         field(engine="iterative").log_likelihood(obs)
 
 
-def test_the_engine_is_chosen_by_memory(monkeypatch, caplog):
-    """The log says which; what does not fit is refused before memory is taken."""
+def test_the_engine_is_chosen_by_memory(caplog):
+    """The log says which; what does not fit is refused, with advice that works."""
     with caplog.at_level("INFO", "xdvarnet"):
         field().condition(seen())
         assert "engine='exact' for 3 x" in caplog.text
-        size = re.search(r"for 3 x (\d+) x (\d+) cells", caplog.text)
-        one_day = exact_memory(1, *map(int, size.groups()))
-        monkeypatch.setattr("xdvarnet.spde.field.usable_memory", lambda device: one_day)
-        field().condition(seen())
+        size = FieldSize(*map(int, re.search(r"for (\d+) x (\d+) x (\d+)", caplog.text).groups()))
+        between = (size.iterative(0, 100).memory + size.exact(0).memory) / 2e9
+        assert size.iterative(0, 100).memory < 1e9 * between < size.exact(0).memory
+        field(memory=between).condition(seen())
         assert "engine='iterative' for 3 x" in caplog.text
-    with pytest.raises(
-        InvalidInputError, match=r"the limit is .* GB.*engine=\"iterative\""
-    ) as told:
-        field(engine="exact").condition(seen())
-    assert "limit=" not in str(told.value)
+    with pytest.raises(InvalidInputError, match=r"by the exact engine, and the limit is") as told:
+        field(engine="exact", memory=between).condition(seen())
+    (engine,) = re.findall('engine="(.*?)"', str(told.value))
+    (memory,) = re.findall("memory='(.*?)'", str(told.value))
+    expected = field(engine="exact").condition(seen())
+    field(engine=engine, memory=between).condition(seen())
+    allowed = field(engine="exact", memory=memory).condition(seen())
+    xr.testing.assert_equal(allowed.drop_attrs(), expected.drop_attrs())
+
+
+def test_size_and_time_are_told_before_they_are_taken(monkeypatch):
+    """Where a limit is set there is no warning: the advice of the message works."""
+    monkeypatch.setattr("xdvarnet.methods.gaussian_field.engine.WARNED", 1e-3)
+    obs = seen()
+    for compute in (
+        lambda field: obs.dvarnet.reconstruct(field),
+        lambda field: field.condition(obs),
+        lambda field: field.sample(TRUTH, members=2, rng=0),
+        lambda field: field.log_likelihood(obs),
+    ):
+        with pytest.warns(XdvarnetWarning, match=r"take up to .* GB and about \d+ second") as told:
+            compute(field())
+        (memory,) = re.findall("memory='(.*?)'", str(told[0].message))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            compute(field(memory=memory))
+
+
+def test_a_limit_is_kept_whatever_is_asked_for():
+    """More members take more; samples of a stationary field take less than its posterior."""
+    obs = seen()
+    little = field(engine="exact", memory="20 MB")
+    for compute in (
+        lambda: obs.dvarnet.reconstruct(little),
+        lambda: little.condition(obs, members=3),
+        lambda: little.log_likelihood(obs),
+        lambda: little.sample(TRUTH, members=10**6),
+    ):
+        with pytest.raises(InvalidInputError, match=r"GB.* and the limit is 0\.02 GB"):
+            compute()
+    with pytest.raises(InvalidInputError, match="memory='4 km' is not understood"):
+        field(memory="4 km")
+    assert field(memory="500 MB").memory == 0.5 and "memory=0.5)" in repr(field(memory=0.5))
+    assert field(memory=0.5).with_options(background=NoBackground()).memory == 0.5
 
 
 def test_what_does_not_fit_is_refused_before_any_work(monkeypatch):
-    """Neither the mesh nor the normalisation is begun."""
+    """Neither the mesh nor the normalization is begun. Propagation is normalized by a factor."""
     monkeypatch.setattr("xdvarnet.methods.gaussian_field.process.extended_mesh", None)
     axes = {"lat": 0.125 * np.arange(250), "lon": 0.125 * np.arange(400)}
     days = {"time": np.datetime64("2020-01-01", "ns") + np.arange(10) * np.timedelta64(1, "D")}
-    with pytest.raises(InvalidInputError, match="the exact factor of .* GB.*the iterative engine"):
-        field(engine="exact").sample(xr.Dataset(coords=days | axes), members=2)
-    monkeypatch.setattr("xdvarnet.spde.field.usable_memory", lambda device: 2e9)
+    with pytest.raises(InvalidInputError, match="GB by the exact engine.*the iterative engine"):
+        moving = field(engine="exact", advection=(0.02, 0.0))
+        moving.sample(xr.Dataset(coords=days | axes), members=2)
+    monkeypatch.setattr("xdvarnet.spde.cost.usable_memory", lambda device: 2e9)
     message = r"length of 5e\+03 km asks for a margin of .* cells on each side of .* 10 x 13 cells"
     for engine in (None, "iterative", "exact"):
         with pytest.raises(InvalidInputError, match=message):

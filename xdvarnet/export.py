@@ -10,10 +10,11 @@ import numpy as np
 import xarray as xr
 
 from xdvarnet.diagnostics import conversion_factor, geostrophic, is_anomaly
-from xdvarnet.errors import InvalidInputError
+from xdvarnet.errors import InvalidInputError, warn
 from xdvarnet.grids.checks import check_dataset, check_times, check_variable
 from xdvarnet.grids.coords import Grid, find_grid
 from xdvarnet.grids.internal import DIMS
+from xdvarnet.grids.labels import is_formal
 from xdvarnet.grids.provenance import CONVENTIONS, passed_on
 from xdvarnet.grids.values import trusted_values
 
@@ -90,12 +91,13 @@ def to_duacs(maps: xr.Dataset, *, variable: str = "ssh") -> xr.Dataset:
         With the dimensions time, latitude and longitude, both increasing: ``adt`` with the
         geostrophic currents ``ugos`` and ``vgos`` of height above the geoid, ``sla`` with ``ugosa``
         and ``vgosa`` of a sea level anomaly (see `xdvarnet.diagnostics.geostrophic`; NaN within 5
-        degrees of the equator), and ``err_sla`` where ``<variable>_std`` exists; the bounds of the
-        cells and the ``crs``. Heights are in m, currents in m/s. The attributes are those that
-        `reconstruct` gave to `maps`, and of other maps name their title and institution as the
-        ``source``; with the extent in space and time, a map being valid half a step before and
-        after its time (noon to noon for daily maps at midnight). Written with ``to_netcdf``, values
-        are packed as in DUACS, to 0.05 mm. dask arrays stay lazy.
+        degrees of the equator), and ``err_sla`` where ``<variable>_std`` exists, with the
+        ``comment`` of that, which says whether it was calibrated; the bounds of the cells and the
+        ``crs``. Heights are in m, currents in m/s. The attributes are those that `reconstruct` gave
+        to `maps`, and of other maps name their title and institution as the ``source``; with the
+        extent in space and time, a map being valid half a step before and after its time (noon to
+        noon for daily maps at midnight). Written with ``to_netcdf``, values are packed as in DUACS,
+        to 0.05 mm. dask arrays stay lazy.
 
     Raises
     ------
@@ -110,7 +112,8 @@ def to_duacs(maps: xr.Dataset, *, variable: str = "ssh") -> xr.Dataset:
     Warns
     -----
     XdvarnetWarning
-        If a variable has no attribute ``units``; m is assumed.
+        If a variable has no attribute ``units``; m is assumed. If the error is a formal one that
+        was never calibrated.
 
     Examples
     --------
@@ -138,12 +141,25 @@ def to_duacs(maps: xr.Dataset, *, variable: str = "ssh") -> xr.Dataset:
         array.attrs |= {"grid_mapping": "crs", "coverage_content_type": "modelResult"}
     if "err_sla" in sources:
         height = _HEIGHTS["sla" if "sla" in sources else "adt"]["standard_name"]
-        product["err_sla"].attrs |= {**_ERROR, "standard_name": f"{height} standard_error"}
+        origin = _origin(maps[sources["err_sla"]])
+        named = {"standard_name": f"{height} standard_error"}
+        product["err_sla"].attrs |= {**_ERROR, **origin, **named}
     for array in product.values():
         array.encoding = dict(_PACKED)
     product = product.assign(_cells(grid))
     product.attrs = _global_attributes(maps, grid)
     return product
+
+
+def _origin(std: xr.DataArray) -> dict[str, str]:
+    """Return what a standard deviation says of itself, and warn of one that was not calibrated."""
+    if is_formal(std):
+        warn(
+            f"{std.name!r}, which becomes err_sla, is a formal error that was never calibrated, "
+            "often half of the true one or less; calibrate the model and map again: "
+            "model = xdvarnet.calibrate(model, tracks, grid=grid)."
+        )
+    return {name: text for name, text in std.attrs.items() if name == "comment"}
 
 
 def _sources(maps: xr.Dataset, variable: str) -> dict[str, str]:

@@ -45,6 +45,14 @@ from xdvarnet.methods.gaussian_field.field import SPDEField
 
 METHODS = ("hybrid", "neural", "exact")
 
+LEARNED_FROM = ("calibration data", "calibration")
+"""What a provenance says of the data of a calibration."""
+
+KRIGING = (
+    "formal error of kriging with the signal and noise of a calibration, itself not calibrated"
+)
+"""What the standard deviation of the method ``"exact"`` is."""
+
 CHUNK_BYTES = 2**27
 """Memory of the noise of the members that are drawn together."""
 
@@ -191,9 +199,15 @@ class Calibrated(Reconstructor):
         )
 
     def attributes(self, members: int | None) -> dict[str, str | int]:
-        """Return those of the model, and how the standard deviation was made."""
+        """Return those of the model, how members were drawn, and what the errors rest on."""
         drawn = "" if members is None else f", {members} members"
-        return {**self.model.attributes(members), "xdvarnet_ensemble": self.method + drawn}
+        learned = [self.provenance[key] for key in LEARNED_FROM if key in self.provenance]
+        errors = ", ".join([f"calibrated ({self.method})", *learned])
+        return {
+            **self.model.attributes(members),
+            "xdvarnet_ensemble": self.method + drawn,
+            "xdvarnet_errors": KRIGING if self.method == "exact" else errors,
+        }
 
     def summary(self) -> dict[str, object]:
         """Return the rows of the model, and those of the calibration."""

@@ -8,7 +8,13 @@ import numpy as np
 import xarray as xr
 
 from xdvarnet._random import RandomState, default_rng
-from xdvarnet.calibration.calibrated import METHODS, Calibrated, check_spread, formal_std
+from xdvarnet.calibration.calibrated import (
+    LEARNED_FROM,
+    METHODS,
+    Calibrated,
+    check_spread,
+    formal_std,
+)
 from xdvarnet.calibration.errors import ErrorProcess, fit_variance, grid_scales, root_mean_square
 from xdvarnet.calibration.simulation import Simulation
 from xdvarnet.calibration.tracks import errors_along_tracks
@@ -30,7 +36,7 @@ def calibrate(
     observe: Observer | None = None,
     period: slice | None = None,
     grid: xr.Dataset | None = None,
-    noise: float | None = None,
+    noise: str | float | None = None,
     spread: Reconstructor | None = None,
     method: str = "hybrid",
     draws: int = 4,
@@ -61,10 +67,11 @@ def calibrate(
         tracks.
     grid : xarray.Dataset, optional
         Longitude, latitude and ``sea`` of the maps that are made of tracks.
-    noise : float, optional
-        Standard deviation of the error of one measurement along tracks, in the units of the
-        (only) variable of the model; by default that of the crossovers. Not with maps, whose noise
-        is that of `observe`.
+    noise : str or float, optional
+        Standard deviation of the error of one measurement along tracks, such as ``"2 cm"``; a
+        number is in the units of the (only) variable of the model. By default that of the
+        crossovers within a day, of which there must be 20. Not with maps, whose noise is that of
+        `observe`.
     spread : Reconstructor, optional
         Another model with the same variables whose standard deviation is the formal one. By
         default it is that of an earlier calibration, of the model, or of its first guess, in this
@@ -91,9 +98,15 @@ def calibrate(
     InvalidInputError
         If neither or both of `observe` and `grid` are given, or `period` or `noise` with the data
         that have none; if no day is in the period; if nothing has a standard deviation; if the maps
-        are not complete; if there is one mission only; or if a model that has not been calibrated
-        on maps before meets tracks with too few crossovers to tell the correlation time; or if the
-        model has a lead.
+        are not complete; if there is one mission only; if tracks cross less than 20 times within a
+        day and no `noise` is given; or if the model has a lead and `method` is not "hybrid".
+
+    Warns
+    -----
+    XdvarnetWarning
+        If a model that has not been calibrated before meets missions that cross their own tracks
+        less than 20 times, too few to tell correlation times: that of the signal is then that of
+        the maps, and that of the error that of simulated errors. Members depend on them.
 
     Examples
     --------
@@ -128,10 +141,8 @@ def calibrate(
         errors = errors_along_tracks(model, validation, grid, noise, spread, known, generator)
     logger.info("calibration: %s", errors)
     made = "missions withheld in turn" if observe is None else f"{draws} draws of {observe}"
-    provenance = {
-        "calibration data": span(validation),
-        "calibration": made if period is None else f"{made}, {period.start} to {period.stop}",
-    }
+    made = made if period is None else f"{made}, {period.start} to {period.stop}"
+    provenance = dict(zip(LEARNED_FROM, (span(validation), made), strict=True))
     return Calibrated(model, errors, spread=spread, method=method, provenance=provenance)
 
 
@@ -139,7 +150,7 @@ def _check_data(
     observe: Observer | None,
     period: slice | None,
     grid: xr.Dataset | None,
-    noise: float | None,
+    noise: str | float | None,
 ) -> None:
     """Refuse arguments that do not tell maps from tracks, or belong to the other kind of data."""
     if (observe is None) == (grid is None):

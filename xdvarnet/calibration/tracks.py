@@ -12,12 +12,13 @@ from xdvarnet.calibration.errors import (
     ErrorProcess,
     crossover_time,
     fit_variance,
+    grid_scales,
     root_mean_square,
     track_length,
 )
 from xdvarnet.calibration.simulation import Simulation
-from xdvarnet.errors import InvalidInputError
-from xdvarnet.grids.checks import check_positive, units_factor
+from xdvarnet.errors import InvalidInputError, warn
+from xdvarnet.grids.checks import quantity, units_factor
 from xdvarnet.grids.internal import DIMS, to_internal
 from xdvarnet.grids.points import find_points
 from xdvarnet.mapping.anomalies import take_anomalies
@@ -30,7 +31,7 @@ from xdvarnet.tracks.segments import find_missions, segments
 from xdvarnet.training.passes import PASS_GAP, check_tracks
 
 LEAST_CROSSOVERS = 20
-"""Fewest crossovers of missions with themselves that tell a correlation time."""
+"""Fewest crossovers that tell a noise, or a correlation time if missions cross themselves."""
 
 LEAST_SIGNAL = 0.1
 """Smallest variance of the signal, over that of the measurements."""
@@ -50,6 +51,8 @@ class Withheld:
         Of the others.
     stamps : xarray.DataArray
         Times of the days.
+    mean : mapping of str to numpy.ndarray
+        The maps of the others, as anomalies from the background.
     error, formal, signal : mapping of str to numpy.ndarray
         For each variable, at the points: measurement less map, formal standard deviation of the
         map, and measurement less background. NaN where the maps have no value.
@@ -59,6 +62,7 @@ class Withheld:
     passes: np.ndarray
     observations: Observations
     stamps: xr.DataArray
+    mean: Fields
     error: Fields
     formal: Fields
     signal: Fields
@@ -68,7 +72,7 @@ def errors_along_tracks(
     model: Reconstructor,
     tracks: xr.Dataset,
     grid: xr.Dataset,
-    noise: float | None,
+    noise: str | float | None,
     spread: Reconstructor | None,
     known: Calibrated | None,
     rng: np.random.Generator,
@@ -76,7 +80,9 @@ def errors_along_tracks(
     """Learn the process of the error from tracks, as `xdvarnet.calibrate` describes it.
 
     Correlation lengths are those along passes. Correlation times are those of an earlier
-    calibration; without one, they are told from the crossovers of each mission with itself.
+    calibration; without one, they are told from the crossovers of each mission with itself; with
+    too few of these, that of the signal is that of the maps, and that of the error that of
+    simulated errors.
 
     Parameters
     ----------
@@ -88,8 +94,22 @@ def errors_along_tracks(
         An earlier calibration.
     rng : numpy.random.Generator
         Source of the simulations.
+
+    Raises
+    ------
+    InvalidInputError
+        If the tracks cross too few times to tell their noise, and none is given.
+
+    Warns
+    -----
+    XdvarnetWarning
+        If the missions cross their own tracks too few times to tell a correlation time.
     """
     check_tracks(tracks, model.variables)
+    noises = {
+        name: _noise(tracks, name, units) if noise is None else quantity(noise, units, "noise")
+        for name, units in model.variables.items()
+    }
     missions = find_missions(tracks)
     passes = segments(tracks, gap=PASS_GAP).values
     cases = [
@@ -97,23 +117,39 @@ def errors_along_tracks(
         for mission in np.unique(missions)
     ]
     errors, sizes = {}, {}
-    for name, units in model.variables.items():
-        size = noise
-        if size is None:
-            size = units_factor(tracks[name], units) * crossover_noise(tracks, name)
-        check_positive(size, "noise", units)
+    for name, size in noises.items():
         before = None if known is None else known.errors[name]
         errors[name], sizes[name] = _process(name, cases, size, before)
     simulation = Simulation(model, errors, cases[0].observations)
-    simulated = []
-    for case, child in zip(cases, rng.spawn(len(cases)), strict=True):
-        fields = simulation.error(case.observations, torch_generator(child))
-        simulated.append(_sample(fields, case.observations, case.stamps, case.tracks))
+    simulated = [
+        simulation.error(case.observations, torch_generator(child))
+        for case, child in zip(cases, rng.spawn(len(cases)), strict=True)
+    ]
+    sampled = [
+        _sample(fields, case.observations, case.stamps, case.tracks)
+        for fields, case in zip(simulated, cases, strict=True)
+    ]
     for name, error in errors.items():
-        values = np.concatenate([case[name] for case in simulated])
+        values = np.concatenate([case[name] for case in sampled])
         factor = sizes[name] / root_mean_square(values[np.isfinite(values)])
         errors[name] = dataclasses.replace(error, factor=factor)
+        if np.isnan(error.time):
+            time = _time_of_maps([fields[name] for fields in simulated], cases)
+            errors[name] = dataclasses.replace(errors[name], time=time)
+            _warn_of_times(name, errors[name])
     return errors
+
+
+def _noise(tracks: xr.Dataset, name: str, units: str) -> float:
+    """Return the noise of one measurement that crossovers show, in `units`."""
+    count = crossovers(tracks, name).sizes["crossover"]
+    if count < LEAST_CROSSOVERS:
+        raise InvalidInputError(
+            f"the tracks cross {count} time(s) within a day, and {LEAST_CROSSOVERS} are needed to "
+            f"tell the noise of {name!r}; give it, as the standard deviation of the error of one "
+            f"measurement, such as noise='0.02 {units}'; or give more tracks."
+        )
+    return units_factor(tracks[name], units) * crossover_noise(tracks, name)
 
 
 def _withhold(
@@ -145,7 +181,9 @@ def _withhold(
         for name, units in model.variables.items()
     }
     error = {name: signal[name] - mean[name] for name in signal}
-    return Withheld(hidden, passes[here], observations, stamps, error, formal, signal)
+    return Withheld(
+        hidden, passes[here], observations, stamps, analysis.mean, error, formal, signal
+    )
 
 
 def _sample(
@@ -164,7 +202,10 @@ def _sample(
 def _process(
     name: str, cases: list[Withheld], noise: float, before: ErrorProcess | None
 ) -> tuple[ErrorProcess, float]:
-    """Return the process of the error of a variable, and the size of the error."""
+    """Return the process of the error of a variable, and the size of the error.
+
+    Its time is NaN where it cannot be told.
+    """
     known = [
         np.isfinite(case.error[name] + case.formal[name] + case.signal[name]) for case in cases
     ]
@@ -186,6 +227,8 @@ def _process(
     if before is None:
         time = _time([case.error[name] / std for case, std in zip(cases, stds, strict=True)], cases)
         signal_time = _time([case.signal[name] / signal_std for case in cases], cases)
+        if np.isnan(time + signal_time):
+            time, signal_time = np.nan, _time_of_maps([case.mean[name] for case in cases], cases)
     else:
         time, signal_time = before.time, before.signal_time
     process = ErrorProcess(
@@ -202,7 +245,7 @@ def _process(
 
 
 def _time(values: list[np.ndarray], cases: list[Withheld]) -> float:
-    """Return the correlation time of values at the points of each case."""
+    """Return the correlation time of values at the points of each case, NaN if none is told."""
     products, lags = [], []
     for value, case in zip(values, cases, strict=True):
         (dim,) = find_points(case.tracks).sizes
@@ -211,11 +254,27 @@ def _time(values: list[np.ndarray], cases: list[Withheld]) -> float:
         crossed = crossovers(labelled, "value", max_time_difference=longest)
         products.append(crossed["value"].prod("pass").values)
         lags.append(crossed["time"].diff("pass").values[:, 0] / np.timedelta64(1, "D"))
-    count = sum(map(len, products))
-    if count < LEAST_CROSSOVERS:
-        raise InvalidInputError(
-            f"the missions cross their own tracks {count} time(s), and {LEAST_CROSSOVERS} are "
-            "needed to tell the correlation time of the error; give more days, or calibrate the "
-            "model on maps first (observe=...), whose correlation time is then kept."
-        )
+    if sum(map(len, products)) < LEAST_CROSSOVERS:
+        return np.nan
     return crossover_time(np.concatenate(products), np.concatenate(lags))
+
+
+def _time_of_maps(fields: list[np.ndarray], cases: list[Withheld]) -> float:
+    """Return the correlation time of fields on the days and cells of the cases.
+
+    It is no longer than the record, as that of crossovers.
+    """
+    observations = cases[0].observations
+    told = grid_scales(np.stack(fields), observations.sea, *observations.place)[1]
+    return min(told, float(np.ptp(observations.days)))
+
+
+def _warn_of_times(name: str, error: ErrorProcess) -> None:
+    """Warn that correlation times are not those of measurements."""
+    warn(
+        f"the missions cross their own tracks less than {LEAST_CROSSOVERS} times, too few to tell "
+        f"the correlation times of {name!r}: that of the error is the {error.time:.3g} days of "
+        f"simulated errors, and that of the signal the {error.signal_time:.3g} days of the maps. "
+        "Members depend on them, and the standard deviation of method='hybrid' does not; give more "
+        "days, or calibrate the model on maps first (observe=...), whose times are then kept."
+    )

@@ -9,6 +9,7 @@ import numpy as np
 from xdvarnet._html import html_table
 from xdvarnet.errors import InvalidInputError, InvalidTypeError
 from xdvarnet.grids.coords import Grid
+from xdvarnet.grids.labels import FORMAL
 from xdvarnet.mapping.background import Background
 
 PAST = 31
@@ -272,8 +273,11 @@ class Reconstructor(ABC):
         return PAST - 1, lead
 
     def attributes(self, members: int | None) -> dict[str, str | int]:
-        """Return what maps say of how they were made, with so many members."""
-        return {}
+        """Return what maps say of how they were made, with so many members.
+
+        Of a method with a standard deviation, ``xdvarnet_errors`` says what that is.
+        """
+        return {"xdvarnet_errors": FORMAL} if self.gives_std else {}
 
     def summary(self) -> dict[str, object]:
         """Return what a notebook shows of it, by the names of the rows."""

@@ -1,5 +1,7 @@
 """From a Dataset of gappy observations and a model to complete, labelled maps."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import xarray as xr
 
@@ -15,6 +17,7 @@ from xdvarnet.mapping.lazy import analyse_lazily, check_observed
 from xdvarnet.mapping.progress import show_progress
 from xdvarnet.mapping.protocol import (
     Analysis,
+    Fields,
     Observations,
     Reconstructor,
     analyse,
@@ -70,7 +73,9 @@ def reconstruct(
         input, which are not theirs; ``history`` has one more line. ``xdvarnet_lead`` is the lead of
         the model, where it has one: see `xdvarnet.Lead`. ``xdvarnet_ensemble`` says how a
         calibrated model made the standard deviation and the members, such as
-        ``"hybrid, 100 members"``.
+        ``"hybrid, 100 members"``. ``xdvarnet_errors``, and the ``comment`` of ``<variable>_std``,
+        say what the standard deviation is: the formal error of the method, often too small, or
+        calibrated, and on what.
 
     Raises
     ------
@@ -127,8 +132,10 @@ def reconstruct(
     else:
         with show_progress(progress):
             analysis = _analyse(model, anomalies, members, return_members, generator)
-    maps = _label(dataset, grid, model, observed["sea"], backgrounds, analysis, return_members)
-    return maps.assign_attrs(model.attributes(members))
+    kinds = ("mean", "std", "members") if return_members else ("mean", "std")
+    fields = {kind: analysis.kinds[kind] for kind in kinds}
+    made = model.attributes(members)
+    return _label(dataset, grid, model, observed["sea"], backgrounds, fields, made)
 
 
 def _analyse(
@@ -158,19 +165,18 @@ def _label(
     model: Reconstructor,
     sea: xr.DataArray,
     backgrounds: dict[str, xr.DataArray],
-    analysis: Analysis,
-    return_members: bool,
+    analysis: Mapping[str, Fields],
+    made: Mapping[str, str | int],
 ) -> xr.Dataset:
     """Add the background, and give the fields the names, order, units and dtype of the input."""
     fields = {}
-    kinds = ("mean", "std", "members") if return_members else ("mean", "std")
     for name, units in model.variables.items():
         like = dataset[name]
         dims = dict(zip(DIMS, grid.axes.dims, strict=True))
-        for kind in kinds:
-            if name not in analysis.kinds[kind]:
+        for kind, of_kind in analysis.items():
+            if name not in of_kind:
                 continue
-            values = analysis.kinds[kind][name]
+            values = of_kind[name]
             field = xr.DataArray(values, dims=("member", *DIMS)[-values.ndim :])
             if kind != "std":
                 field = field + backgrounds[name].reset_coords(drop=True).drop_vars(DIMS)
@@ -179,14 +185,12 @@ def _label(
             field = grid.restore(field.rename(dims), like)
             if field.chunks:
                 field = field.chunk(like.variable.chunksizes)
-            field.attrs = field_attributes(like, name, kind, units)
+            field.attrs = field_attributes(like, name, kind, units, made.get("xdvarnet_errors"))
             fields[name if kind == "mean" else f"{name}_{kind}"] = field
-        if name in analysis.std:
+        if name in analysis["std"]:
             fields[name].attrs["ancillary_variables"] = f"{name}_std"
     masked = "coordinate sea" if "sea" in dataset.coords else "none given; land was mapped as sea"
-    attributes = model_attributes(dataset.attrs, "reconstruct with", model)
-    for name in ("xdvarnet_ensemble", "xdvarnet_lead"):  # of an input that was made by a model
-        attributes.pop(name, None)
+    attributes = model_attributes(dataset.attrs, "reconstruct with", model, made)
     return encode_axes(xr.Dataset(fields, attrs={**attributes, "xdvarnet_land_mask": masked}))
 
 

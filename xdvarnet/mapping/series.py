@@ -49,13 +49,14 @@ def reconstruct_series(
         )
     observations = Observations.of_series({STATE: series.values}, series.times)
     analysis = analyse(model, observations, members=members, rng=rng)
-    fields = {}
+    fields, made = {}, model.attributes(members)
     for kind, arrays in analysis.kinds.items():
         if STATE in arrays and (kind != "members" or return_members):
             name = STATE if kind == "mean" else f"{STATE}_{kind}"
             fields[name] = series.restore(arrays[STATE]).assign_attrs(
-                field_attributes(series.like, STATE, kind, "1")
+                field_attributes(series.like, STATE, kind, "1", made.get("xdvarnet_errors"))
             )
     if f"{STATE}_std" in fields:
         fields[STATE].attrs["ancillary_variables"] = f"{STATE}_std"
-    return xr.Dataset(fields, attrs=model_attributes(dataset.attrs, "reconstruct with", model))
+    attributes = model_attributes(dataset.attrs, "reconstruct with", model, made)
+    return xr.Dataset(fields, attrs=attributes)

@@ -7,19 +7,12 @@ from functools import cached_property
 import torch
 
 from xdvarnet.spde.chain import REACH, Chain
-from xdvarnet.spde.engines import BlockCholesky, IndefiniteError, check_memory, usable_memory
+from xdvarnet.spde.cost import check_exact_memory
+from xdvarnet.spde.engines import BlockCholesky, IndefiniteError
 from xdvarnet.spde.iterative import IterativePosterior
 from xdvarnet.spde.mesh import Mesh
 from xdvarnet.spde.operator import Values
 from xdvarnet.spde.precision import narrow_blocks
-
-PATTERN = 3 * (2 * REACH + 1) ** 2
-"""Most entries in a row of the precision: three times, and the cells that it reaches."""
-
-CPU = torch.device("cpu")
-
-ENTRY = 100
-"""Bytes that an entry takes while the precision is assembled, with all copies."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -155,29 +148,3 @@ class Posterior:
             - misfit.sum()
             - self.values.numel() * math.log(2 * math.pi)
         )
-
-
-def exact_memory(times: int, ny: int, nx: int, *, ring: bool = False) -> int:
-    """Bytes that the precision and its factor take on a grid of this size."""
-    size, order = narrow_blocks(REACH, times, ny, nx, ring=ring)
-    return BlockCholesky.memory(len(order), size) + len(order) * PATTERN * ENTRY
-
-
-def check_exact_memory(
-    times: int, ny: int, nx: int, device: torch.device = CPU, *, ring: bool = False
-) -> None:
-    """Raise if the exact factor of a field does not fit into half the memory of the machine.
-
-    Raises
-    ------
-    InvalidInputError
-        With what it takes and what there is.
-    """
-    size, order = narrow_blocks(REACH, times, ny, nx, ring=ring)
-    needed = exact_memory(times, ny, nx, ring=ring)
-    check_memory(len(order), size, needed, usable_memory(device))
-
-
-def fits_exactly(times: int, ny: int, nx: int, *, ring: bool = False) -> bool:
-    """Whether the exact factor of a field fits into half the memory of the machine."""
-    return exact_memory(times, ny, nx, ring=ring) <= usable_memory(CPU)

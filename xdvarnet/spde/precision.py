@@ -196,10 +196,17 @@ def narrow_blocks(
     ring : bool
         Whether the last column is beside the first.
     """
+    size = narrow_block_size(reach, times, ny, nx, ring=ring)
     if ring or nx <= ny:
-        return min(reach, ny) * times * nx, rows_first(times, ny, nx)
+        return size, rows_first(times, ny, nx)
     numbers = torch.arange(times * ny * nx).view(times, ny, nx)
-    return min(reach, nx) * times * ny, numbers.permute(2, 0, 1).flatten()
+    return size, numbers.permute(2, 0, 1).flatten()
+
+
+def narrow_block_size(reach: int, times: int, ny: int, nx: int, *, ring: bool = False) -> int:
+    """Return the block size of `narrow_blocks`, without making an order."""
+    narrow, wide = (nx, ny) if ring or nx <= ny else (ny, nx)
+    return min(reach, wide) * times * narrow
 
 
 def _prepare(

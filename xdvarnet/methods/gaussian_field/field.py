@@ -29,10 +29,8 @@ from xdvarnet.methods.gaussian_field.observations import (
     observed_at_sea,
     track_cells,
 )
-from xdvarnet.methods.gaussian_field.process import GaussianField
-from xdvarnet.spde.field import (
-    Posterior,
-)
+from xdvarnet.methods.gaussian_field.process import GaussianField, posterior_costs, sample_costs
+from xdvarnet.spde.field import Posterior
 from xdvarnet.spde.iterative import IterativePosterior
 
 logger = logging.getLogger("xdvarnet")
@@ -80,8 +78,12 @@ class SPDEField(GaussianField):
     engine : str, optional
         How to condition: ``"exact"``, by a Cholesky factor, or ``"iterative"``, by conjugate
         gradients to a hundredth of the posterior standard deviation; the latter estimates the
-        standard deviation from 100 draws or more, to 7 % or better. By default exact if the factor
-        fits into half the memory of the machine; the logger ``xdvarnet`` says which.
+        standard deviation from 100 draws or more, to 7 % or better. By default exact if that fits
+        into `memory`; the logger ``xdvarnet`` says which.
+    memory : str or float, optional
+        Most memory that a posterior or samples may take, such as ``"4 GB"``; a number is in GB.
+        What takes more is refused before any work. By default, and at most, half the memory of the
+        machine; then a warning tells size and time of what takes more than 2 GB.
 
     Raises
     ------
@@ -140,8 +142,13 @@ class SPDEField(GaussianField):
         InvalidTypeError
             If `grid` is no Dataset.
         InvalidInputError
-            If an axis is missing, the days are not one apart, there is no sea, or the factors do
-            not fit into memory.
+            If an axis is missing, the days are not one apart, there is no sea, or it takes more
+            memory than it may.
+
+        Warns
+        -----
+        XdvarnetWarning
+            If it takes more than 2 GB and ``memory`` sets no limit.
         """
         check_dataset(grid)
         check_counts({"members": members})
@@ -149,12 +156,13 @@ class SPDEField(GaussianField):
         template = empty_map(grid, self.variable, units)
         known = to_internal(template, self.variables)
         days, latitude, longitude = (known[dim].values for dim in DIMS)
-        domain = self._domain(days, latitude, longitude, known["sea"].values)
+        costs = sample_costs(members)
+        domain = self._domain(days, latitude, longitude, known["sea"].values, costs)
         drawn = domain.sample(members, default_rng(rng))
         drawn[:, :, ~known["sea"].values] = np.nan
         array = label_map(drawn, template[self.variable], self.variable)
         result = array.to_dataset(name=self.variable)
-        result.attrs = model_attributes(grid.attrs, "sample of", self)
+        result.attrs = model_attributes(grid.attrs, "sample of", self, {})
         return result
 
     def condition(
@@ -201,25 +209,28 @@ class SPDEField(GaussianField):
             If this is no Dataset, or lacks the variable; if `noise` is no number and no array.
         InvalidInputError
             If axes or days are not as they must be, a noise is not positive or of another shape,
-            `members` is no number of at least 2, or the factors do not fit into memory.
+            `members` is no number of at least 2, or it takes more memory than it may.
 
         Warns
         -----
         XdvarnetWarning
-            If there is no observation.
+            If there is no observation; if it takes more than 2 GB and ``memory`` sets no limit.
         """
         check_members(members, return_members)
-        domain, posterior, template, sea = self._posterior(observations, grid, noise)
+        domain, posterior, template, sea = self._posterior(observations, grid, noise, members)
         mean, std, drawn = domain.describe(posterior, members, default_rng(rng))
         name = self.variable
         fields = {"mean": mean, "std": std}
         if return_members and drawn is not None:
             fields["members"] = drawn
         factor = units_factor(template, self.variables[name])
-        result = xr.Dataset(attrs=model_attributes(observations.attrs, "condition", self))
+        made = self.attributes(members)
+        result = xr.Dataset(attrs=model_attributes(observations.attrs, "condition", self, made))
         for kind, values in fields.items():
             array = label_map(np.where(sea, values / factor, np.nan), template, name)
-            array.attrs = field_attributes(template, name, kind, self.variables[name])
+            array.attrs = field_attributes(
+                template, name, kind, self.variables[name], made["xdvarnet_errors"]
+            )
             result[name if kind == "mean" else f"{name}_{kind}"] = array
         result[name].attrs["ancillary_variables"] = f"{name}_std"
         return result
@@ -285,6 +296,7 @@ class SPDEField(GaussianField):
         observations: xr.Dataset,
         grid: xr.Dataset | None,
         noise: float | np.ndarray | xr.DataArray | None,
+        members: int | None = None,
         *,
         required: bool = False,
     ) -> tuple[Domain, Posterior | IterativePosterior, xr.DataArray, np.ndarray]:
@@ -301,7 +313,8 @@ class SPDEField(GaussianField):
         on_grid = observations if grid is None else map_of_tracks(observations[[name]], grid, name)
         known = to_internal(on_grid, self.variables)
         days, latitude, longitude = (known[dim].values for dim in DIMS)
-        domain = self._domain(days, latitude, longitude, known["sea"].values)
+        costs = posterior_costs(members, int(np.isfinite(observations[name].values).sum()))
+        domain = self._domain(days, latitude, longitude, known["sea"].values, costs)
         if grid is None:
             values, places, weights = gridded_cells(known, name, domain)
             arranged = internal_grid(on_grid).arrange(errors).values

@@ -1,7 +1,6 @@
 """The parameters of a Gaussian field, and the field on the days and cells of a domain."""
 
-import logging
-from functools import partial
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 import numpy as np
@@ -14,6 +13,7 @@ from xdvarnet.grids.checks import (
     check_regular,
     check_times,
     check_units,
+    quantity,
 )
 from xdvarnet.mapping.background import Background, ObservedBackground, check_background
 from xdvarnet.mapping.protocol import Analysis, Observations, Reconstructor
@@ -24,6 +24,7 @@ from xdvarnet.methods.gaussian_field.domain import (
     extended_mesh,
     find_margin,
 )
+from xdvarnet.methods.gaussian_field.engine import ENGINES, choose_engine, limit_in_bytes
 from xdvarnet.methods.gaussian_field.parameters import (
     Parameter,
     axis_on_grid,
@@ -34,15 +35,9 @@ from xdvarnet.methods.gaussian_field.parameters import (
     warn_if_apart,
 )
 from xdvarnet.spde.chain import matern_chain
-from xdvarnet.spde.field import (
-    Prior,
-    check_exact_memory,
-    exact_memory,
-    fits_exactly,
-)
+from xdvarnet.spde.cost import Cost, FieldSize
+from xdvarnet.spde.field import Prior
 from xdvarnet.spde.mesh import Mesh
-
-logger = logging.getLogger("xdvarnet")
 
 MARGIN = 2.0
 """Width of the margin around a domain, in correlation lengths."""
@@ -53,8 +48,8 @@ LEAST_STEPS = 2
 SECONDS = 86400.0
 """In a day."""
 
-ENGINES = ("exact", "iterative")
-"""Ways to condition a field."""
+Costs = Callable[[FieldSize], Mapping[str, Cost]]
+"""What a computation takes by each engine."""
 
 
 class GaussianField(Reconstructor):
@@ -76,6 +71,7 @@ class GaussianField(Reconstructor):
         advection: tuple[float | xr.DataArray, float | xr.DataArray] = (0.0, 0.0),
         background: Background | None = None,
         engine: str | None = None,
+        memory: str | float | None = None,
     ) -> None:
         self.correlation_length = read_parameter(
             correlation_length, "correlation_length", "km", texts=True
@@ -100,6 +96,7 @@ class GaussianField(Reconstructor):
         if engine is not None:
             check_known(engine, ENGINES, "engine")
         self.engine = engine
+        self.memory = None if memory is None else quantity(memory, "GB", "memory")
         self.background = (
             ObservedBackground() if background is None else check_background(background)
         )
@@ -133,7 +130,7 @@ class GaussianField(Reconstructor):
             f"std={described['std']}, noise={noise}, variable={self.variable!r}, "
             f"units={self.units!r}, anisotropy={described['anisotropy']}, "
             f"angle={described['angle']}, advection=({advection}), "
-            f"background={self.background!r}, engine={self.engine!r})"
+            f"background={self.background!r}, engine={self.engine!r}, memory={self.memory})"
         )
 
     def with_options(
@@ -167,6 +164,7 @@ class GaussianField(Reconstructor):
             "advection": self.advection,
             "background": self.background,
             "engine": self.engine,
+            "memory": self.memory,
             **changes,
         }
         return type(self)(**arguments)
@@ -193,11 +191,21 @@ class GaussianField(Reconstructor):
         Raises
         ------
         InvalidInputError
-            If the days are not one apart, or the exact factor does not fit into memory.
+            If the days are not one apart, or it takes more memory than it may.
+
+        Warns
+        -----
+        XdvarnetWarning
+            If it takes more than 2 GB and ``memory`` sets no limit, with size and time.
         """
-        domain = self._domain(observations.days, *observations.place, observations.sea)
         values = observations.values[self.variable]
         seen = np.isfinite(values) & observations.sea
+        domain = self._domain(
+            observations.days,
+            *observations.place,
+            observations.sea,
+            posterior_costs(members, int(seen.sum())),
+        )
         if not seen.any():
             warn("no observation; the result is the prior.")
         places = domain.places(*np.nonzero(seen))[None]
@@ -208,8 +216,14 @@ class GaussianField(Reconstructor):
         return Analysis({name: mean}, {name: std}, {} if drawn is None else {name: drawn})
 
     def _domain(
-        self, days: np.ndarray, latitude: np.ndarray, longitude: np.ndarray, sea: np.ndarray
+        self,
+        days: np.ndarray,
+        latitude: np.ndarray,
+        longitude: np.ndarray,
+        sea: np.ndarray,
+        costs: Costs,
     ) -> Domain:
+        """Return the field on a domain, if what is to be done with it fits into memory."""
         if not sea.any():
             raise InvalidInputError(
                 "the mask sea is False everywhere; there is nothing to map. It is True on sea."
@@ -219,7 +233,8 @@ class GaussianField(Reconstructor):
         stretch = np.sqrt(np.maximum(np.max(self.anisotropy), 1 / np.min(self.anisotropy)))
         longest = float(np.max(self.correlation_length))
         width = MARGIN * 1e3 * longest * float(stretch)
-        exact = self._is_exact(days.size, latitude, longitude, width)
+        size = self._size(days.size, latitude, longitude, width)
+        exact = choose_engine(size, costs(size), self.engine, self.memory) == "exact"
         mesh, margin = extended_mesh(latitude, longitude, sea, width)
         place = (days, latitude, longitude)
         for parameter in self._parameters:
@@ -246,40 +261,37 @@ class GaussianField(Reconstructor):
         prior = Prior(chain).normalise(std) if exact else Prior(chain.normalise(std))
         return Domain(prior, (days.size, latitude.size, longitude.size), margin, exact)
 
-    def _is_exact(
+    def _size(
         self, times: int, latitude: np.ndarray, longitude: np.ndarray, width: float
-    ) -> bool:
-        """Choose the engine, and refuse what does not fit into memory, before any work."""
-        size = (latitude.size, longitude.size)
+    ) -> FieldSize:
+        """Return the size of the field, and refuse one of which not even a day fits."""
         margin = find_margin(latitude, longitude, width)
+        domain = (latitude.size, longitude.size)
         shape = (
-            size[0] + margin.south + margin.north,
-            size[1] + margin.west + margin.east,
+            domain[0] + margin.south + margin.north,
+            domain[1] + margin.west + margin.east,
         )
-        needed = partial(exact_memory, ring=margin.ring)
-        if not fits_exactly(1, *shape, ring=margin.ring):
+        of_equation = (self.correlation_length, self.correlation_time, self.anisotropy, self.angle)
+        changes = any(
+            isinstance(each, xr.DataArray) and each.sizes.get("time", 1) > 1
+            for each in (*of_equation, *self.advection)
+        )
+        moves = any(bool(np.any(velocity != 0)) for velocity in self.advection)
+        size = FieldSize(
+            times, *shape, times if changes else 1, not (changes or moves), margin.ring
+        )
+        limit, one_day = limit_in_bytes(self.memory), size.one_time.memory
+        if one_day > limit:
             raise InvalidInputError(
                 f"the correlation length of {float(np.max(self.correlation_length)):.3g} km asks "
                 f"for a margin of {max(margin.south, margin.north)} x "
                 f"{max(margin.west, margin.east)} cells on each side of the domain of "
-                f"{size[0]} x {size[1]} cells, and the factor of one day of {shape[0]} x "
-                f"{shape[1]} cells takes {needed(1, *shape) / 1e9:.3g} GB, more than half "
-                "the memory of the machine; use a shorter correlation length, a coarser grid or a "
+                f"{domain[0]} x {domain[1]} cells, and the factor of one day of {shape[0]} x "
+                f"{shape[1]} cells takes {one_day / 1e9:.3g} GB, and the limit is "
+                f"{limit / 1e9:.3g} GB; use a shorter correlation length, a coarser grid or a "
                 "smaller domain."
             )
-        if self.engine == "exact":
-            check_exact_memory(times, *shape, ring=margin.ring)
-        exact = self.engine == "exact"
-        if self.engine is None:
-            exact = fits_exactly(times, *shape, ring=margin.ring)
-        logger.info(
-            "engine=%r for %d x %d x %d cells, of which the exact factor takes %.3g GB",
-            ENGINES[0] if exact else ENGINES[1],
-            times,
-            *shape,
-            needed(times, *shape) / 1e9,
-        )
-        return exact
+        return size
 
     def _warn_of_scales(self, shortest: float, longest: float, mesh: Mesh, margin: Margin) -> None:
         """Warn of correlation lengths, in km, that the grid or the domain does not hold."""
@@ -302,3 +314,23 @@ class GaussianField(Reconstructor):
                 f"margin makes {mesh.shape[0]} x {mesh.shape[1]} cells of {rows} x {columns}. Use "
                 "a larger domain, a shorter correlation length, or a background."
             )
+
+
+def posterior_costs(members: int | None, observations: int) -> Costs:
+    """Return what a posterior takes by each engine, of a field of any size."""
+
+    def costs(size: FieldSize) -> dict[str, Cost]:
+        exact, iterative = size.exact(members or 0), size.iterative(members or 0, observations)
+        return dict(zip(ENGINES, (exact, iterative), strict=True))
+
+    return costs
+
+
+def sample_costs(members: int) -> Costs:
+    """Return what samples of the prior take by each engine, of a field of any size."""
+
+    def costs(size: FieldSize) -> dict[str, Cost]:
+        both = (size.samples(members, exact=exact) for exact in (True, False))
+        return dict(zip(ENGINES, both, strict=True))
+
+    return costs
