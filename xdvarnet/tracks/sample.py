@@ -296,7 +296,8 @@ def _pyinterp(values: np.ndarray, places: list[np.ndarray], method: str) -> np.n
         import pyinterp
     except ImportError as error:
         raise MissingDependencyError(
-            "engine='pyinterp' needs pyinterp; install it with pip install pyinterp."
+            "engine='pyinterp' needs pyinterp, which cannot be imported; "
+            'pip install "xdvarnet[tracks]".'
         ) from error
     for axis in np.flatnonzero(np.array(values.shape) == 1):  # pyinterp needs two nodes
         values = values.repeat(2, axis)
