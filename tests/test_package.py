@@ -186,9 +186,7 @@ def requirements(repository: Path) -> dict[str, dict[str, str]]:
     config.read(repository / "setup.cfg")
     texts = {"": config["options"]["install_requires"]}
     texts |= {extra: config["options.extras_require"][extra] for extra in EXTRAS}
-    return {
-        extra: dict(line.split(">=") for line in text.split()) for extra, text in texts.items()
-    }
+    return {extra: dict(line.split(">=") for line in text.split()) for extra, text in texts.items()}
 
 
 def test_what_is_imported_is_required(repository):

@@ -1,8 +1,5 @@
 """What a network of series is given, and what is refused."""
 
-import hashlib
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from torch import nn
@@ -48,40 +45,9 @@ def count_parameters(solver: nn.Module) -> int:
     return sum(p.numel() for p in solver.parameters() if p.requires_grad)
 
 
-def hash_arrays(*parts: np.ndarray | None) -> str:
-    """What tells the data of one training from those of another."""
-    digest = hashlib.blake2b(digest_size=8)
-    for part in parts:
-        digest.update(b"none" if part is None else np.ascontiguousarray(part).tobytes())
-    return digest.hexdigest()
-
-
 def to_tensor(values: np.ndarray) -> torch.Tensor:
     """Return series (sample, time, component) as a solver takes them, with one channel."""
     return torch.from_numpy(values.astype(np.float32)[:, None])
-
-
-def check_stages(
-    epochs: int | Sequence[int], iterations: int | Sequence[int] | None
-) -> list[tuple[int, int | None]]:
-    """Return the number of epochs and of iterations of each stage of a training.
-
-    Raises
-    ------
-    InvalidInputError
-        If there are not as many of both, or one is below 1.
-    """
-    counts = [epochs] if isinstance(epochs, int) else list(epochs)
-    inner = [iterations] if isinstance(iterations, int | None) else list(iterations)
-    if len(counts) != len(inner):
-        raise InvalidInputError(
-            f"epochs={epochs} and iterations={iterations}; give as many of one as of the other."
-        )
-    if not counts or min(counts) < 1 or any(number is not None and number < 1 for number in inner):
-        raise InvalidInputError(
-            f"epochs={epochs} and iterations={iterations}; a stage has at least 1 of both."
-        )
-    return list(zip(counts, inner, strict=True))
 
 
 def check_time_steps(solver: nn.Module, dt: float) -> None:
