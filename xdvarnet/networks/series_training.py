@@ -3,6 +3,7 @@
 import copy
 from abc import abstractmethod
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -116,8 +117,8 @@ class TrainableSeries(DynamicalMethod):
         first = self._draw(truth, observe, np.random.default_rng([seed, 0]))
         number, size = first.shape[1], schedule.batch_size
 
-        def batches(epoch: int) -> Iterator[Batch]:
-            generator = np.random.default_rng([seed, epoch])
+        def batches(before: int, epoch: int) -> Iterator[Batch]:
+            generator = np.random.default_rng([seed, before + epoch])
             pairs = self._draw(truth, observe, generator)
             order = generator.permutation(number)
             for start in range(0, number, size):
@@ -129,11 +130,10 @@ class TrainableSeries(DynamicalMethod):
         for stage, (epochs, iterations) in enumerate(schedule.stages):
             if iterations is not None:
                 solver.iterations = iterations
-            before = len(history)
             history += train(
                 solver,
-                lambda epoch, before=before: batches(before + epoch),
-                lambda: self._error(solver, loss, held),
+                partial(batches, len(history)),
+                partial(self._error, solver, loss, held),
                 epochs=epochs,
                 steps_per_epoch=-(-number // size),
                 learning_rate=schedule.learning_rate,
@@ -196,7 +196,7 @@ class TrainableSeries(DynamicalMethod):
     def _draw(
         self, truth: xr.Dataset | None, observe: xr.Dataset | Observe, rng: np.random.Generator
     ) -> np.ndarray:
-        """Return observations and truth, NaN without one: (2, sample, time, component)."""
+        """Return observations and truth, NaN without one; shape (2, sample, time, component)."""
         whole = None if truth is None else self._find(truth)
         if whole is not None and not np.isfinite(whole.values).all():
             raise InvalidInputError(

@@ -165,20 +165,15 @@ class SeriesSchedule:
                 check_counts({"iterations": iterations})
         check_counts({"batch_size": self.batch_size})
         check_positive(self.learning_rate, "learning_rate", "units of the weights")
-        check_kind(
-            isinstance(self.loss, Loss),
-            "loss",
-            self.loss,
-            "a loss, such as VariationalLoss(prior)",
-        )
+        wanted = "a loss, such as VariationalLoss(prior)"
+        check_kind(isinstance(self.loss, Loss), "loss", self.loss, wanted)
 
     @property
     def stages(self) -> list[tuple[int, int | None]]:
         """Epochs and iterations of each stage."""
-        epochs, iterations = (
-            list(numbers) if isinstance(numbers, Iterable) else [numbers]
-            for numbers in (self.epochs, self.iterations)
-        )
+        given, inner = self.epochs, self.iterations
+        epochs = list(given) if isinstance(given, Iterable) else [given]
+        iterations = list(inner) if isinstance(inner, Iterable) else [inner]
         if not epochs or len(epochs) != len(iterations):
             raise InvalidInputError(
                 f"epochs={self.epochs} and iterations={self.iterations}; give as many of one as of "
@@ -188,9 +183,8 @@ class SeriesSchedule:
 
     def describe(self) -> dict[str, str]:
         """Return what all stages have in common, and a run that goes on must have too."""
-        return {
-            name: lasting_repr(vars(self)[name]) for name in ("batch_size", "learning_rate", "loss")
-        }
+        names = ("batch_size", "learning_rate", "loss")
+        return {name: lasting_repr(vars(self)[name]) for name in names}
 
 
 def check_schedule(
