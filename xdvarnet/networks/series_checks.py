@@ -8,10 +8,7 @@ from xdvarnet.dynamics.lorenz import Lorenz63, Lorenz96
 from xdvarnet.errors import InvalidInputError, warn
 from xdvarnet.grids.series import STATE
 from xdvarnet.networks.normalizer import Normalizer
-from xdvarnet.solver.contracts import Solver
 from xdvarnet.solver.inversions.amortised import AmortisedFourDVar
-from xdvarnet.solver.losses import Loss, PriorLoss, VariationalLoss
-from xdvarnet.solver.minimisation import Minimisation
 from xdvarnet.solver.priors.ode import OdePrior
 
 SAME_DT = 1e-3
@@ -74,22 +71,4 @@ def warn_of_units(solver: nn.Module, normalizer: Normalizer) -> None:
                 f"{type(module).__name__} has {type(own).__name__} in the units of the state, and "
                 "the solver works on normalised states; give it "
                 f"Rescaled(equations, normalizer.mean[{STATE!r}], normalizer.std[{STATE!r}])."
-            )
-
-
-def check_trained(solver: Solver, loss: Loss) -> None:
-    """Refuse a training that changes nothing, or whose prior gives way to the cost."""
-    prior = solver.learned_prior or nn.Module()
-    trained = prior if isinstance(loss, PriorLoss) else solver
-    if isinstance(trained, Minimisation) or not count_parameters(trained):
-        raise InvalidInputError(
-            f"there is nothing to train: no parameter of {solver.summary} is learned by "
-            f"{type(loss).__name__}."
-        )
-    if isinstance(loss, VariationalLoss) and loss.prior is not None:
-        own = set(prior.parameters())
-        if any(weight.requires_grad and weight in own for weight in loss.prior.parameters()):
-            raise InvalidInputError(
-                "this training has a trivial solution, a prior to which any state is likely; "
-                "freeze it with prior.requires_grad_(False)."
             )

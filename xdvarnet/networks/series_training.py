@@ -20,7 +20,6 @@ from xdvarnet.networks.normalizer import Normalizer
 from xdvarnet.networks.series_checks import (
     SAME_DT,
     check_time_steps,
-    check_trained,
     interpolate,
     to_tensor,
 )
@@ -157,7 +156,6 @@ class TrainableSeries(DynamicalMethod):
             isinstance(schedule, SeriesSchedule), "schedule", schedule, "SeriesSchedule(...)"
         )
         loss = schedule.loss
-        check_trained(self.solver, loss)
         if isinstance(loss, VariationalLoss) and loss.prior is not None:
             check_time_steps(loss.prior, self.dt)
         if isinstance(loss, ReconstructionLoss | PriorLoss) and truth is None:
