@@ -207,6 +207,14 @@ def fit(
     )
 
 
+def test_there_is_something_to_train():
+    """As in a training of series."""
+    model = toy_model()
+    model.solver.requires_grad_(False)
+    with pytest.raises(InvalidInputError, match="nothing to train: no parameter of"):
+        fit(model)
+
+
 def test_training_improves_on_its_start():
     """Without a first guess it starts near the background, whose error is that of the anomaly."""
     model = toy_model(first_guess=False, trained=False)

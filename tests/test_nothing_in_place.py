@@ -153,5 +153,7 @@ def test_loading_touches_no_global_state():
 
 def test_options_that_do_not_exist_are_refused():
     oi = xdvarnet.OptimalInterpolation("ssh", correlation_length=60, correlation_time=9, noise=0.02)
-    with pytest.raises(InvalidInputError, match="OptimalInterpolation has no option device='cuda'"):
-        oi.with_options(device="cuda")
+    with pytest.raises(
+        InvalidInputError, match="OptimalInterpolation has no option precision='bfloat16'"
+    ):
+        oi.with_options(precision="bfloat16")

@@ -1,16 +1,21 @@
 """The package as its users get it: the wheel, the public names, the accessor's signatures."""
 
+import ast
+import configparser
 import inspect
 import os
 import pprint
+import re
 import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
 import pytest
 import xarray as xr
+from test_layers import imports, other_targets, source_files
 
 import xdvarnet
 
@@ -171,17 +176,71 @@ def run(arguments: list[str], folder: Path, **environment: str) -> str:
     return done.stdout
 
 
+EXTRAS = ("plot", "tracks", "regrid", "verification", "scale")
+"""Of the run time; the others are for those who work on the package."""
+
+
+def requirements(repository: Path) -> dict[str, dict[str, str]]:
+    """Return the lowest versions by name, of the package (under "") and of its extras."""
+    config = configparser.ConfigParser()
+    config.read(repository / "setup.cfg")
+    texts = {"": config["options"]["install_requires"]}
+    texts |= {extra: config["options.extras_require"][extra] for extra in EXTRAS}
+    return {extra: dict(line.split(">=") for line in text.split()) for extra, text in texts.items()}
+
+
+def test_what_is_imported_is_required(repository):
+    """By modules, from the package itself; by functions, from an extra, but for dates of cftime."""
+    required = requirements(repository)
+    everywhere = set(required[""]) | set(sys.stdlib_module_names)
+    somewhere = everywhere.union(*required.values(), {"cftime"})
+    for path, file in source_files().items():
+        for node, place in imports(ast.parse(file.read_text("utf-8"))):
+            missing = other_targets(node) - (everywhere if place == "module" else somewhere)
+            assert not missing, f"{path}:{node.lineno} imports {missing}, which is not required"
+
+
+def test_environment_has_the_requirements(repository):
+    """Conda calls three of them otherwise; and adds what pip cannot install."""
+    text = (repository / "environment.yml").read_text("utf-8")
+    found = dict(re.findall(r"^  - ([\w-]+)>=([\d.]+)$", text, re.MULTILINE))
+    names = {"torch": "pytorch", "matplotlib": "matplotlib-base", "dask": "dask-core"}
+    wanted = {
+        names.get(name, name.lower()): version
+        for extra in requirements(repository).values()
+        for name, version in extra.items()
+    }
+    assert found == wanted | {name: found[name] for name in ("python", "xesmf")}
+
+
 @pytest.fixture(scope="module")
-def wheel(repository, tmp_path_factory) -> Path:
-    """Build the wheel from a copy, so that neither old build folders nor new ones matter."""
+def built(repository, tmp_path_factory) -> Path:
+    """Build from a copy, so that neither old build folders nor new ones matter."""
     source = tmp_path_factory.mktemp("source")
-    for name in ("setup.cfg", "pyproject.toml", "README.md", "LICENSE"):
+    for name in ("setup.cfg", "pyproject.toml", "MANIFEST.in", "README.md", "LICENSE"):
         shutil.copy(repository / name, source)
     unwanted = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(repository / "xdvarnet", source / "xdvarnet", ignore=unwanted)
-    run([sys.executable, "-m", "build", "--wheel", "--no-isolation", "--outdir", "."], source)
-    (built,) = source.glob("*.whl")
-    return built
+    for name in ("xdvarnet", "tests"):
+        shutil.copytree(repository / name, source / name, ignore=unwanted)
+    run([sys.executable, "-m", "build", "--no-isolation", "--outdir", "."], source)
+    return source
+
+
+@pytest.fixture(scope="module")
+def wheel(built) -> Path:
+    """Return the wheel, which is built from the archive of the sources."""
+    (wheel,) = built.glob("*.whl")
+    return wheel
+
+
+def test_archive_of_the_sources_has_the_files_of_the_wheel(built, wheel):
+    """And no tests, which could not run without the repository."""
+    (archive,) = built.glob("*.tar.gz")
+    with tarfile.open(archive) as opened:
+        names = {name.partition("/")[2] for name in opened.getnames()}
+    packed = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("xdvarnet/")}
+    assert packed <= names
+    assert not any(name.startswith("tests") for name in names)
 
 
 def test_wheel_is_small_and_complete(wheel):

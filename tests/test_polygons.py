@@ -125,7 +125,7 @@ def test_cells_without_area_are_no_error():
 def test_shapely_is_asked_for(monkeypatch):
     """Without shapely the message says how to get it."""
     monkeypatch.setitem(sys.modules, "shapely", None)
-    with pytest.raises(MissingDependencyError, match="pip install 'shapely"):
+    with pytest.raises(MissingDependencyError, match=r'pip install "xdvarnet\[regrid\]"'):
         polygons(np.zeros((1, 4)), np.zeros((1, 4)))
 
 

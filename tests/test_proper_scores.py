@@ -109,5 +109,5 @@ def test_a_negative_standard_deviation(truth):
 
 def test_without_the_package_scores(monkeypatch, members, truth):
     monkeypatch.setitem(sys.modules, "scores.probability", None)
-    with pytest.raises(MissingDependencyError, match=r"pip install 'xdvarnet\[verification\]'"):
+    with pytest.raises(MissingDependencyError, match=r'pip install "xdvarnet\[verification\]"'):
         fair_crps(members, truth)

@@ -318,7 +318,7 @@ def test_what_is_wrong_is_said():
 def test_a_missing_library_is_named(monkeypatch):
     """Without pyinterp, the message says what to install."""
     monkeypatch.setitem(sys.modules, "pyinterp", None)
-    with pytest.raises(MissingDependencyError, match="pip install pyinterp"):
+    with pytest.raises(MissingDependencyError, match=r'pip install "xdvarnet\[tracks\]"'):
         sample_tracks(maps(), tracks(), engine="pyinterp")
 
 

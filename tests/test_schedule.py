@@ -6,10 +6,10 @@ import pytest
 from toys import toy_model, toy_system, toy_truth
 
 from xdvarnet.errors import InvalidInputError, InvalidTypeError
-from xdvarnet.solver.losses import ReconstructionLoss
+from xdvarnet.solver.losses import PriorLoss, ReconstructionLoss
 from xdvarnet.training.data import ObservedTruth, observed_validation
 from xdvarnet.training.draws import Augmentation
-from xdvarnet.training.schedule import Schedule, draw_seeds, learn
+from xdvarnet.training.schedule import Schedule, SeriesSchedule, draw_seeds, learn
 
 SCHEDULE = Schedule(epochs=2, steps_per_epoch=3, batch_size=2, augmentation=Augmentation(), pool=2)
 
@@ -28,6 +28,27 @@ SCHEDULE = Schedule(epochs=2, steps_per_epoch=3, batch_size=2, augmentation=Augm
 def test_what_cannot_be_is_refused(change, error, message):
     with pytest.raises(error, match=message):
         dataclasses.replace(SCHEDULE, **change)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"epochs": 0}, InvalidInputError, "epochs=0 is not .* at least 1"),
+        ({"epochs": (1, 0), "iterations": (1, 1)}, InvalidInputError, "epochs=0"),
+        ({"iterations": 0}, InvalidInputError, "iterations=0"),
+        ({"epochs": 2.5}, InvalidInputError, "epochs=2.5"),
+        ({"epochs": 2, "iterations": (1, 3)}, InvalidInputError, "as many of one as of the other"),
+        ({"epochs": (2, 1)}, InvalidInputError, "as many of one as of the other"),
+        ({"epochs": (), "iterations": ()}, InvalidInputError, "at least 1 stage"),
+        ({"batch_size": 0}, InvalidInputError, "batch_size=0"),
+        ({"learning_rate": 0.0}, InvalidInputError, "learning_rate=0.0 is not accepted"),
+        ({"loss": "mse"}, InvalidTypeError, "loss is 'mse'; give a loss"),
+        ({"loss": PriorLoss}, InvalidTypeError, "loss is the class PriorLoss"),
+    ],
+)
+def test_what_cannot_be_is_refused_of_series(change, error, message):
+    with pytest.raises(error, match=message):
+        SeriesSchedule(**change)
 
 
 def test_one_seed_gives_the_same_two():

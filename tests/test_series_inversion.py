@@ -1,6 +1,8 @@
 """Trained solvers of series: first guess, training, losses, files, and what is refused."""
 
+import re
 import warnings
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -32,8 +34,10 @@ from xdvarnet.solver.priors.ode import OdePrior
 from xdvarnet.solver.series_steps import NetworkStep, SeriesLSTMStep
 from xdvarnet.solver.series_unet import SeriesUNet
 from xdvarnet.solver.variational import VariationalSolver
+from xdvarnet.training import Schedule, SeriesSchedule
 
 STEPS = 24
+ONCE = SeriesSchedule(epochs=1)
 
 
 def observe(truth, rng):
@@ -99,8 +103,9 @@ def test_training_reduces_the_error_and_repeats_itself(truth, held):
 
     def run():
         model = make_model(truth)
-        options = {"epochs": 8, "batch_size": 12, "learning_rate": 1e-2}
-        return error(model.fit(truth, observe=observe, validation=held, **options), held)
+        schedule = SeriesSchedule(epochs=8, batch_size=12, learning_rate=1e-2)
+        data = {"observe": observe, "validation": held[1]}
+        return error(model.fit(truth, **data, schedule=schedule, rng=0), held)
 
     after = run()
     assert after < before / 2
@@ -109,13 +114,10 @@ def test_training_reduces_the_error_and_repeats_itself(truth, held):
 
 def test_iterations_grow_in_stages(truth, held):
     model = make_model(truth, step=SeriesLSTMStep(layout=Layout(components=3)))
-    trained = model.fit(
-        truth, observe=observe, validation=held, epochs=(2, 1), iterations=(1, 3), batch_size=24
-    )
+    schedule = SeriesSchedule(epochs=(2, 1), iterations=(1, 3), batch_size=24)
+    trained = model.fit(truth, observe=observe, validation=held[1], schedule=schedule)
     assert trained.history.sizes["epoch"] == 3
     assert (trained.solver.iterations, model.solver.iterations) == (3, 2)
-    with pytest.raises(InvalidInputError, match="as many of one"):
-        model.fit(truth, observe=observe, validation=held, epochs=2, iterations=(1, 3))
 
 
 def test_unsupervised_training_uses_no_truth(truth, held):
@@ -125,18 +127,64 @@ def test_unsupervised_training_uses_no_truth(truth, held):
     trained = model.fit(
         None,
         observe=observed,
-        validation=(held[0], None),
-        loss=loss,
-        epochs=6,
-        batch_size=12,
+        validation=held[0],
+        schedule=SeriesSchedule(epochs=6, batch_size=12, loss=loss),
         rng=1,
     )
     errors = trained.history["validation_rmse"]
     assert float(errors[-1]) < float(errors[0])
-    with pytest.raises(InvalidInputError, match="compares with the truth"):
-        model.fit(None, observe=observed, validation=held, epochs=1)
+    for schedule in (ONCE, SeriesSchedule(loss=PriorLoss())):
+        with pytest.raises(InvalidInputError, match="Loss compares with the truth; give one, or"):
+            model.fit(None, observe=observed, validation=held[0], schedule=schedule)
     with pytest.raises(InvalidInputError, match="need a truth"):
-        model.fit(None, observe=observe, validation=(held[0], None), loss=loss, epochs=1)
+        model.fit(None, observe=observe, validation=held[0], schedule=SeriesSchedule(loss=loss))
+
+
+def test_a_loss_of_ones_own_sees_no_truth_where_there_is_none(truth, held):
+    """Rather than the first guess in its place."""
+
+    class Own:
+        def evaluate(self, network, batch):
+            state = network(batch.state, batch.data, batch.context)
+            return (state - batch.truth).square().mean()
+
+    schedule = SeriesSchedule(epochs=1, loss=Own())
+    data = {"validation": held[0], "schedule": schedule}
+    with pytest.raises(InvalidInputError, match="diverged"):
+        make_model(truth).fit(None, observe=observe(truth, 0), **data)
+
+
+def test_validation_is_observed_once_as_the_training_is(truth, held):
+    """From `rng`; observations of it that were made so before are another training's."""
+    seen = []
+
+    def noted(known, rng):
+        seen.append((known, observe(known, rng)))
+        return seen[-1][1]
+
+    schedule = SeriesSchedule(epochs=2, batch_size=24)
+    drawn = make_model(truth).fit(
+        truth, observe=noted, validation=held[1], schedule=schedule, rng=5
+    )
+    of_validation = [observed for known, observed in seen if known is held[1]]
+    assert len(of_validation) == 1
+    again = [each for known, each in seen if known is truth]
+    xr.testing.assert_identical(again[0], again[1])  # of the first epoch: checked, then used
+    best = xdvarnet.reconstruct(of_validation[0], drawn)["state"] - held[1]["state"]
+    scaled = best.values / np.array(drawn.normalizer.std["state"])
+    rmse = float(drawn.history["validation_rmse"].min())
+    np.testing.assert_allclose(np.sqrt(np.mean(scaled**2)), rmse, rtol=1e-5)
+
+
+def test_a_fixed_draw_is_a_training_too(truth, held):
+    """A function that gives the same observations each time is that training."""
+    fixed = {id(truth): observe(truth, 0), id(held[1]): held[0]}
+    schedule = SeriesSchedule(epochs=2, batch_size=24)
+    one, other = (
+        make_model(truth).fit(truth, observe=how, validation=what, schedule=schedule, rng=3)
+        for how, what in ((fixed[id(truth)], held), (lambda known, _: fixed[id(known)], held[1]))
+    )
+    xr.testing.assert_identical(one.history, other.history)
 
 
 def test_prior_is_trained_alone(truth, held):
@@ -146,8 +194,8 @@ def test_prior_is_trained_alone(truth, held):
         model.normalizer.normalize("state", held[1]["state"].values).astype("float32")[:, None]
     )
     before = model.solver.prior_cost(inputs).mean().item()
-    options = {"epochs": 10, "batch_size": 12, "learning_rate": 3e-2}
-    trained = model.fit(truth, observe=observe, validation=held, loss=PriorLoss(), **options)
+    schedule = SeriesSchedule(epochs=10, batch_size=12, learning_rate=3e-2, loss=PriorLoss())
+    trained = model.fit(truth, observe=observe, validation=held[1], schedule=schedule, rng=0)
     assert trained.solver.prior_cost(inputs).mean().item() < before / 2
     assert model.solver.prior_cost(inputs).mean().item() == before
     for old, new in zip(step, trained.solver.step.parameters(), strict=True):
@@ -173,14 +221,15 @@ def test_variational_loss_is_that_of_its_terms(truth, held):
 
 
 def test_killed_training_goes_on(truth, held, tmp_path):
-    options = dict(validation=held, epochs=(2, 2), iterations=(1, 2), batch_size=16)
+    schedule = SeriesSchedule(epochs=(2, 2), iterations=(1, 2), batch_size=16)
+    options = dict(validation=held[1], schedule=schedule, rng=0)
     whole = make_model(truth).fit(truth, observe=observe, **options)
 
     calls = []
 
     def stop(known, rng):
         calls.append(0)
-        if len(calls) == 4:
+        if len(calls) == 6:  # two before the first epoch; the second of the last stage
             raise KeyboardInterrupt
         return observe(known, rng)
 
@@ -219,11 +268,11 @@ def test_what_is_refused(truth, held):
     with pytest.raises(InvalidInputError, match="no ensemble"):
         xdvarnet.reconstruct(observed, model, members=3)
     with pytest.raises(InvalidInputError, match="missing values"):
-        model.fit(observed, observe=observed, validation=held, epochs=1)
+        model.fit(observed, observe=observed, validation=held)
     with pytest.raises(InvalidInputError, match="differ in shape"):
-        model.fit(truth, observe=observed, validation=held, epochs=1)
+        model.fit(truth, observe=observed, validation=held)
     with pytest.raises(InvalidInputError, match="missing values"):
-        model.fit(truth, observe=observe, validation=(observed, observed), epochs=1)
+        model.fit(truth, observe=observe, validation=observed)
 
 
 REORDERED = {"component": [2, 1, 0]}
@@ -241,65 +290,96 @@ REORDERED = {"component": [2, 1, 0]}
 def test_observations_are_of_the_states_of_their_truth(truth, held, change, message):
     model = make_model(truth)
     other = change(observe(truth, 0))
-    for seen in (other, lambda known, rng: other):
-        with pytest.raises(InvalidInputError, match=message):
-            model.fit(truth, observe=seen, validation=held, epochs=1)
     with pytest.raises(InvalidInputError, match=message):
-        model.fit(truth, observe=observe, validation=(change(held[0]), held[1]), epochs=1)
+        model.fit(truth, observe=other, validation=held)
+    with pytest.raises(InvalidInputError, match=message):
+        model.fit(truth, observe=observe(truth, 0), validation=(change(held[0]), held[1]))
+    for changed in (truth, held[1]):
+
+        def draw(known, rng, changed=changed):
+            observed = observe(known, rng)
+            return change(observed) if known is changed else observed
+
+        with pytest.raises(InvalidInputError, match=message):
+            model.fit(truth, observe=draw, validation=held[1])
 
 
 def test_samples_with_names_are_paired_by_them(truth, held):
     named = truth.assign_coords(sample=np.arange(48))
     observed = observe(named, 0)
     model = make_model(truth)
-    model.fit(named, observe=observed, validation=held, epochs=1)
+    model.fit(named, observe=observed, validation=held, schedule=ONCE)
     with pytest.raises(InvalidInputError, match="differ in the coordinate 'sample'"):
-        model.fit(
-            named, observe=observed.isel(sample=slice(None, None, -1)), validation=held, epochs=1
-        )
+        model.fit(named, observe=observed.isel(sample=slice(None, None, -1)), validation=held)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"loss": "mse"}, "loss is 'mse'; give a loss"),
-        ({"loss": PriorLoss}, "loss is the class PriorLoss"),
-        ({"validation": None}, "validation is a NoneType; give the tuple"),
-        ({"learning_rate": 0.0}, "learning_rate=0.0 is not accepted"),
+        ({"schedule": Schedule()}, r"schedule is .*; give SeriesSchedule\(...\)"),
+        ({"schedule": SeriesSchedule}, "schedule is the class SeriesSchedule"),
+        ({"observe": None}, "observe is None; give a Dataset of observations, or a function"),
+        ({"validation": None}, "validation is None; give a Dataset of complete windows"),
     ],
 )
 def test_kinds_of_a_training(truth, held, options, message):
-    given = {"validation": held, "epochs": 1} | options
-    with pytest.raises((InvalidTypeError, InvalidInputError), match=message):
-        make_model(truth).fit(truth, observe=observe, **given)
+    given = {"observe": observe, "validation": held[1]} | options
+    with pytest.raises(InvalidTypeError, match=message):
+        make_model(truth).fit(truth, **given)
+
+
+def test_validation_has_what_the_training_has(truth, held):
+    """And what the message says to give is accepted."""
+    observed, known = held
+    blind = VariationalLoss(make_prior().requires_grad_(False))
+    seen = observe(truth, 0)
+    cases = {
+        "a Dataset of complete windows": ((truth, observe, ONCE), known, [held, known["state"]]),
+        "the tuple (observations, truth)": (
+            (truth, seen, ONCE),
+            held,
+            [known, (observed, None), [observed, known]],
+        ),
+        "a Dataset of observations": (
+            (None, seen, SeriesSchedule(epochs=1, loss=blind)),
+            observed,
+            [held, (observed, None)],
+        ),
+    }
+    for wanted, ((whole, how, schedule), right, wrong) in cases.items():
+        model = make_model(truth)
+        for validation in wrong:
+            with pytest.raises(InvalidTypeError, match=rf"validation is .*{re.escape(wanted)}"):
+                model.fit(whole, observe=how, validation=validation, schedule=schedule)
+        model.fit(whole, observe=how, validation=right, schedule=schedule)
+
+
+def test_a_checkpoint_needs_a_seed(truth, held, tmp_path):
+    with pytest.raises(InvalidInputError, match="without a seed; give one, such as rng=0"):
+        make_model(truth).fit(
+            truth, observe=observe, validation=held[1], checkpoint=tmp_path / "training"
+        )
 
 
 def test_another_training_does_not_go_on_from_a_checkpoint(truth, held, tmp_path):
     model = make_model(truth)
     model.solver.prior.requires_grad_(False)
-    given = {"validation": held, "epochs": 1, "checkpoint": tmp_path / "ck"}
-    model.fit(truth, observe=observe, **given)
+    given = {"truth": truth, "observe": observe, "validation": held[1], "schedule": ONCE}
+    always = {"checkpoint": tmp_path / "ck", "rng": 0}
+    model.fit(**given, **always)
     others = {
-        "learning_rate": (truth, {"learning_rate": 0.01}),
-        "loss": (truth, {"loss": VariationalLoss(model.solver.prior)}),
-        "data": (truth + 1, {}),
-        "batch_size": (truth, {"batch_size": 7}),
+        "learning_rate": {"schedule": replace(ONCE, learning_rate=0.01)},
+        "loss": {"schedule": replace(ONCE, loss=VariationalLoss(model.solver.prior))},
+        "batch_size": {"schedule": replace(ONCE, batch_size=7)},
+        "stage": {"schedule": replace(ONCE, epochs=2)},
+        "data": {"truth": truth + 1},
+        "validation": {"validation": held[1] + 1},
+        "seed": {"rng": 1},
+        "data: .*validation": {"observe": lambda known, rng: observe(known, rng) + 0.5},
     }
-    for name, (known, options) in others.items():
+    for name, changes in others.items():
         with pytest.raises(ModelFileError, match=f"other settings .*{name}"):
-            model.fit(known, observe=observe, **given, **options)
-
-
-@pytest.mark.parametrize(
-    "numbers",
-    [{"epochs": 0}, {"epochs": (1, 0)}, {"epochs": 1, "batch_size": 0}]
-    + [{"epochs": (), "iterations": ()}, {"epochs": 1, "iterations": 0}],
-)
-def test_numbers_of_a_training_are_at_least_one(truth, held, numbers):
-    if numbers["epochs"] == (1, 0):
-        numbers = numbers | {"iterations": (1, 1)}
-    with pytest.raises(InvalidInputError, match="at least 1"):
-        make_model(truth).fit(truth, observe=observe, validation=held, **numbers)
+            model.fit(**(given | always | changes))
 
 
 def test_parts_of_a_model_are_of_their_kind(truth):
@@ -321,37 +401,39 @@ def test_parts_of_a_model_are_of_their_kind(truth):
 def test_iterations_are_for_a_solver_that_has_some(truth, held):
     model = wrap(make_direct(), truth)
     with pytest.raises(InvalidInputError, match="DirectNetwork has no iterations"):
-        model.fit(truth, observe=observe, validation=held, epochs=1, iterations=2)
+        schedule = SeriesSchedule(iterations=2)
+        model.fit(truth, observe=observe, validation=held[1], schedule=schedule)
 
 
 def test_a_training_needs_observations(truth, held):
     model, nothing = make_model(truth), held[0] * np.nan
-    for observed, seen in ((nothing.isel(sample=[0] * 48), held[0]), (observe, nothing)):
+    for observed, seen in ((truth * np.nan, held[0]), (observe(truth, 0), nothing)):
         with pytest.raises(InvalidInputError, match="nothing is observed"):
-            model.fit(truth, observe=observed, validation=(seen, held[1]), epochs=1)
+            model.fit(truth, observe=observed, validation=(seen, held[1]))
     with pytest.raises(InvalidInputError, match="nothing is observed"):
-        model.fit(truth, observe=lambda known, rng: known * np.nan, validation=held, epochs=1)
+        model.fit(truth, observe=lambda known, rng: known * np.nan, validation=held[1])
 
 
 def test_there_is_something_to_train(truth, held):
     frozen = make_model(truth).solver
     frozen.prior.requires_grad_(False)
     cases = [
-        (Minimisation(make_prior(), MaskedObservation()), None),
-        (make_direct().requires_grad_(False), None),
-        (frozen, PriorLoss()),
-        (make_direct(), PriorLoss()),
+        (Minimisation(make_prior(), MaskedObservation()), ONCE),
+        (make_direct().requires_grad_(False), ONCE),
+        (frozen, SeriesSchedule(loss=PriorLoss())),
+        (make_direct(), SeriesSchedule(loss=PriorLoss())),
     ]
-    for solver, loss in cases:
+    data = {"observe": observe, "validation": held[1]}
+    for solver, schedule in cases:
         with pytest.raises(InvalidInputError, match="nothing to train"):
-            wrap(solver, truth).fit(truth, observe=observe, validation=held, epochs=1, loss=loss)
+            wrap(solver, truth).fit(truth, **data, schedule=schedule)
 
 
 def test_a_fixed_point_and_its_prior_are_trained(truth, held):
     model = wrap(FixedPoint(make_prior(), iterations=2), truth)
-    for loss in (PriorLoss(), None):
+    for schedule in (replace(ONCE, loss=PriorLoss()), ONCE):
         before = [weights.clone() for weights in model.solver.parameters()]
-        model = model.fit(truth, observe=observe, validation=held, epochs=1, loss=loss)
+        model = model.fit(truth, observe=observe, validation=held[1], schedule=schedule)
         for old, new in zip(before, model.solver.parameters(), strict=True):
             assert not torch.equal(old, new)
 
@@ -359,18 +441,18 @@ def test_a_fixed_point_and_its_prior_are_trained(truth, held):
 def test_prior_that_would_give_way_is_refused(truth, held):
     """But not the equations that an amortised network shares with the loss."""
     model = make_model(truth)
-    options = {"validation": (held[0], None), "epochs": 1, "batch_size": 24}
-    loss = VariationalLoss(model.solver.prior)
+    data = {"observe": observe(truth, 0), "validation": held[0]}
+    schedule = SeriesSchedule(epochs=1, batch_size=24, loss=VariationalLoss(model.solver.prior))
     with pytest.raises(InvalidInputError, match=r"trivial solution.*requires_grad_\(False\)"):
-        model.fit(None, observe=observe(truth, 0), loss=loss, **options)
+        model.fit(None, **data, schedule=schedule)
     model.solver.prior.requires_grad_(False)
-    model.fit(None, observe=observe(truth, 0), loss=loss, **options)
+    model.fit(None, **data, schedule=schedule)
 
     dynamics = make_dynamics(truth, learned=True)
     before = dynamics.dynamics.coefficients.clone()
     amortised = wrap(AmortisedFourDVar(make_direct(), dynamics, 0.01, segment=6), truth)
-    loss = VariationalLoss(OdePrior(dynamics, 0.01))
-    trained = amortised.fit(None, observe=observe(truth, 0), loss=loss, **options)
+    shared = replace(schedule, loss=VariationalLoss(OdePrior(dynamics, 0.01)))
+    trained = amortised.fit(None, **data, schedule=shared)
     assert not torch.equal(trained.solver.dynamics.dynamics.coefficients, before)
     assert torch.equal(dynamics.dynamics.coefficients, before)
 
@@ -399,8 +481,9 @@ def test_equations_are_those_of_normalised_states(truth):
 
 def test_time_step_of_a_loss_is_that_of_the_series(truth, held):
     loss = VariationalLoss(OdePrior(make_dynamics(truth), 0.05))
+    data = {"observe": observe, "validation": held[1], "schedule": SeriesSchedule(loss=loss)}
     with pytest.raises(InvalidInputError, match=r"time step 0.05, .* dt=0.01"):
-        make_model(truth).fit(truth, observe=observe, validation=held, epochs=1, loss=loss)
+        make_model(truth).fit(truth, **data)
 
 
 def test_a_class_of_ones_own_is_saved_and_named_to_be_read(truth, held, tmp_path):

@@ -43,6 +43,7 @@ from xdvarnet.solver.series_steps import NetworkStep, SeriesLSTMStep
 from xdvarnet.solver.series_unet import SeriesUNet
 from xdvarnet.solver.steps import CNNStep
 from xdvarnet.solver.variational import VariationalSolver
+from xdvarnet.training import SeriesSchedule
 
 NOISE = 2**0.5
 SCORE_OBSERVATION, SCORE_PRIOR = 0.01, 1.0  # weights of the 4DVar-score
@@ -204,7 +205,7 @@ class Data:
             part: system.load(part, samples=samples, rng=seed)
             for part, samples in system.samples.items()
         }
-        observed = {part: system.observe(truth[part], seed) for part in ("validation", "test")}
+        observed = {"test": system.observe(truth["test"], seed)}
         alike = system.name == "lorenz96"
         return cls(truth, observed, Normalizer.from_series(truth["training"], alike=alike))
 
@@ -256,40 +257,32 @@ def train(system: System, row: Row, data: Data, seed: int, checkpoint: Path) -> 
         steps=steps,
         precision="bfloat16",
     )
-    options = {
-        "validation": (data.observed["validation"], data.truth["validation"]),
-        "batch_size": row.batch_size or system.batch_size,
-        "rng": seed,
-    }
-    known = data.truth["training"]
-    if row.pretrain:
-        model = model.fit(
-            known,
+    size = row.batch_size or system.batch_size
+
+    def fit(schedule: SeriesSchedule, stage: str) -> SeriesInversion:
+        return model.fit(
+            data.truth["training"],
             observe=system.observe,
-            epochs=row.pretrain,
-            loss=PriorLoss(),
-            checkpoint=f"{checkpoint}.prior",
-            **options,
+            validation=data.truth["validation"],
+            schedule=schedule,
+            checkpoint=f"{checkpoint}.{stage}",
+            rng=seed,
         )
+
+    if row.pretrain:
+        model = fit(SeriesSchedule(row.pretrain, batch_size=size, loss=PriorLoss()), "prior")
+    schedule = SeriesSchedule(row.epochs, row.iterations, size, row.learning_rate)
     weights = [None]
     if row.step == "amortised":  # the jumps between segments count more and more
         weights = [0.3, 3.0, 30.0]
     for number, weight in enumerate(weights):
-        loss = None
         if row.step == "amortised":  # parameters of its equations may be learned
             loss = VariationalLoss(OdePrior(model.solver.dynamics, system.dt), 1.0, weight)
+            schedule = replace(schedule, loss=loss)
         elif not row.supervised:
             loss = VariationalLoss(model.solver.prior.requires_grad_(False))
-        model = model.fit(
-            known,
-            observe=system.observe,
-            epochs=row.epochs,
-            iterations=row.iterations,
-            learning_rate=row.learning_rate,
-            loss=loss,
-            checkpoint=f"{checkpoint}.{number}",
-            **options,
-        )
+            schedule = replace(schedule, loss=loss)
+        model = fit(schedule, str(number))
     return model.with_options(precision="float32")
 
 

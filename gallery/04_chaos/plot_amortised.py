@@ -33,6 +33,7 @@ from xdvarnet.solver.layout import Layout
 from xdvarnet.solver.losses import VariationalLoss
 from xdvarnet.solver.priors.ode import OdePrior
 from xdvarnet.solver.series_unet import SeriesUNet
+from xdvarnet.training import SeriesSchedule
 
 noise = 2**0.5
 observing = {"every": 8, "components": ["x"], "noise": noise}
@@ -51,11 +52,13 @@ start = time.perf_counter()
 model = model.fit(
     None,  # no truth
     observe=past,
-    validation=(held, None),
-    epochs=10,
-    loss=VariationalLoss(OdePrior(equations, 0.01), observation=1.0, weight=1.0),
-    learning_rate=5e-3,
-    batch_size=32,
+    validation=held,
+    schedule=SeriesSchedule(
+        epochs=10,
+        batch_size=32,
+        learning_rate=5e-3,
+        loss=VariationalLoss(OdePrior(equations, 0.01), observation=1.0, weight=1.0),
+    ),
     rng=0,
 )
 training = time.perf_counter() - start

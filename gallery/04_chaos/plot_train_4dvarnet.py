@@ -11,7 +11,7 @@ This one is trained on Lorenz-63, from 1000 windows, in a minute or two.
 # Data
 # ----
 # The observations are drawn anew in each epoch, so the training is given how to observe rather than
-# observations. Validation has windows of its own.
+# observations. Validation has windows of its own, which are observed once.
 import tempfile
 from pathlib import Path
 
@@ -30,6 +30,7 @@ from xdvarnet.solver.losses import PriorLoss
 from xdvarnet.solver.priors.gibbs import GibbsPrior
 from xdvarnet.solver.series_steps import NetworkStep
 from xdvarnet.solver.series_unet import SeriesUNet
+from xdvarnet.training import SeriesSchedule
 
 
 def observe(truth: xr.Dataset, rng: int | np.random.Generator) -> xr.Dataset:
@@ -38,8 +39,7 @@ def observe(truth: xr.Dataset, rng: int | np.random.Generator) -> xr.Dataset:
 
 
 training = lorenz63("training", samples=1000)
-truth = lorenz63("validation", samples=100)
-obs = observe(truth, rng=0)
+validation = lorenz63("validation", samples=100)
 
 # %%
 # Prior, step and solver
@@ -58,12 +58,12 @@ model = SeriesInversion(solver, Normalizer.from_series(training), dt=0.01, steps
 # ``fit`` returns a trained model, and leaves the one that it was called on as it is. To learn the
 # prior alone needs no observations. Then few iterations are cheap, and more of them go on from what
 # those have learned. ``history`` has the errors of each epoch.
-data = {"validation": (obs, truth), "batch_size": 32, "learning_rate": 2e-3, "rng": 0}
-with_prior = model.fit(training, observe=observe, epochs=2, loss=PriorLoss(), **data)
+data = {"observe": observe, "validation": validation, "rng": 0}
+first = SeriesSchedule(epochs=2, batch_size=32, learning_rate=2e-3, loss=PriorLoss())
+with_prior = model.fit(training, schedule=first, **data)
 stages = {1: 4, 2: 4, 3: 4}  # epochs of so many iterations
-trained = with_prior.fit(
-    training, observe=observe, epochs=list(stages.values()), iterations=list(stages), **data
-)
+then = SeriesSchedule(list(stages.values()), list(stages), batch_size=32, learning_rate=2e-3)
+trained = with_prior.fit(training, schedule=then, **data)
 
 figure, ax = plt.subplots(figsize=(8, 4), layout="constrained")
 errors = trained.history["validation_rmse"]

@@ -50,8 +50,8 @@ def fair_crps(members: xr.DataArray, truth: xr.DataArray, *, dim: Dims = None) -
         from scores.probability import crps_for_ensemble
     except ImportError as error:
         raise MissingDependencyError(
-            "the CRPS of an ensemble needs the package scores; install it: "
-            "pip install 'xdvarnet[verification]'."
+            "the CRPS of an ensemble needs scores, which cannot be imported; "
+            'pip install "xdvarnet[verification]".'
         ) from error
     errors, dims = member_errors(members, truth, dim)
     filled = whole(errors, ["member"]).fillna(0)

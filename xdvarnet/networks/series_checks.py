@@ -1,8 +1,5 @@
 """What a network of series is given, and what is refused."""
 
-import hashlib
-from collections.abc import Sequence
-
 import numpy as np
 import torch
 from torch import nn
@@ -11,10 +8,7 @@ from xdvarnet.dynamics.lorenz import Lorenz63, Lorenz96
 from xdvarnet.errors import InvalidInputError, warn
 from xdvarnet.grids.series import STATE
 from xdvarnet.networks.normalizer import Normalizer
-from xdvarnet.solver.contracts import Solver
 from xdvarnet.solver.inversions.amortised import AmortisedFourDVar
-from xdvarnet.solver.losses import Loss, PriorLoss, VariationalLoss
-from xdvarnet.solver.minimisation import Minimisation
 from xdvarnet.solver.priors.ode import OdePrior
 
 SAME_DT = 1e-3
@@ -48,40 +42,9 @@ def count_parameters(solver: nn.Module) -> int:
     return sum(p.numel() for p in solver.parameters() if p.requires_grad)
 
 
-def hash_arrays(*parts: np.ndarray | None) -> str:
-    """What tells the data of one training from those of another."""
-    digest = hashlib.blake2b(digest_size=8)
-    for part in parts:
-        digest.update(b"none" if part is None else np.ascontiguousarray(part).tobytes())
-    return digest.hexdigest()
-
-
 def to_tensor(values: np.ndarray) -> torch.Tensor:
     """Return series (sample, time, component) as a solver takes them, with one channel."""
     return torch.from_numpy(values.astype(np.float32)[:, None])
-
-
-def check_stages(
-    epochs: int | Sequence[int], iterations: int | Sequence[int] | None
-) -> list[tuple[int, int | None]]:
-    """Return the number of epochs and of iterations of each stage of a training.
-
-    Raises
-    ------
-    InvalidInputError
-        If there are not as many of both, or one is below 1.
-    """
-    counts = [epochs] if isinstance(epochs, int) else list(epochs)
-    inner = [iterations] if isinstance(iterations, int | None) else list(iterations)
-    if len(counts) != len(inner):
-        raise InvalidInputError(
-            f"epochs={epochs} and iterations={iterations}; give as many of one as of the other."
-        )
-    if not counts or min(counts) < 1 or any(number is not None and number < 1 for number in inner):
-        raise InvalidInputError(
-            f"epochs={epochs} and iterations={iterations}; a stage has at least 1 of both."
-        )
-    return list(zip(counts, inner, strict=True))
 
 
 def check_time_steps(solver: nn.Module, dt: float) -> None:
@@ -108,22 +71,4 @@ def warn_of_units(solver: nn.Module, normalizer: Normalizer) -> None:
                 f"{type(module).__name__} has {type(own).__name__} in the units of the state, and "
                 "the solver works on normalised states; give it "
                 f"Rescaled(equations, normalizer.mean[{STATE!r}], normalizer.std[{STATE!r}])."
-            )
-
-
-def check_trained(solver: Solver, loss: Loss) -> None:
-    """Refuse a training that changes nothing, or whose prior gives way to the cost."""
-    prior = solver.learned_prior or nn.Module()
-    trained = prior if isinstance(loss, PriorLoss) else solver
-    if isinstance(trained, Minimisation) or not count_parameters(trained):
-        raise InvalidInputError(
-            f"there is nothing to train: no parameter of {solver.summary} is learned by "
-            f"{type(loss).__name__}."
-        )
-    if isinstance(loss, VariationalLoss) and loss.prior is not None:
-        own = set(prior.parameters())
-        if any(weight.requires_grad and weight in own for weight in loss.prior.parameters()):
-            raise InvalidInputError(
-                "this training has a trivial solution, a prior to which any state is likely; "
-                "freeze it with prior.requires_grad_(False)."
             )

@@ -2,7 +2,8 @@
 
 import copy
 from abc import abstractmethod
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -10,28 +11,25 @@ import numpy as np
 import torch
 import xarray as xr
 
-from xdvarnet._random import RandomState, default_rng
-from xdvarnet.errors import InvalidInputError, InvalidTypeError
-from xdvarnet.grids.checks import check_counts, check_kind, check_positive
+from xdvarnet._random import RandomState
+from xdvarnet.errors import InvalidInputError
+from xdvarnet.grids.checks import check_kind
 from xdvarnet.grids.series import STATE, Series, check_labels, check_pair, find_series
 from xdvarnet.methods.dynamical import DynamicalMethod
 from xdvarnet.networks.normalizer import Normalizer
 from xdvarnet.networks.series_checks import (
     SAME_DT,
-    check_stages,
     check_time_steps,
-    check_trained,
-    hash_arrays,
     interpolate,
     to_tensor,
 )
 from xdvarnet.solver.batch import Batch
 from xdvarnet.solver.contracts import Solver
 from xdvarnet.solver.data import Data
-from xdvarnet.solver.losses import Loss, ReconstructionLoss, VariationalLoss
-from xdvarnet.training.data import lasting_repr
+from xdvarnet.solver.losses import Loss, PriorLoss, ReconstructionLoss, VariationalLoss
+from xdvarnet.training.data import hash_values
 from xdvarnet.training.loop import Epoch, autocast, train
-from xdvarnet.training.schedule import label_history
+from xdvarnet.training.schedule import SeriesSchedule, label_history, seeded
 
 CHUNK = 256
 """Samples that a solver takes at once."""
@@ -58,21 +56,16 @@ class TrainableSeries(DynamicalMethod):
         truth: xr.Dataset | None,
         *,
         observe: xr.Dataset | Observe,
-        validation: tuple[xr.Dataset, xr.Dataset | None],
-        epochs: int | Sequence[int],
-        iterations: int | Sequence[int] | None = None,
-        loss: Loss | None = None,
-        learning_rate: float = 1e-3,
-        batch_size: int = 128,
-        rng: RandomState = 0,
+        validation: xr.Dataset | tuple[xr.Dataset, xr.Dataset],
+        schedule: SeriesSchedule | None = None,
         checkpoint: str | Path | None = None,
+        rng: RandomState = None,
         progress: bool = False,
     ) -> Self:
         """Return this model, trained; this one stays as it is.
 
         The weights with the lowest validation error are kept: the root mean square error of the
-        normalised state for a `ReconstructionLoss`, and the loss itself for others, which need no
-        truth.
+        normalised state for a `ReconstructionLoss`, and the loss itself for others.
 
         Parameters
         ----------
@@ -81,24 +74,17 @@ class TrainableSeries(DynamicalMethod):
         observe : callable or xarray.Dataset
             How to draw observations from the truth, anew at each epoch,
             ``observe(truth, generator)``; or the observations.
-        validation : tuple of xarray.Dataset
-            Observations and, or None, their truth, of other windows.
-        epochs : int or sequence of int
-            Number of epochs of each stage.
-        iterations : int or sequence of int, optional
-            Iterations of the solver in each stage, such as ``(5, 10, 20)``; it keeps the last
-            number. Without it there is one stage.
-        loss : Loss, optional
-            ``ReconstructionLoss(gradient=0, prior=0.05)`` by default where the solver has a prior,
-            and without the prior's term elsewhere.
-        learning_rate : float
-            Of Adam at the start of each stage; it falls to 1 %, and the prior has half of it.
-        batch_size : int
-            Windows of a step.
-        rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
-            Source of the order of the windows and of the draws of observations.
+        validation : xarray.Dataset or tuple of xarray.Dataset
+            Other windows, of what the training is given: complete ones where `observe` is a
+            callable, which observes them once; observations where there is no truth; and where
+            there are both, the tuple (observations, truth).
+        schedule : SeriesSchedule, optional
+            Stages, rate and loss; by default ``SeriesSchedule()``.
         checkpoint : str or pathlib.Path, optional
             File from which a killed training goes on; one for each stage, with its number.
+        rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
+            Source of the order of the windows and of the draws of observations. A seed is needed
+            with a checkpoint.
         progress : bool
             Whether to show a bar.
 
@@ -111,114 +97,93 @@ class TrainableSeries(DynamicalMethod):
         Raises
         ------
         InvalidInputError
-            If the data or the numbers are not as above, observations are not of the states of
-            their truth (in shape, times, components, samples), nothing is observed, there is
-            nothing to train, the loss is the cost of the solver's own prior while that is trained,
-            or the training diverges.
+            If the data are not as above, observations are not of the states of their truth (in
+            shape, times, components, samples), nothing is observed, there is nothing to train, the
+            loss needs a truth and there is none, the loss is the cost of the solver's own prior
+            while that is trained, there is a checkpoint but no seed, or the training diverges.
         InvalidTypeError
-            If the loss or the validation is of another kind.
+            If the validation or the schedule is of another kind.
         ModelFileError
-            If the checkpoint is damaged, or of a training with other data or settings. What a
-            callable `observe` draws is not compared.
+            If the checkpoint is damaged, or of a training with other data, draws or settings: from
+            one generator, `observe` has to draw the same.
         """
-        if loss is None:
-            loss = ReconstructionLoss(gradient=0, prior=0.05)
-        check_kind(isinstance(loss, Loss), "loss", loss, "a loss, such as VariationalLoss(prior)")
-        check_trained(self.solver, loss)
-        if isinstance(loss, VariationalLoss) and loss.prior is not None:
-            check_time_steps(loss.prior, self.dt)
-        stages = check_stages(epochs, iterations)
-        check_counts({"batch_size": batch_size})
-        check_positive(learning_rate, "learning_rate", "units of the weights")
-        if not isinstance(validation, tuple) or len(validation) != 2:
-            raise InvalidTypeError(
-                f"validation is a {type(validation).__name__}; give the tuple (observed, truth), "
-                "or (observed, None) for a loss without truth."
-            )
-        if iterations is not None and self.solver.iterations is None:
-            raise InvalidInputError(
-                f"iterations={iterations}, and {type(self.solver).__name__} has no iterations; "
-                "leave iterations=None."
-            )
-        if callable(observe) and truth is None:
-            raise InvalidInputError("observations that are drawn need a truth to be drawn from.")
-        supervised = isinstance(loss, ReconstructionLoss)
-        if supervised and (truth is None or validation[1] is None):
-            raise InvalidInputError(
-                f"{loss!r} compares with the truth; give truth and validation=(observed, truth), "
-                "or another loss, such as VariationalLoss(prior)."
-            )
-        whole, held_whole = (
-            None if given is None else self._whole(given) for given in (truth, validation[1])
-        )
-        known, held_truth = (None if each is None else each.values for each in (whole, held_whole))
-        fixed = None if callable(observe) else self._seen(observe, whole)
-        held = self._seen(validation[0], held_whole)
-        (seed,) = default_rng(rng).bit_generator.seed_seq.generate_state(1)
-        samples = known if fixed is None else fixed
-        assert samples is not None
-        number = len(samples)
-        steps = -(-number // batch_size)
+        schedule = SeriesSchedule() if schedule is None else schedule
+        self._check_schedule(schedule, truth)
+        held_truth, held_observe = _validation(truth, observe, validation)
+        sequence = seeded(rng, checkpoint).bit_generator.seed_seq
+        seed, held_seed = sequence.generate_state(2).tolist()
+        held = self._draw(held_truth, held_observe, np.random.default_rng(held_seed))
+        first = self._draw(truth, observe, np.random.default_rng([seed, 0]))
+        number, size = first.shape[1], schedule.batch_size
 
-        def batches(epoch: int) -> Iterator[Batch]:
-            generator = np.random.default_rng([int(seed), epoch])
-            seen = fixed
-            if seen is None:
-                assert callable(observe) and truth is not None
-                seen = self._seen(observe(truth, generator), whole)
+        def batches(before: int, epoch: int) -> Iterator[Batch]:
+            generator = np.random.default_rng([seed, before + epoch])
+            pairs = self._draw(truth, observe, generator)
             order = generator.permutation(number)
-            for first in range(0, number, batch_size):
-                chosen = order[first : first + batch_size]
-                yield self._batch(seen[chosen], None if known is None else known[chosen])
-
-        def validate() -> float:
-            errors = []
-            for first in range(0, len(held), CHUNK):
-                part = slice(first, first + CHUNK)
-                batch = self._batch(held[part], None if held_truth is None else held_truth[part])
-                with torch.no_grad(), autocast("cpu", self.precision):
-                    if supervised:
-                        state = solver(batch.state, batch.data, batch.context)
-                        error = (state - batch.truth).square().mean()
-                    else:
-                        error = minimised.evaluate(solver, batch)
-                errors.append(error.item() * len(batch.state))
-            mean = sum(errors) / len(held)
-            return mean**0.5 if supervised else mean
+            for start in range(0, number, size):
+                yield self._batch(pairs[:, order[start : start + size]])
 
         # together: equations that the loss shares with the solver stay shared
-        solver, minimised = copy.deepcopy((self.solver, loss))
-        data = hash_arrays(known, fixed, held, held_truth)
+        solver, loss = copy.deepcopy((self.solver, schedule.loss))
         history: list[Epoch] = []
-        for stage, (count, inner) in enumerate(stages):
-            if inner is not None:
-                solver.iterations = inner
-
-            def batches_of(epoch: int, offset: int = len(history)) -> Iterator[Batch]:
-                return batches(offset + epoch)
-
+        for stage, (epochs, iterations) in enumerate(schedule.stages):
+            if iterations is not None:
+                solver.iterations = iterations
             history += train(
                 solver,
-                batches_of,
-                validate,
-                epochs=count,
-                steps_per_epoch=steps,
-                learning_rate=learning_rate,
-                loss=minimised,
+                partial(batches, len(history)),
+                partial(self._error, solver, loss, held),
+                epochs=epochs,
+                steps_per_epoch=-(-number // size),
+                learning_rate=schedule.learning_rate,
+                loss=loss,
                 device="cpu",
                 precision=self.precision,
                 checkpoint=None if checkpoint is None else Path(f"{checkpoint}.{stage}"),
                 settings={
-                    "seed": str(seed),
-                    "stage": f"{stage}: {count} of {inner}",
-                    "batch_size": str(batch_size),
-                    "learning_rate": str(learning_rate),
-                    "loss": lasting_repr(minimised),
-                    "data": data,
+                    "data": _hash(first),
+                    "validation": _hash(held),
+                    **schedule.describe(),
+                    "stage": f"{stage}: {epochs} epochs of {iterations} iterations",
+                    "seed drawn from rng": str(seed),
                 },
                 progress=progress,
             )
         return self.replace(solver=solver, history=label_history(history, "1"))
+
+    def _check_schedule(self, schedule: SeriesSchedule, truth: xr.Dataset | None) -> None:
+        check_kind(
+            isinstance(schedule, SeriesSchedule), "schedule", schedule, "SeriesSchedule(...)"
+        )
+        loss = schedule.loss
+        if isinstance(loss, VariationalLoss) and loss.prior is not None:
+            check_time_steps(loss.prior, self.dt)
+        if isinstance(loss, ReconstructionLoss | PriorLoss) and truth is None:
+            raise InvalidInputError(
+                f"{type(loss).__name__} compares with the truth; give one, or another loss, such "
+                "as SeriesSchedule(loss=VariationalLoss(prior))."
+            )
+        if schedule.iterations is not None and self.solver.iterations is None:
+            raise InvalidInputError(
+                f"iterations={schedule.iterations}, and {type(self.solver).__name__} has no "
+                "iterations; leave iterations=None."
+            )
+
+    def _error(self, solver: Solver, loss: Loss, held: np.ndarray) -> float:
+        """Root mean square error of normalised states, or the mean of a loss that is no error."""
+        errors = []
+        supervised = isinstance(loss, ReconstructionLoss)
+        for start in range(0, held.shape[1], CHUNK):
+            batch = self._batch(held[:, start : start + CHUNK])
+            with torch.no_grad(), autocast("cpu", self.precision):
+                if supervised:
+                    state = solver(batch.state, batch.data, batch.context)
+                    error = (state - batch.truth).square().mean()
+                else:
+                    error = loss.evaluate(solver, batch)
+            errors.append(error.item() * len(batch.state))
+        mean = sum(errors) / held.shape[1]
+        return mean**0.5 if supervised else mean
 
     def _find(self, dataset: xr.Dataset) -> Series:
         series = find_series(dataset)
@@ -226,21 +191,27 @@ class TrainableSeries(DynamicalMethod):
         self._check(series.values.shape[1:], series.dt)
         return series
 
-    def _whole(self, truth: xr.Dataset) -> Series:
-        series = self._find(truth)
-        if not np.isfinite(series.values).all():
-            raise InvalidInputError("the truth has missing values; a training needs whole series.")
-        return series
-
-    def _seen(self, observed: xr.Dataset, truth: Series | None) -> np.ndarray:
-        series = self._find(observed)
-        if np.isnan(series.values).all():
+    def _draw(
+        self, truth: xr.Dataset | None, observe: xr.Dataset | Observe, rng: np.random.Generator
+    ) -> np.ndarray:
+        """Return observations and truth, NaN without one; shape (2, sample, time, component)."""
+        whole = None if truth is None else self._find(truth)
+        if whole is not None and not np.isfinite(whole.values).all():
+            raise InvalidInputError(
+                "the truth has missing values; a training and its validation need complete windows."
+            )
+        if callable(observe):
+            assert truth is not None
+            observe = observe(truth, rng)
+        observed = self._find(observe)
+        if np.isnan(observed.values).all():
             raise InvalidInputError(
                 "nothing is observed: all values are NaN; a training needs observations."
             )
-        if truth is not None:
-            check_pair(series, truth)
-        return series.values
+        if whole is None:
+            return np.stack([observed.values, np.full_like(observed.values, np.nan)])
+        check_pair(observed, whole)
+        return np.stack([observed.values, whole.values])
 
     def _check(self, shape: tuple[int, ...], dt: float) -> None:
         times, components = shape
@@ -261,10 +232,10 @@ class TrainableSeries(DynamicalMethod):
                 "series that the model was made for."
             )
 
-    def _batch(self, values: np.ndarray, truth: np.ndarray | None) -> Batch:
-        state, data, context = self._inputs(values)
-        known = state if truth is None else to_tensor(self.normalizer.normalize(STATE, truth))
-        return Batch(state, known, data, context, torch.ones(1, 1, 1, 1))
+    def _batch(self, pairs: np.ndarray) -> Batch:
+        state, data, context = self._inputs(pairs[0])
+        truth = to_tensor(self.normalizer.normalize(STATE, pairs[1]))
+        return Batch(state, truth, data, context, torch.ones(1, 1, 1, 1))
 
     def _inputs(self, values: np.ndarray) -> tuple[torch.Tensor, list[Data], torch.Tensor | None]:
         scaled = self.normalizer.normalize(STATE, values)
@@ -272,3 +243,33 @@ class TrainableSeries(DynamicalMethod):
         terms = len(self.solver.terms) or 1
         context = torch.cat([data.values, data.mask], 1) if self.solver.context else None
         return to_tensor(interpolate(scaled)), [data] * terms, context
+
+
+def _validation(
+    truth: xr.Dataset | None,
+    observe: xr.Dataset | Observe,
+    validation: xr.Dataset | tuple[xr.Dataset, xr.Dataset],
+) -> tuple[xr.Dataset | None, xr.Dataset | Observe]:
+    """Return the truth of the validation and what observes it, or its observations."""
+    check_kind(
+        callable(observe) or isinstance(observe, xr.Dataset),
+        "observe",
+        observe,
+        "a Dataset of observations, or a function that draws them, observe(truth, generator)",
+    )
+    if truth is None and callable(observe):
+        raise InvalidInputError("observations that are drawn need a truth to be drawn from.")
+    if truth is None or callable(observe):
+        right = isinstance(validation, xr.Dataset)
+        wanted = "a Dataset of " + ("complete windows" if callable(observe) else "observations")
+    else:
+        right = isinstance(validation, tuple) and [*map(type, validation)] == [xr.Dataset] * 2
+        wanted = "the tuple (observations, truth)"
+    check_kind(right, "validation", validation, f"{wanted} of other windows, as the training has")
+    if isinstance(validation, tuple):
+        return validation[1], validation[0]
+    return (validation, observe) if callable(observe) else (None, validation)
+
+
+def _hash(pairs: np.ndarray) -> str:
+    return hash_values(xr.DataArray(pairs).to_dataset(name=STATE))

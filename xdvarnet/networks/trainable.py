@@ -108,8 +108,8 @@ class Trainable(SolvedWindows):
         ------
         InvalidInputError
             If the truth is smaller than a window, days or values on sea are missing, several truths
-            are on different grids, there is a checkpoint but no seed, or currents are to be
-            flipped.
+            are on different grids, there is a checkpoint but no seed, currents are to be flipped,
+            or there is nothing to train.
         InvalidTypeError, UnknownNameError
             If truth, validation or observe are of another kind, or a variable is missing.
         ModelFileError

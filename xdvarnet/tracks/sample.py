@@ -310,7 +310,8 @@ def _pyinterp(values: np.ndarray, method: str) -> Callable[[list[np.ndarray]], n
         import pyinterp
     except ImportError as error:
         raise MissingDependencyError(
-            "engine='pyinterp' needs pyinterp; install it with pip install pyinterp."
+            "engine='pyinterp' needs pyinterp, which cannot be imported; "
+            'pip install "xdvarnet[tracks]".'
         ) from error
     values = values.astype(float)
     for axis in np.flatnonzero(np.array(values.shape) == 1):  # pyinterp needs two nodes

@@ -18,7 +18,8 @@ from xdvarnet._files import write_atomically
 from xdvarnet.errors import InvalidInputError, ModelFileError
 from xdvarnet.solver.batch import Batch
 from xdvarnet.solver.contracts import Solver
-from xdvarnet.solver.losses import Loss
+from xdvarnet.solver.losses import Loss, PriorLoss, VariationalLoss
+from xdvarnet.solver.minimisation import Minimisation
 
 logger = logging.getLogger("xdvarnet.training")
 
@@ -115,7 +116,9 @@ def train(
     Raises
     ------
     InvalidInputError
-        If there is nothing to train on, or the loss or the validation error is no longer finite.
+        If there is nothing to train on, no parameter is learned by the loss, the loss is the cost
+        of the solver's own prior while that is learned, or the loss or the validation error is no
+        longer finite.
     ModelFileError
         If the checkpoint is damaged, of another architecture, or made with other settings.
     """
@@ -123,6 +126,7 @@ def train(
         raise InvalidInputError(
             f"epochs={epochs} and steps_per_epoch={steps_per_epoch}; both must be at least 1."
         )
+    _check_trained(solver, loss)
     solver.to(device)
     optimiser, schedule = _optimiser(solver, learning_rate, steps_per_epoch, epochs)
     average = AveragedModel(solver, avg_fn=_average)
@@ -181,6 +185,24 @@ def train(
     finally:
         solver.load_state_dict(best)
     return history
+
+
+def _check_trained(solver: Solver, loss: Loss) -> None:
+    """Refuse a training that changes nothing, or whose prior gives way to the cost."""
+    prior = solver.learned_prior or nn.Module()
+    trained = prior if isinstance(loss, PriorLoss) else solver
+    if isinstance(trained, Minimisation) or not any(p.requires_grad for p in trained.parameters()):
+        raise InvalidInputError(
+            f"there is nothing to train: no parameter of {solver.summary} is learned by "
+            f"{type(loss).__name__}."
+        )
+    if isinstance(loss, VariationalLoss) and loss.prior is not None:
+        own = set(prior.parameters())
+        if any(weight.requires_grad and weight in own for weight in loss.prior.parameters()):
+            raise InvalidInputError(
+                "this training has a trivial solution, a prior to which any state is likely; "
+                "freeze it with prior.requires_grad_(False)."
+            )
 
 
 def _average(past: torch.Tensor, present: torch.Tensor, steps: torch.Tensor | int) -> torch.Tensor:

@@ -3,7 +3,7 @@
 import itertools
 import logging
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Protocol
@@ -18,7 +18,7 @@ from xdvarnet.mapping.cover import Window
 from xdvarnet.mapping.protocol import Reconstructor
 from xdvarnet.solver.batch import Batch
 from xdvarnet.solver.contracts import Solver
-from xdvarnet.solver.losses import ReconstructionLoss
+from xdvarnet.solver.losses import Loss, ReconstructionLoss
 from xdvarnet.training.data import DrawPool, Validation, lasting_repr
 from xdvarnet.training.draws import Augmentation, Draw, check_flips
 from xdvarnet.training.loop import Epoch, train
@@ -117,6 +117,76 @@ class FineTuning(Schedule):
     )
 
 
+@dataclass(frozen=True)
+class SeriesSchedule:
+    """Length and means of a training of series, in one stage or several.
+
+    An epoch sees each window once. Each stage goes on from the weights of the one before, at the
+    full rate again.
+
+    Attributes
+    ----------
+    epochs : int or sequence of int
+        Number of epochs of each stage.
+    iterations : int or sequence of int, optional
+        Iterations of the solver in each stage, such as ``(5, 10, 20)``; it keeps the last number.
+        Without it there is one stage, with those of the solver.
+    batch_size : int
+        Windows of a step.
+    learning_rate : float
+        Of Adam at the start of each stage; it falls to 1 %, and the prior has half of it.
+    loss : Loss
+        By default the mean squared error, with a prior term where the solver has a prior.
+
+    Raises
+    ------
+    InvalidInputError
+        If a number is not positive, or there are not as many epochs as iterations.
+    InvalidTypeError
+        If the loss is none.
+
+    Examples
+    --------
+    >>> from xdvarnet.training import SeriesSchedule
+    >>> SeriesSchedule(epochs=(4, 2), iterations=(5, 10)).stages
+    [(4, 5), (2, 10)]
+    """
+
+    epochs: int | Sequence[int] = 10
+    iterations: int | Sequence[int] | None = None
+    batch_size: int = 128
+    learning_rate: float = 1e-3
+    loss: Loss = field(default_factory=lambda: ReconstructionLoss(gradient=0, prior=0.05))
+
+    def __post_init__(self) -> None:
+        for epochs, iterations in self.stages:
+            check_counts({"epochs": epochs})
+            if iterations is not None:
+                check_counts({"iterations": iterations})
+        check_counts({"batch_size": self.batch_size})
+        check_positive(self.learning_rate, "learning_rate", "units of the weights")
+        wanted = "a loss, such as VariationalLoss(prior)"
+        check_kind(isinstance(self.loss, Loss), "loss", self.loss, wanted)
+
+    @property
+    def stages(self) -> list[tuple[int, int | None]]:
+        """Epochs and iterations of each stage."""
+        given, inner = self.epochs, self.iterations
+        epochs = list(given) if isinstance(given, Iterable) else [given]
+        iterations = list(inner) if isinstance(inner, Iterable) else [inner]
+        if not epochs or len(epochs) != len(iterations):
+            raise InvalidInputError(
+                f"epochs={self.epochs} and iterations={self.iterations}; give as many of one as of "
+                "the other, for at least 1 stage."
+            )
+        return list(zip(epochs, iterations, strict=True))
+
+    def describe(self) -> dict[str, str]:
+        """Return what all stages have in common, and a run that goes on must have too."""
+        names = ("batch_size", "learning_rate", "loss")
+        return {name: lasting_repr(vars(self)[name]) for name in names}
+
+
 def check_schedule(
     schedule: Schedule | None, default: Schedule, variables: Mapping[str, str]
 ) -> Schedule:
@@ -136,6 +206,22 @@ def check_schedule(
     return replace(chosen, augmentation=check_flips(chosen.augmentation, variables))
 
 
+def seeded(rng: RandomState, checkpoint: str | Path | None) -> np.random.Generator:
+    """Return the generator of a training, which has a seed where there is a checkpoint.
+
+    Raises
+    ------
+    InvalidInputError
+        If it has none.
+    """
+    if checkpoint is not None and rng is None:
+        raise InvalidInputError(
+            "a training with a checkpoint cannot go on from it without a seed; give one, such as "
+            "rng=0."
+        )
+    return default_rng(rng)
+
+
 def draw_seeds(rng: RandomState, checkpoint: str | Path | None) -> tuple[int, int]:
     """Draw the seeds of a training and of its validation.
 
@@ -144,12 +230,7 @@ def draw_seeds(rng: RandomState, checkpoint: str | Path | None) -> tuple[int, in
     InvalidInputError
         If there is a checkpoint but no seed.
     """
-    if checkpoint is not None and rng is None:
-        raise InvalidInputError(
-            "a training with a checkpoint cannot go on from it without a seed; give one, such as "
-            "rng=0."
-        )
-    training, validation = default_rng(rng).integers(2**63, size=2)
+    training, validation = seeded(rng, checkpoint).integers(2**63, size=2)
     return int(training), int(validation)
 
 

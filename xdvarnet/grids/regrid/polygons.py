@@ -36,8 +36,8 @@ def import_shapely() -> ModuleType:
         import shapely
     except ImportError as error:
         raise MissingDependencyError(
-            "conservative regridding from or to a curvilinear grid needs shapely; install it: "
-            "pip install 'shapely>=2.1'."
+            "conservative regridding from or to a curvilinear grid needs shapely, which cannot "
+            'be imported; pip install "xdvarnet[regrid]".'
         ) from error
     return shapely
 
