@@ -14,6 +14,7 @@ from xdvarnet.grids.checks import (
     check_dataset,
     check_known,
     check_positive,
+    check_regular,
     check_units,
     check_variable,
     quantity,
@@ -347,5 +348,6 @@ class OptimalInterpolation(Reconstructor):
         if self.std_length is None:
             return np.full(shape, overall**0.5)
         latitude, longitude = observations.place
+        check_regular(longitude, "longitude", "std_length")
         local = local_mean(squares.sum(0), observed.sum(0), latitude, longitude, self.std_length)
         return np.sqrt(np.maximum(local - self.noise**2, LEAST_VARIANCE * overall))
