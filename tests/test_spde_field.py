@@ -160,14 +160,17 @@ def test_the_fit_finds_the_parameters_that_drew_the_field():
     noise = 0.005 * np.random.default_rng(1).normal(size=drawn["ssh"].shape)
     obs = drawn.assign(ssh=(drawn["ssh"] + noise).astype("float32").assign_attrs(units="m"))
     start = field(correlation_length="60 km", correlation_time="6 days", std=0.1, noise=0.02)
-    fitted = start.fit(obs, trials=90)
+    fitted = xdvarnet.SPDEField.fit(obs, start=start, trials=90)
     assert fitted.log_likelihood(obs) > true.log_likelihood(obs) - 0.5
     assert fitted.correlation_length == pytest.approx(100, rel=0.25)
     assert fitted.correlation_time == pytest.approx(3, rel=0.35)
     assert fitted.noise == pytest.approx(0.005, rel=0.25)
     assert start.std == 0.1
+    trials = fitted.history
+    best = trials.isel(trial=int(trials["log_likelihood"].values.argmax()))
+    assert float(best["noise"]) == pytest.approx(fitted.noise)
     with pytest.raises(InvalidInputError, match="trials=0"):
-        start.fit(obs, trials=0)
+        xdvarnet.SPDEField.fit(obs, start=start, trials=0)
 
 
 @pytest.mark.parametrize(
@@ -386,7 +389,8 @@ def test_bad_values_of_maps_are_refused_with_their_place(name, value, message):
 
 def test_maps_are_not_fitted_and_other_engines_refused():
     with pytest.raises(InvalidInputError, match="correlation_length, std: a map is not fitted"):
-        field(**maps(correlation_length=(60, 90), std=(0.1, 0.2))).fit(seen())
+        start = field(**maps(correlation_length=(60, 90), std=(0.1, 0.2)))
+        xdvarnet.SPDEField.fit(seen(), start=start)
     with pytest.raises(UnknownNameError, match="unknown engine 'fast'; known are exact, iterative"):
         field(engine="fast")
     assert "<map of 4 x 5, 60 to 90> km" in repr(field(**maps(correlation_length=(60, 90))))
@@ -406,7 +410,7 @@ def test_nothing_is_learned_from_nothing():
         with pytest.raises(InvalidInputError, match="nothing to learn from"):
             field().log_likelihood(*given)
         with pytest.raises(InvalidInputError, match="nothing to learn from"):
-            field().fit(*given, trials=5)
+            xdvarnet.SPDEField.fit(*given, start=field(), trials=5)
 
 
 def test_tracks_are_mapped_on_the_days_of_the_grid():

@@ -82,7 +82,7 @@ OF_MAPS = {
     ),
     "wavenumber_frequency_spectrum": lambda field: wavenumber_frequency_spectrum(field["ssh"]),
     "likelihood": lambda field: spde().log_likelihood(field),
-    "fit": lambda field: spde().fit(field, trials=1),
+    "fit": lambda field: xdvarnet.SPDEField.fit(field, trials=1),
     "training": train,
 }
 OF_TRACKS = {

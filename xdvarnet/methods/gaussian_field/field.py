@@ -19,7 +19,7 @@ from xdvarnet.grids.labels import field_attributes, model_attributes
 from xdvarnet.grids.points import find_points
 from xdvarnet.grids.values import trusted_values
 from xdvarnet.methods.gaussian_field.domain import Domain
-from xdvarnet.methods.gaussian_field.fitting import fit_field
+from xdvarnet.methods.gaussian_field.fitting import fit_field, usual_parameters
 from xdvarnet.methods.gaussian_field.observations import (
     empty_map,
     error_std,
@@ -84,6 +84,8 @@ class SPDEField(GaussianField):
         Most memory that a posterior or samples may take, such as ``"4 GB"``; a number is in GB.
         What takes more is refused before any work. By default, and at most, half the memory of the
         machine; then a warning tells size and time of what takes more than 2 GB.
+    history : xarray.Dataset, optional
+        The trials that it was chosen of; `fit` makes it.
 
     Raises
     ------
@@ -263,25 +265,37 @@ class SPDEField(GaussianField):
             )
         return float(posterior.log_likelihood())
 
+    @classmethod
     def fit(
-        self, observations: xr.Dataset, grid: xr.Dataset | None = None, *, trials: int = 100
+        cls,
+        observations: xr.Dataset,
+        grid: xr.Dataset | None = None,
+        *,
+        variable: str = "ssh",
+        start: "SPDEField | None" = None,
+        trials: int = 100,
     ) -> "SPDEField":
-        """Return the field of greatest likelihood, found by a simplex search from this one.
+        """Return the field of greatest likelihood, found by a simplex search.
 
-        The correlation length and time, the standard deviation and the noise are sought; direction,
-        anisotropy and advection stay as they are.
+        The correlation length and time, the standard deviation and the noise are sought.
 
         Parameters
         ----------
         observations, grid
-            As in `condition`.
+            Anomalies, as in `condition`.
+        variable : str
+            Name of the variable, where there is no `start`.
+        start : SPDEField, optional
+            Where the search starts; its direction, anisotropy, advection, engine and background
+            stay. By default three deformation radii at the mean latitude, 20 days, and a noise of a
+            third of the standard deviation of the observations.
         trials : int
             Most evaluations of the likelihood.
 
         Returns
         -------
         SPDEField
-            With other parameters.
+            ``history`` has the trials: the parameters and ``log_likelihood``.
 
         Raises
         ------
@@ -289,7 +303,9 @@ class SPDEField(GaussianField):
             As `log_likelihood` does; if `trials` is no positive number; if one of the parameters
             that are sought is a map, or the noise is not there to start from.
         """
-        return fit_field(self, observations, grid, trials)
+        if start is None:
+            start = cls(**usual_parameters(observations, variable), variable=variable)
+        return fit_field(start, observations, grid, trials)
 
     def _posterior(
         self,

@@ -2,14 +2,21 @@
 
 import logging
 import warnings
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 import xarray as xr
 from scipy import optimize
 
 from xdvarnet.errors import InvalidInputError, XdvarnetWarning
-from xdvarnet.grids.checks import check_counts
+from xdvarnet.grids.checks import check_counts, check_dataset, check_variable
+from xdvarnet.grids.coords import find_axes
+from xdvarnet.grids.values import trusted_values
+from xdvarnet.methods.optimal_interpolation.tuning import (
+    TYPICAL_NOISE,
+    TYPICAL_TIME,
+    typical_length,
+)
 
 logger = logging.getLogger("xdvarnet")
 
@@ -22,6 +29,11 @@ FITTED = ("correlation_length", "correlation_time", "std", "noise")
 
 class Likely(Protocol):
     """A field that knows how likely observations are, such as `xdvarnet.SPDEField`."""
+
+    @property
+    def units(self) -> str:
+        """Units of the field."""
+        ...
 
     def replace(self, **changes: object) -> Self:
         """Return another field, with some arguments of this one changed."""
@@ -51,12 +63,20 @@ def fit_field[Field: Likely](
     def field(logarithms: np.ndarray) -> Field:
         return start_field.replace(**dict(zip(FITTED, np.exp(logarithms).tolist(), strict=True)))
 
+    tried: list[dict[str, float]] = []
+
+    def cost(logarithms: np.ndarray) -> float:
+        likelihood = field(logarithms).log_likelihood(observations, grid)
+        parameters = dict(zip(FITTED, np.exp(logarithms).tolist(), strict=True))
+        tried.append({**parameters, "log_likelihood": likelihood})
+        return -likelihood
+
     start = np.log([vars(start_field)[name] for name in FITTED])
     simplex = np.vstack([start, start + np.log(FIRST_STEP) * np.eye(len(FITTED))])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", XdvarnetWarning)  # of short lengths on the way
         found = optimize.minimize(
-            lambda logarithms: -field(logarithms).log_likelihood(observations, grid),
+            cost,
             start,
             method="Nelder-Mead",
             options={
@@ -67,4 +87,34 @@ def fit_field[Field: Likely](
             },
         )
     logger.info("log-likelihood %.6g after %d trials", -found.fun, found.nfev)
-    return field(found.x)
+    return field(found.x).replace(history=_label(tried, start_field.units))
+
+
+def _label(trials: list[dict[str, float]], units: str) -> xr.Dataset:
+    """Return the trials, in their order."""
+    of = {"correlation_length": "km", "correlation_time": "days", "log_likelihood": "1"}
+    return xr.Dataset(
+        {
+            name: ("trial", [trial[name] for trial in trials], {"units": of.get(name, units)})
+            for name in trials[0]
+        }
+    )
+
+
+def usual_parameters(observations: xr.Dataset, variable: str) -> dict[str, Any]:
+    """Return parameters to start from, by the latitude and the spread of observations."""
+    check_dataset(observations)
+    values = trusted_values(check_variable(observations, variable))
+    latitude = observations[find_axes(observations, time=False).latitude]
+    std = float(values.std())
+    if not std > 0:
+        raise InvalidInputError(
+            f"{variable!r} has no two different values: there is nothing to learn from."
+        )
+    return {
+        "correlation_length": typical_length(float(latitude.mean())),
+        "correlation_time": TYPICAL_TIME,
+        "std": std,
+        "noise": TYPICAL_NOISE * std,
+        "units": values.attrs.get("units", "m"),
+    }

@@ -72,6 +72,7 @@ class GaussianField(Reconstructor):
         background: Background | None = None,
         engine: str | None = None,
         memory: str | float | None = None,
+        history: xr.Dataset | None = None,
     ) -> None:
         self.correlation_length = read_parameter(
             correlation_length, "correlation_length", "km", texts=True
@@ -97,6 +98,7 @@ class GaussianField(Reconstructor):
             check_known(engine, ENGINES, "engine")
         self.engine = engine
         self.memory = None if memory is None else quantity(memory, "GB", "memory")
+        self.history = history
         self.background = (
             ObservedBackground() if background is None else check_background(background)
         )
@@ -165,6 +167,7 @@ class GaussianField(Reconstructor):
             "background": self.background,
             "engine": self.engine,
             "memory": self.memory,
+            "history": self.history,
             **changes,
         }
         return type(self)(**arguments)
