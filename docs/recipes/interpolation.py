@@ -23,6 +23,7 @@ from comparison import markdown
 import xdvarnet
 from xdvarnet.evaluation import leaderboard, predict_withheld
 from xdvarnet.mapping.background import MeanMapBackground
+from xdvarnet.mapping.protocol import Analysis
 from xdvarnet.methods.optimal_interpolation.covariance import CORRELATIONS, squared_distances
 
 RESULTS = Path(__file__).parents[1] / "results"
@@ -47,13 +48,11 @@ def dense_mean(model: xdvarnet.OptimalInterpolation, observations: object) -> np
     scaled = model.scale(observations)
     place, moment = scaled.sample.place, scaled.sample.time
 
-    def correlate(
-        a: torch.Tensor, b: torch.Tensor, s: torch.Tensor, t: torch.Tensor
-    ) -> torch.Tensor:
-        space = model.correlation(squared_distances(a[None], b[None])[0])
-        return space.mul_(model.correlation((s[:, None] - t).square_()))
+    def correlate(cells: torch.Tensor, times: torch.Tensor) -> torch.Tensor:
+        space = model.correlation(squared_distances(cells[None], place[None])[0])
+        return space.mul_(model.correlation((times[:, None] - moment).square_()))
 
-    covariance = correlate(place, place, moment, moment)
+    covariance = correlate(place, moment)
     covariance.diagonal().add_(scaled.sample.noise)
     factor = torch.linalg.cholesky(covariance, out=covariance)
     weights = torch.cholesky_solve(scaled.sample.values[:, None], factor)
@@ -88,7 +87,7 @@ def against_dense() -> None:
         def solve(self, observations, *, members=None, rng=None):  # noqa: ANN001, ANN202
             mean = dense_mean(self, observations)
             fields = {"ssh": mean.astype(np.float32)}
-            return type(super().solve(observations))(fields, fields)
+            return Analysis(fields, fields)
 
     models = {"all": Dense("ssh", **SETTINGS, background=background)}
     for number in NEIGHBOURS:

@@ -1,8 +1,9 @@
 """Make the tables and figures of docs/results/twin.md from the results of docs/recipes/twin.py.
 
-    python docs/recipes/twin_tables.py [--folder twin_runs]
+    python docs/recipes/twin_tables.py [--folder twin_runs] [--untrained]
 
-Writes docs/results/twin.csv, twin_tables.md and the figures twin_*.png.
+Writes docs/results/twin.csv, twin_tables.md and the figures twin_*.png; or, of the rows that need
+no training alone, twin_untrained_tables.md.
 """
 
 import argparse
@@ -221,8 +222,9 @@ def draw(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--folder", type=Path, default=Path("twin_runs"))
-    folder = parser.parse_args().folder
-    results = read(folder)
+    parser.add_argument("--untrained", action="store_true", help="rows without a training alone")
+    arguments = parser.parse_args()
+    folder, results = arguments.folder, read(arguments.folder)
     parts, tables = [], []
     for experiment, title in TITLES.items():
         if "interpolation" in results[experiment]:
@@ -231,6 +233,9 @@ def main() -> None:
             text = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in settings.items())
             parts.append(f"### {title}\n\n{markdown(table.set_index('method'))}\n\nOI: {text} m.")
             tables.append(table.assign(experiment=experiment))
+    if arguments.untrained:
+        (RESULTS / "twin_untrained_tables.md").write_text("\n\n".join(parts) + "\n")
+        return
     parts.append(
         "### Several variables\n\nRMSE over the standard deviation of the variable.\n\n"
         + markdown(variables_table(results).set_index("observed"))
