@@ -111,6 +111,7 @@ def against_dense() -> None:
         print(name, rows[name], flush=True)
     table = pd.DataFrame(rows).T.rename_axis("neighbours")
     table.insert(1, "above dense (%)", 100 * (table["RMSE (cm)"] / table["RMSE (cm)"]["all"] - 1))
+    table["RMSE (cm)"] = table["RMSE (cm)"].map("{:.4f}".format)
     text = markdown(table.rename(index={"all": "all (dense)"}), digits=2)
     (RESULTS / "interpolation_dense_tables.md").write_text(text + "\n", encoding="utf-8")
     print(text)

@@ -43,10 +43,10 @@ AUGMENTATION = xdvarnet.training.Augmentation(mixing=False, background_days=None
 """None: flipped along one axis alone, eddies would drift the wrong way."""
 
 LENGTHS = ("60 km", "80 km", "100 km", "120 km")
-TIMES = ("6 days", "9 days", "12 days", "16 days")
+TIMES = ("4 days", "6 days", "9 days", "12 days", "16 days", "22 days")
 NOISES = {
-    "gulf-stream": (0.015, 0.02, 0.03, 0.045),
-    "northeast-atlantic": (0.01, 0.015, 0.02, 0.03),
+    "gulf-stream": (0.015, 0.02, 0.03, 0.045, 0.06),
+    "northeast-atlantic": (0.007, 0.01, 0.015, 0.02, 0.03),
 }
 """Trials of the interpolation: correlation length and time, and noise of a cell (m)."""
 

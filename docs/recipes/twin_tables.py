@@ -234,7 +234,8 @@ def main() -> None:
             parts.append(f"### {title}\n\n{markdown(table.set_index('method'))}\n\nOI: {text} m.")
             tables.append(table.assign(experiment=experiment))
     if arguments.untrained:
-        (RESULTS / "twin_untrained_tables.md").write_text("\n\n".join(parts) + "\n")
+        text = "\n\n".join(parts).replace(NAMES["ssh-twin"], "**`ssh-twin`**")
+        (RESULTS / "twin_untrained_tables.md").write_text(text + "\n")
         return
     parts.append(
         "### Several variables\n\nRMSE over the standard deviation of the variable.\n\n"
