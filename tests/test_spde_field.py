@@ -550,8 +550,10 @@ def test_a_field_without_noise_samples_and_takes_the_noise_of_observations():
     )
     given = without.condition(seen(), noise=0.01)
     np.testing.assert_array_equal(given["ssh"], field(noise=0.01).condition(seen())["ssh"])
-    for ask in (without.condition, without.log_likelihood, without.fit):
+    for ask in (without.condition, without.log_likelihood):
         with pytest.raises(InvalidInputError, match="this field has no noise"):
             ask(seen())
+    with pytest.raises(InvalidInputError, match="this field has no noise"):
+        xdvarnet.SPDEField.fit(seen(), start=without)
     with pytest.raises(InvalidInputError, match="this field has no noise"):
         seen().dvarnet.reconstruct(without)

@@ -23,8 +23,7 @@ import torch
 from xdvarnet.datasets import lorenz63, observe_series
 from xdvarnet.dynamics.lorenz import Lorenz63
 from xdvarnet.dynamics.rescaled import Rescaled
-from xdvarnet.methods.climatology import Climatology
-from xdvarnet.methods.variational import StrongFourDVar
+from xdvarnet.methods import Climatology, StrongFourDVar
 from xdvarnet.networks.normalizer import Normalizer
 from xdvarnet.networks.series_inversion import SeriesInversion
 from xdvarnet.solver.inversions.amortised import AmortisedFourDVar
