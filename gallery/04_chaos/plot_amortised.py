@@ -21,8 +21,7 @@ import numpy as np
 import torch
 
 from xdvarnet.datasets import lorenz63, observe_series
-from xdvarnet.dynamics.lorenz import Lorenz63
-from xdvarnet.dynamics.rescaled import Rescaled
+from xdvarnet.dynamics import Lorenz63, Rescaled
 from xdvarnet.methods import Climatology, StrongFourDVar
 from xdvarnet.networks.normalizer import Normalizer
 from xdvarnet.networks.series_inversion import SeriesInversion
