@@ -7,6 +7,7 @@ import pickle
 
 import numpy as np
 import pytest
+import torch
 
 import xdvarnet.methods.optimal_interpolation.blended as module
 import xdvarnet.methods.optimal_interpolation.local as local
@@ -371,6 +372,22 @@ def test_a_dense_analysis_that_does_not_fit_into_memory_is_refused(monkeypatch):
     assert np.isfinite(solve(interpolation(neighbours=5), make(density=0.01))[0]).all()
 
 
+def test_work_in_threads_keeps_its_order_and_leaves_those_of_torch():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        found = list(module.one_core_each(lambda n: (n, torch.get_num_threads()), range(20)))
+        assert found == [(n, 1) for n in range(20)]
+        with pytest.raises(ZeroDivisionError):
+            list(module.one_core_each(lambda n: 1 / n, [1, 0]))
+        assert torch.get_num_threads() == 3
+        many = solve(interpolation(neighbours=20), make())
+        torch.set_num_threads(1)
+        np.testing.assert_array_equal(many, solve(interpolation(neighbours=20), make()))
+    finally:
+        torch.set_num_threads(before)
+
+
 def test_results_do_not_depend_on_the_batches(monkeypatch):
     observations = make()
     one = solve(interpolation(neighbours=20), observations)
@@ -393,6 +410,8 @@ def test_it_can_be_copied_and_says_what_it_is():
         ({"noise": -0.01}, "noise=-0.01 is not accepted; give more than zero, in m"),
         ({"noise": 0}, "noise=0 is not accepted"),
         ({"noise": "large"}, "noise='large' is not understood; give a number and units"),
+        ({"noise": "cm"}, "noise='cm' is not understood; give a number and units"),
+        ({"noise": True}, "noise=True is no number"),
         ({"noise": np.inf}, "noise=inf is not accepted"),
         ({"std": 0.0}, "std=0.0 is not accepted"),
         ({"std": 0.1, "std_length": "50 km"}, "exclude each other"),

@@ -174,7 +174,7 @@ def test_the_dates_of_the_grid_are_not_those_of_the_tracks(grid, tuned):
 
 def test_too_few_observations_leave_the_usual_lengths(grid):
     few = sea_tracks(passes=2)
-    with pytest.warns(XdvarnetWarning, match="it takes 100 of 3 to learn from"):
+    with pytest.warns(XdvarnetWarning, match="it takes 100 cells of 3 passes to learn from"):
         usual = xdvarnet.OptimalInterpolation.fit(few, grid)
     assert usual.correlation_length == pytest.approx(typical_length(39.0))
     assert usual.history is None
@@ -193,6 +193,16 @@ def test_a_best_at_the_edge_of_what_was_tried_is_said(grid, monkeypatch):
     monkeypatch.setattr(module, "REACH", ((0.9, 1.1), (0.05, 0.2), (0.3, 3.0)))
     with pytest.warns(XdvarnetWarning, match="best correlation_time, .*, is at the edge of what"):
         xdvarnet.OptimalInterpolation.fit(sea_tracks(), grid, covariance="gaussian", trials=25)
+
+
+def test_a_time_longer_than_the_record_is_said(grid):
+    days = sea_tracks(seed=1)
+    short = days.sel(time=slice("2017-01-05", "2017-01-11"))
+    with pytest.warns(XdvarnetWarning, match="is longer than the record of 7 days"):
+        tuned = xdvarnet.OptimalInterpolation.fit(
+            short, grid, covariance="gaussian", background=NoBackground(), trials=25
+        )
+    assert tuned.correlation_time > 7
 
 
 def test_a_local_standard_deviation_is_kept_where_it_is_better(grid, tuned):

@@ -1,5 +1,6 @@
 """Checks of what a user gives: each raises an error that says what is wrong and what to do."""
 
+import re
 from collections.abc import Hashable, Iterable, Mapping
 
 import numpy as np
@@ -197,6 +198,8 @@ def check_positive(value: float, name: str, units: str, *, zero: bool = False) -
     """
     accepted = "zero or more" if zero else "more than zero"
     try:
+        if isinstance(value, bool):
+            raise TypeError("a truth value")
         number = float(value)
     except (TypeError, ValueError) as error:
         raise InvalidInputError(
@@ -226,6 +229,8 @@ def quantity(value: str | float, units: str, name: str) -> float:
     """
     if isinstance(value, str):
         try:
+            if not re.search(r"\d|nan|inf", value):
+                raise ValueError("it has no number")
             value = float(convert_units(1.0, value, units))
         except ValueError as error:
             raise InvalidInputError(

@@ -1,6 +1,7 @@
 """The analysis of a whole domain: local ones at nodes, blended without seams."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -82,24 +83,35 @@ class BlendedAnalysis:
                 continue
             weights = self._tensor(self.partition.weights[days, number])[:, None]
             lags = self.times[days] - time
-            for row, centres, analysis in self._local_analyses(slice(first, last), time, days.size):
-                part = analysis.mean(self.cells[row.cells] - centres, lags).double()
-                part *= weights * self._tensor(row.weights)[:, None]
+
+            def analyse(
+                problem: tuple[Row, torch.Tensor, Sample],
+                weights: torch.Tensor = weights,
+                lags: torch.Tensor = lags,
+            ) -> tuple[Row, torch.Tensor, torch.Tensor]:
+                row, centres, local = problem
+                analysis = LocalAnalysis(local, self.correlation)
+                blended = weights * self._tensor(row.weights)[:, None]
+                found = analysis.mean(self.cells[row.cells] - centres, lags).double()
+                reduction = analysis.reduction(self.cells[row.own] - centres, lags).double()
+                return row, blended * found, weights * reduction
+
+            problems = self._local_problems(slice(first, last), time, days.size)
+            for row, part, reduction in one_core_each(analyse, problems):
                 place = self._tensor(row.cells).flatten()
                 mean[days] = mean[days].index_add_(1, place, part.transpose(0, 1).flatten(1))
                 has_own = self._tensor(row.own[:, 0] >= 0)
-                part = analysis.reduction(self.cells[row.own] - centres, lags).double()
-                part = (weights * part)[has_own].transpose(0, 1).flatten(1)
                 place = self._tensor(row.own)[has_own].flatten()
+                part = reduction[has_own].transpose(0, 1).flatten(1)
                 variance[self._tensor(days)[:, None], place] -= part
         return mean.cpu().numpy(), variance.clamp_(min=0).cpu().numpy()
 
-    def _local_analyses(
+    def _local_problems(
         self, near: slice, time: float, days: int
-    ) -> Iterator[tuple[Row, torch.Tensor, LocalAnalysis]]:
-        """Analyse the nodes of one time, which have some observations `near` them, in batches.
+    ) -> Iterator[tuple[Row, torch.Tensor, Sample]]:
+        """Batches of the nodes of one time, which have some observations `near` them.
 
-        Yields the nodes, their positions, shape (node, 1, 3), and their analyses.
+        Yields the nodes, their positions, shape (node, 1, 3), and their observations.
         """
         place, lag = self.sample.place[near], self.sample.time[near] - time
         tree = KDTree(torch.cat([place, lag[:, None]], 1).cpu().numpy())
@@ -115,7 +127,7 @@ class BlendedAnalysis:
                 index = self._tensor(nearest[nodes] + near.start)
                 inflated = self._tensor(inflation[nodes])
                 local = self.sample.around(index, centre, time, inflated, dtype)
-                yield row.take(nodes), centre, LocalAnalysis(local, self.correlation)
+                yield row.take(nodes), centre, local
 
     def _batches(self, row: Row, number: int, days: int, dtype: torch.dtype) -> Iterator[slice]:
         """Cut the nodes of a row into parts whose matrices have the size of `BATCH_BYTES`."""
@@ -134,6 +146,21 @@ class BlendedAnalysis:
 
     def _tensor(self, array: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(array).to(self.cells.device)
+
+
+def one_core_each[T, R](function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:
+    """Apply a function to items, each on one core, in threads; results in the order of the items.
+
+    Small matrices are not worth the threads of torch, which wait for each other: on a busy machine
+    two of them took ten times as long as one.
+    """
+    threads = torch.get_num_threads()
+    with ThreadPoolExecutor(threads, initializer=torch.set_num_threads, initargs=(1,)) as pool:
+        torch.set_num_threads(1)
+        try:
+            yield from pool.map(function, items)
+        finally:
+            torch.set_num_threads(threads)
 
 
 def _inflation(distance: np.ndarray) -> np.ndarray:

@@ -19,6 +19,7 @@ from xdvarnet.grids.internal import DIMS, to_internal
 from xdvarnet.grids.points import find_points
 from xdvarnet.mapping.background import Background
 from xdvarnet.mapping.protocol import Observations
+from xdvarnet.methods.optimal_interpolation.blended import one_core_each
 from xdvarnet.methods.optimal_interpolation.covariance import CORRELATIONS, Correlation
 from xdvarnet.methods.optimal_interpolation.local import LocalAnalysis, Sample, working_type
 from xdvarnet.methods.optimal_interpolation.scaling import Scaled
@@ -55,6 +56,9 @@ PARAMETERS = ("correlation_length", "correlation_time", "noise")
 REACH = (0.1, 10.0), (0.05, 5.0), (0.03, 6.0)
 """Limits of the search: of the lengths and the noise relative to the start, of the time relative to
 the length of the record."""
+
+SHORTEST_TIME = 1.0
+"""Shortest correlation time in days that is tried: maps are daily."""
 
 WITHHELD = 1e8
 """Variance of the error of an observation that is withheld, relative to the prior's."""
@@ -180,9 +184,9 @@ def predict_withheld(
     points = torch.cat([sample.place, sample.time[:, None]], 1).numpy()
     number = min(NEIGHBOURS, len(points))
     _, near = KDTree(points).query(points[centres], k=np.arange(1, number + 1))
-    errors, variances = [], []
     origin = torch.zeros(1, 1, 3, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
-    for first in range(0, centres.size, BATCH):
+
+    def predict(first: int) -> tuple[torch.Tensor, torch.Tensor]:
         chosen, index = centres[first : first + BATCH], near[first : first + BATCH]
         hidden = groups[index] == groups[chosen, None]
         hidden |= np.abs(points[index, 3] - points[chosen, None, 3]) > half_window
@@ -195,9 +199,11 @@ def predict_withheld(
         )
         analysis = LocalAnalysis(local, correlation)
         place = origin[0].expand(chosen.size, 1, 3)
-        errors.append(sample.values[chosen] - analysis.mean(place, origin[1]).flatten())
+        error = sample.values[chosen] - analysis.mean(place, origin[1]).flatten()
         reduction = analysis.reduction(place, origin[1]).flatten().double()
-        variances.append(1 - reduction + sample.noise[chosen])
+        return error, 1 - reduction + sample.noise[chosen]
+
+    errors, variances = zip(*one_core_each(predict, range(0, centres.size, BATCH)), strict=True)
     error = torch.cat(errors).numpy() * scale[centres]
     variance = torch.cat(variances).numpy() * scale[centres] ** 2
     return Score(error, variance)
@@ -271,8 +277,8 @@ def tune[Model: Tunable](
     if record.groups.size < FEWEST or np.unique(record.groups).size < 3 or not spread:
         warn(
             f"there are {record.groups.size} observed cells of {np.unique(record.groups).size} "
-            f"passes or days, and it takes {FEWEST} of 3 to learn from; the lengths are the usual "
-            f"ones at this latitude: {begin!r}."
+            f"passes or days, and it takes {FEWEST} cells of 3 passes to learn from; the lengths "
+            f"are the usual ones at this latitude: {begin!r}."
         )
         return begin
     generator = default_rng(rng)
@@ -291,6 +297,12 @@ def tune[Model: Tunable](
         if local_score.better_than(score):
             best, score = local, local_score
     warn_at_edges(best, limits)
+    days = float(np.ptp(record.observations.days)) + 1
+    if best.correlation_time > days:
+        warn(
+            f"the best correlation_time, {best.correlation_time:.3g} days, is longer than the "
+            f"record of {days:g} days, which tells little of it: another may give another."
+        )
     return best.replace(history=search.history())
 
 
@@ -352,7 +364,9 @@ class Search[Model: Tunable]:
         """Smallest and largest values of each parameter, shape (parameter, 2)."""
         days = self.record.observations.days
         usual = start.correlation_length, max(float(np.ptp(days)), 1.0), start.noise
-        return np.array(REACH) * np.array(usual)[:, None]
+        limits = np.array(REACH) * np.array(usual)[:, None]
+        limits[1] = np.maximum(limits[1], [SHORTEST_TIME, 2 * SHORTEST_TIME])
+        return limits
 
     def history(self) -> xr.Dataset:
         """Return the trials, in their order."""
