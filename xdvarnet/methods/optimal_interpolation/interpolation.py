@@ -14,18 +14,16 @@ from xdvarnet.grids.checks import (
     check_dataset,
     check_known,
     check_positive,
-    check_regular,
     check_units,
     check_variable,
     quantity,
 )
-from xdvarnet.grids.smoothing import local_mean
 from xdvarnet.mapping.background import Background, ObservedBackground, check_background
 from xdvarnet.mapping.protocol import Analysis, Observations, Reconstructor, no_members
 from xdvarnet.methods.optimal_interpolation.blended import BlendedAnalysis
 from xdvarnet.methods.optimal_interpolation.covariance import CORRELATIONS, Correlation
 from xdvarnet.methods.optimal_interpolation.nodes import Partition, rows_of_nodes
-from xdvarnet.methods.optimal_interpolation.scaling import Scaled, scale
+from xdvarnet.methods.optimal_interpolation.scaling import Scaled, prior_std, scale
 from xdvarnet.methods.optimal_interpolation.tuning import tune
 from xdvarnet.solver.device import check_device
 
@@ -40,9 +38,6 @@ ARGUMENTS = (
     *("background", "time_window", "neighbours", "covariance", "device", "history"),
 )
 """Arguments of the constructor but the variable, which are its attributes."""
-
-LEAST_VARIANCE = 0.1
-"""Smallest local estimate of the variance, relative to that of the whole domain."""
 
 
 class OptimalInterpolation(Reconstructor):
@@ -325,7 +320,7 @@ class OptimalInterpolation(Reconstructor):
     def scale(self, observations: Observations) -> Scaled:
         """Return observations and cells in units of the lengths and the standard deviation."""
         values = observations.values[self.variable]
-        prior = self._prior_std(observations)
+        prior = prior_std(observations, values, self.noise, self.std, self.std_length)
         return scale(
             observations,
             values,
@@ -334,20 +329,3 @@ class OptimalInterpolation(Reconstructor):
             (self.correlation_length, self.correlation_time),
             self.device,
         )
-
-    def _prior_std(self, observations: Observations) -> np.ndarray:
-        """Standard deviation of the anomaly, shape (latitude, longitude)."""
-        shape = observations.sea.shape
-        if self.std is not None:
-            return np.full(shape, self.std)
-        values = observations.values[self.variable]
-        observed = np.isfinite(values) & observations.sea
-        squares = np.where(observed, values, 0).astype(float) ** 2
-        overall = squares.sum() / max(observed.sum(), 1) - self.noise**2
-        overall = max(overall, self.noise**2)
-        if self.std_length is None:
-            return np.full(shape, overall**0.5)
-        latitude, longitude = observations.place
-        check_regular(longitude, "longitude", "std_length")
-        local = local_mean(squares.sum(0), observed.sum(0), latitude, longitude, self.std_length)
-        return np.sqrt(np.maximum(local - self.noise**2, LEAST_VARIANCE * overall))

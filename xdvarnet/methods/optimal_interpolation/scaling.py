@@ -5,12 +5,17 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from xdvarnet.grids.checks import check_regular
 from xdvarnet.grids.coords import EARTH_RADIUS
+from xdvarnet.grids.smoothing import local_mean
 from xdvarnet.mapping.protocol import Observations
 from xdvarnet.methods.optimal_interpolation.local import Sample
 
 LEAST_NOISE = 1e-10
 """Smallest variance of the error, relative to the prior's, with which matrices stay regular."""
+
+LEAST_VARIANCE = 0.1
+"""Smallest local estimate of the variance, relative to that of the whole domain."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +76,43 @@ def scale(
     arrays = cells[cell], times[day], values[observed] / amplitude, variance, cells, times
     *sample, cell_tensor, time_tensor = (torch.from_numpy(a).to(device) for a in arrays)
     return Scaled(Sample(*sample), cell_tensor, time_tensor, prior, amplitude)
+
+
+def prior_std(
+    observations: Observations,
+    values: np.ndarray,
+    noise: float,
+    std: float | None,
+    std_length: float | None,
+) -> np.ndarray:
+    """Return the standard deviation of the anomaly, shape (latitude, longitude).
+
+    Parameters
+    ----------
+    observations : Observations
+        Places.
+    values : numpy.ndarray
+        Anomalies, shape (time, latitude, longitude), NaN where unobserved.
+    noise : float
+        Standard deviation of the errors.
+    std : float or None
+        The one that was given; by default it is estimated.
+    std_length : float or None
+        Standard deviation of the Gaussian (km) over which the estimate is averaged.
+    """
+    shape = observations.sea.shape
+    if std is not None:
+        return np.full(shape, std)
+    observed = np.isfinite(values) & observations.sea
+    squares = np.where(observed, values, 0).astype(float) ** 2
+    overall = squares.sum() / max(observed.sum(), 1) - noise**2
+    overall = max(overall, noise**2)
+    if std_length is None:
+        return np.full(shape, overall**0.5)
+    latitude, longitude = observations.place
+    check_regular(longitude, "longitude", "std_length")
+    local = local_mean(squares.sum(0), observed.sum(0), latitude, longitude, std_length)
+    return np.sqrt(np.maximum(local - noise**2, LEAST_VARIANCE * overall))
 
 
 def _positions(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
