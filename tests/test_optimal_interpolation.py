@@ -145,7 +145,7 @@ def test_prior_variance_that_differs_from_place_to_place():
     assert local.max() > 1.2 * local.min() > 0
     wanted = dense(observations, length=70, time=8, noise=0.03, std=np.sqrt(local))
     sea = np.broadcast_to(observations.sea, mean.shape)
-    np.testing.assert_allclose(mean[sea], wanted[0][sea], atol=3e-6)
+    np.testing.assert_allclose(mean[sea], wanted[0][sea], atol=3e-6)  # metres, in single precision
     np.testing.assert_allclose(std[sea], wanted[1][sea], atol=3e-6)
 
 
@@ -296,7 +296,8 @@ def globe(west: float, *, columns=72) -> Observations:
 def test_a_globe_may_be_cut_anywhere(west):
     method = interpolation(correlation_length="900 km", neighbours=60)
     for field, other in zip(solve(method, globe(0.0)), solve(method, globe(west)), strict=True):
-        np.testing.assert_allclose(np.roll(other, int(west / 5), axis=2), field, atol=5e-6)
+        turned = np.roll(other, int(west / 5), axis=2)
+        np.testing.assert_allclose(turned, field, atol=5e-6)  # metres, in single precision
 
 
 def test_a_pole_is_one_place():

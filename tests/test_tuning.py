@@ -214,6 +214,13 @@ def test_a_local_standard_deviation_is_kept_where_it_is_better(grid, tuned):
     assert xdvarnet.OptimalInterpolation.fit(uneven, grid, **options).std_length is not None
 
 
+def test_units_that_are_assumed_are_said(grid):
+    bare = sea_tracks(passes=2)
+    bare["ssh"].attrs.clear()
+    with pytest.warns(XdvarnetWarning, match="has no attribute 'units'; 'm' is assumed"):
+        xdvarnet.OptimalInterpolation.fit(bare, grid)
+
+
 def test_bad_input(grid):
     with pytest.raises(UnknownNameError, match="known are gaussian, matern32, matern52"):
         xdvarnet.OptimalInterpolation.fit(sea_tracks(passes=3), grid, covariance="cubic")

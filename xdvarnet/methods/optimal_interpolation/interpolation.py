@@ -1,4 +1,4 @@
-"""Optimal interpolation: the linear analysis with a prescribed Gaussian covariance."""
+"""Optimal interpolation: the linear analysis with a prescribed covariance."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from xdvarnet._random import RandomState
-from xdvarnet.errors import InvalidInputError, InvalidTypeError
+from xdvarnet.errors import InvalidInputError, InvalidTypeError, warn
 from xdvarnet.grids.checks import (
     DAY_TOLERANCE,
     check_counts,
@@ -96,6 +96,8 @@ class OptimalInterpolation(Reconstructor):
         If a length, a time, a noise, a number or the units are not accepted.
     InvalidTypeError
         If `variable` is no string, or `background` is no background.
+    UnknownNameError
+        If there is no such covariance.
 
     Examples
     --------
@@ -178,7 +180,7 @@ class OptimalInterpolation(Reconstructor):
 
         Correlation length and time and the noise are sought by a simplex, for each covariance, then
         a local standard deviation is tried. What is compared is the logarithm of the predictive
-        density of 600 observations, drawn at random, each predicted from the 200 nearest that are
+        density of 400 observations, drawn at random, each predicted from the 200 nearest that are
         not of its own pass: so the errors count as well as the means, and an error that a pass
         shares is no help. The noise is that of the mean of one cell and day, with what the cell
         means do not resolve.
@@ -219,7 +221,8 @@ class OptimalInterpolation(Reconstructor):
         XdvarnetWarning
             If there are too few observations to learn from: the length is then three deformation
             radii at the mean latitude, the time 20 days, the noise a third of the standard
-            deviation. If the best is at the edge of what was tried.
+            deviation. If the best is at the edge of what was tried, or the correlation time is
+            longer than the record. If the variable has no attribute ``units``.
 
         Examples
         --------
@@ -231,13 +234,15 @@ class OptimalInterpolation(Reconstructor):
         7
         """
         check_dataset(observations)
-        units = check_variable(observations, variable).attrs.get("units", "m")
+        attributes = check_variable(observations, variable).attrs
+        if "units" not in attributes:
+            warn(f"variable {variable!r} has no attribute 'units'; 'm' is assumed.")
         start = cls(
             variable,
             correlation_length=1,
             correlation_time=1,
             noise=1,
-            units=units,
+            units=attributes.get("units", "m"),
             background=background,
             time_window=time_window,
         )

@@ -78,7 +78,6 @@ WAVE_SPEED = 2.5
 LONGEST = 300.0
 """Correlation length in km towards the equator."""
 
-
 TYPICAL_TIME = 20.0
 """Correlation time in days, where there is nothing to learn it from."""
 
@@ -382,13 +381,10 @@ class Search[Model: Tunable]:
         }
         lengths = [np.nan if m.std_length is None else m.std_length for m, _ in self.trials]
         columns["std_length"] = "trial", lengths, {"units": "km"}
-        scores = {
-            "rmse": [score.rmse for _, score in self.trials],
-            "log_score": [score.log_score for _, score in self.trials],
-            "spread": [score.spread for _, score in self.trials],
-        }
-        for name, unit in {"rmse": model_units, "log_score": "1", "spread": "1"}.items():
-            columns[name] = "trial", scores[name], {"units": unit}
+        scores = [score for _, score in self.trials]
+        columns["rmse"] = "trial", [each.rmse for each in scores], {"units": model_units}
+        columns["log_score"] = "trial", [each.log_score for each in scores], {"units": "1"}
+        columns["spread"] = "trial", [each.spread for each in scores], {"units": "1"}
         kinds = list(CORRELATIONS)
         numbers = [kinds.index(model.covariance) for model, _ in self.trials]
         columns["covariance"] = "trial", numbers, {"flag_meanings": " ".join(kinds)}
