@@ -23,6 +23,7 @@ from xdvarnet.networks.tasks import check_lead, check_leads, describe_tasks
 from xdvarnet.networks.trainable import Trainable
 from xdvarnet.networks.training_grid import TrainingGrid
 from xdvarnet.solver.contracts import Solver
+from xdvarnet.solver.device import check_device
 
 LARGEST_SIZE = 10.0
 """Anomalies over those of the training at which a warning begins."""
@@ -360,10 +361,4 @@ def _check_observed(
 
 def _check_options(device: str, precision: str) -> tuple[str, str]:
     check_known(precision, ("float32", "bfloat16"), "precision")
-    try:
-        torch.empty(0, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise InvalidInputError(
-            f"device {device!r} cannot be used here ({error}); 'cpu' always can."
-        ) from error
-    return device, precision
+    return check_device(device), precision
