@@ -13,6 +13,7 @@ from xdvarnet.errors import InvalidInputError
 from xdvarnet.methods.optimal_interpolation.covariance import Correlation
 from xdvarnet.methods.optimal_interpolation.local import LocalAnalysis, Sample, working_type
 from xdvarnet.methods.optimal_interpolation.nodes import Partition, Row
+from xdvarnet.methods.optimal_interpolation.scaling import Scaled
 
 BATCH_BYTES = 2**23
 """Memory of the matrices of the nodes solved together; larger allocations are slower to get."""
@@ -33,12 +34,8 @@ class BlendedAnalysis:
 
     Attributes
     ----------
-    sample : Sample
-        All observations, in the order of time.
-    cells : torch.Tensor
-        Scaled positions of the cells of a map, shape (cell, 3).
-    times : torch.Tensor
-        Scaled times of the maps, shape (day,).
+    scaled : Scaled
+        Observations, cells and days in units of the covariance.
     rows : list of Row
         The nodes in space.
     partition : Partition
@@ -51,9 +48,7 @@ class BlendedAnalysis:
         Largest scaled time from a node to its observations.
     """
 
-    sample: Sample
-    cells: torch.Tensor
-    times: torch.Tensor
+    scaled: Scaled
     rows: list[Row]
     partition: Partition
     correlation: Correlation
@@ -70,19 +65,19 @@ class BlendedAnalysis:
         InvalidInputError
             If a local analysis does not fit into memory.
         """
-        mean = torch.zeros(len(self.times), len(self.cells), dtype=torch.float64)
-        mean = mean.to(self.cells.device)
+        mean = torch.zeros(len(self.scaled.times), len(self.scaled.cells), dtype=torch.float64)
+        mean = mean.to(self.scaled.cells.device)
         variance = torch.ones_like(mean)
-        observed = self.sample.time.cpu().numpy()
+        observed = self.scaled.sample.time.cpu().numpy()
         for number, node in enumerate(self.partition.nodes):
             days = np.flatnonzero(self.partition.weights[:, number])
-            time = float(self.times[node])
+            time = float(self.scaled.times[node])
             window = time - self.half_window, time + self.half_window
             first, last = np.searchsorted(observed, window)
             if days[-1] < wanted.start or days[0] >= wanted.stop or first == last:
                 continue
             weights = self._tensor(self.partition.weights[days, number])[:, None]
-            lags = self.times[days] - time
+            lags = self.scaled.times[days] - time
 
             def analyse(
                 problem: tuple[Row, torch.Tensor, Sample],
@@ -92,8 +87,8 @@ class BlendedAnalysis:
                 row, centres, local = problem
                 analysis = LocalAnalysis(local, self.correlation)
                 blended = weights * self._tensor(row.weights)[:, None]
-                found = analysis.mean(self.cells[row.cells] - centres, lags).double()
-                reduction = analysis.reduction(self.cells[row.own] - centres, lags).double()
+                found = analysis.mean(self.scaled.cells[row.cells] - centres, lags).double()
+                reduction = analysis.reduction(self.scaled.cells[row.own] - centres, lags).double()
                 return row, blended * found, weights * reduction
 
             problems = self._local_problems(slice(first, last), time, days.size)
@@ -113,20 +108,20 @@ class BlendedAnalysis:
 
         Yields the nodes, their positions, shape (node, 1, 3), and their observations.
         """
-        place, lag = self.sample.place[near], self.sample.time[near] - time
+        place, lag = self.scaled.sample.place[near], self.scaled.sample.time[near] - time
         tree = KDTree(torch.cat([place, lag[:, None]], 1).cpu().numpy())
         number = min(self.neighbours, len(place))
-        dtype = working_type(self.sample, number)
+        dtype = working_type(self.scaled.sample, number)
         for row in self.rows:
-            centres = self.cells[row.centres].cpu().numpy()
+            centres = self.scaled.cells[row.centres].cpu().numpy()
             centres = np.pad(centres, ((0, 0), (0, 1)))
             distance, nearest = tree.query(centres, k=np.arange(1, number + 1), workers=-1)
             inflation = np.ones_like(distance) if number == len(place) else _inflation(distance)
             for nodes in self._batches(row, number, days, dtype):
-                centre = self.cells[row.centres[nodes], None]
+                centre = self.scaled.cells[row.centres[nodes], None]
                 index = self._tensor(nearest[nodes] + near.start)
                 inflated = self._tensor(inflation[nodes])
-                local = self.sample.around(index, centre, time, inflated, dtype)
+                local = self.scaled.sample.around(index, centre, time, inflated, dtype)
                 yield row.take(nodes), centre, local
 
     def _batches(self, row: Row, number: int, days: int, dtype: torch.dtype) -> Iterator[slice]:
@@ -145,7 +140,7 @@ class BlendedAnalysis:
             yield slice(first, first + step)
 
     def _tensor(self, array: np.ndarray) -> torch.Tensor:
-        return torch.from_numpy(array).to(self.cells.device)
+        return torch.from_numpy(array).to(self.scaled.cells.device)
 
 
 def one_core_each[T, R](function: Callable[[T], R], items: Iterable[T]) -> Iterator[R]:

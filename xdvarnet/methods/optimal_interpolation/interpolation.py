@@ -300,9 +300,7 @@ class OptimalInterpolation(Reconstructor):
         scaled = self.scale(observations)
         length, time = self.correlation_length, self.correlation_time
         mean, variance = BlendedAnalysis(
-            scaled.sample,
-            scaled.cells,
-            scaled.times,
+            scaled,
             rows_of_nodes(*observations.place, observations.sea, NODE_SPACING[0] * length),
             Partition.of(
                 observations.days, min(NODE_SPACING[1] * time, self.time_window / NODES_IN_WINDOW)
