@@ -410,8 +410,9 @@ def test_it_can_be_copied_and_says_what_it_is():
     [
         ({"noise": -0.01}, "noise=-0.01 is not accepted; give more than zero, in m"),
         ({"noise": 0}, "noise=0 is not accepted"),
-        ({"noise": "large"}, "noise='large' is not understood; give a number and units"),
-        ({"noise": "cm"}, "noise='cm' is not understood; give a number and units"),
+        ({"noise": "3 bananas"}, "noise='3 bananas' is not understood; give a number and units"),
+        ({"noise": "ssh"}, "noise='ssh' is the variable that is observed"),
+        ({"noise": " "}, "noise=' ' is not understood; give a number and units"),
         ({"noise": True}, "noise=True is no number"),
         ({"noise": np.inf}, "noise=inf is not accepted"),
         ({"std": 0.0}, "std=0.0 is not accepted"),

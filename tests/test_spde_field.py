@@ -447,7 +447,7 @@ def test_a_noise_has_units_and_names_of_dimensions():
 @pytest.mark.parametrize(
     ("noise", "error", "message"),
     [
-        ("2 cm", InvalidTypeError, "noise is '2 cm'; give a number in m"),
+        ("2 days", InvalidInputError, "noise='2 days' is not understood; give a number and units"),
         (["a"], InvalidTypeError, "give a number in m"),
         (TRUTH, InvalidTypeError, "give a number in m"),
         (TRUTH["ssh"].isel(time=0), InvalidInputError, "noise has the dimensions"),

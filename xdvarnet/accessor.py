@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from xdvarnet.observing.noise import Noise
     from xdvarnet.observing.observer import Observer
     from xdvarnet.plot.axes import Day
+    from xdvarnet.tracks.noise import PointNoise
 
 
 @xr.register_dataset_accessor("dvarnet")
@@ -143,6 +144,7 @@ class DVarNetAccessor:
         *,
         statistic: Literal["mean", "median", "count", "std"] = "mean",
         time: "xr.DataArray | pd.DatetimeIndex | Sequence | None" = None,
+        noise: "PointNoise | None" = None,
     ) -> xr.Dataset:
         """Average these tracks in the cells of a grid, day by day.
 
@@ -150,7 +152,7 @@ class DVarNetAccessor:
         """
         from xdvarnet.tracks.bin import bin_tracks
 
-        return bin_tracks(self._dataset, grid, statistic=statistic, time=time)
+        return bin_tracks(self._dataset, grid, statistic=statistic, time=time, noise=noise)
 
     def geostrophic(self, variable: str = "ssh", *, min_latitude: float = 5.0) -> xr.Dataset:
         """Geostrophic currents of sea surface height.

@@ -12,9 +12,10 @@ from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameErro
 from xdvarnet.grids.checks import check_counts, check_positive, check_variable
 from xdvarnet.grids.points import find_points
 from xdvarnet.grids.values import trusted_values
+from xdvarnet.mapping.binning import bin_observations
 from xdvarnet.mapping.protocol import Reconstructor
 from xdvarnet.mapping.reconstruct import reconstruct
-from xdvarnet.tracks.bin import bin_tracks, daily_stamps
+from xdvarnet.tracks.bin import daily_stamps
 from xdvarnet.tracks.crossovers import crossover_noise
 from xdvarnet.tracks.sample import sample_tracks
 from xdvarnet.tracks.segments import find_missions, segments
@@ -130,9 +131,8 @@ def predict_withheld(
     for mission in withheld:
         here = missions == mission
         seen, hidden = (tracks.isel({next(iter(points.sizes)): part}) for part in (~here, here))
-        observed = bin_tracks(seen[[variable]], grid, time=stamps)
         values = [
-            sample_tracks(reconstruct(observed, _model(model, seen)), hidden)[variable].values
+            _predict(_model(model, seen), seen, hidden, grid, stamps, variable)
             for model in models.values()
         ]
         parts.append(
@@ -156,6 +156,19 @@ def predict_withheld(
             )
         )
     return xr.concat(parts, "point")
+
+
+def _predict(
+    model: Reconstructor,
+    seen: xr.Dataset,
+    hidden: xr.Dataset,
+    grid: xr.Dataset,
+    stamps: xr.DataArray,
+    variable: str,
+) -> np.ndarray:
+    """Map the seen tracks, and sample the maps along the hidden ones."""
+    observed = bin_observations(seen, grid, [variable], model.error_variables, stamps)
+    return sample_tracks(reconstruct(observed, model), hidden)[variable].values
 
 
 def leaderboard(

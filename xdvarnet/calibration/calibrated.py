@@ -174,6 +174,11 @@ class Calibrated(Reconstructor):
         return tuple(self.model.observed)
 
     @property
+    def error_variables(self) -> Mapping[str, str]:
+        """Those of the model and of what gives the spread."""
+        return errors_read(self.model, self._formal)
+
+    @property
     def halo(self) -> int | None:
         """The longer one of the model and of what gives the spread."""
         halos = [each.halo for each in (self.model, self._formal) if each is not None]
@@ -347,6 +352,12 @@ class Calibrated(Reconstructor):
             for name, drawn in posterior.members.items()
         }
         return Analysis(analysis.mean, posterior.std, drawn, analysis.first_guess)
+
+
+def errors_read(model: Reconstructor, spread: Reconstructor | None) -> dict[str, str]:
+    """Return the error variables of a model and of what gives its spread."""
+    formal = {} if spread is None else spread.error_variables
+    return {**model.error_variables, **formal}
 
 
 def formal_std(

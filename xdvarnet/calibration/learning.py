@@ -13,6 +13,7 @@ from xdvarnet.calibration.calibrated import (
     METHODS,
     Calibrated,
     check_spread,
+    errors_read,
     formal_std,
 )
 from xdvarnet.calibration.errors import ErrorProcess, fit_variance, grid_scales, root_mean_square
@@ -199,7 +200,7 @@ def _errors_of_maps(
     days = scored_days(maps, period)
     cases = []
     for child in rng.spawn(draws):
-        drawn = draw(maps, system, model, child)
+        drawn = draw(maps, system, model, child, error_variables=errors_read(model, spread))
         analysis = analyse(model, drawn.observations)
         formal = formal_std(drawn.observations, analysis, spread)
         cases.append(_Case(drawn, analysis.mean, formal))

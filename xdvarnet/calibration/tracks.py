@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
-from xdvarnet.calibration.calibrated import Calibrated, formal_std
+from xdvarnet.calibration.calibrated import Calibrated, errors_read, formal_std
 from xdvarnet.calibration.errors import (
     ErrorProcess,
     crossover_time,
@@ -22,9 +22,16 @@ from xdvarnet.grids.checks import quantity, units_factor
 from xdvarnet.grids.internal import DIMS, to_internal
 from xdvarnet.grids.points import find_points
 from xdvarnet.mapping.anomalies import take_anomalies
-from xdvarnet.mapping.protocol import Fields, Observations, Reconstructor, analyse
+from xdvarnet.mapping.binning import bin_observations
+from xdvarnet.mapping.protocol import (
+    Fields,
+    Observations,
+    Reconstructor,
+    analyse,
+    units_of_input,
+)
 from xdvarnet.methods.gaussian_field.domain import torch_generator
-from xdvarnet.tracks.bin import bin_tracks, daily_stamps
+from xdvarnet.tracks.bin import daily_stamps
 from xdvarnet.tracks.crossovers import crossover_noise, crossovers
 from xdvarnet.tracks.sample import sample_tracks
 from xdvarnet.tracks.segments import find_missions, segments
@@ -165,9 +172,10 @@ def _withhold(
     (dim,) = points.sizes
     seen, hidden = (tracks.isel({dim: part}) for part in (~here, here))
     stamps = daily_stamps(points.days, points.calendar)
-    binned = bin_tracks(seen[list(model.variables)], grid, time=stamps)
-    observed = to_internal(binned, model.variables)
-    observations, backgrounds = take_anomalies(observed, model.background, model.variables)
+    errors = errors_read(model, spread)
+    binned = bin_observations(seen, grid, model.variables, errors, stamps)
+    observed = to_internal(binned, units_of_input(model.variables, errors))
+    observations, backgrounds = take_anomalies(observed, model.background, model.variables, errors)
     analysis = analyse(model, observations)
     formal = formal_std(observations, analysis, spread)
 

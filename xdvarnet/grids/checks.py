@@ -240,6 +240,42 @@ def quantity(value: str | float, units: str, name: str) -> float:
     return check_positive(value, name, units)
 
 
+def read_noise(noise: str | float, variable: str, units: str) -> str | float:
+    """Read the standard deviation of the errors of observations, or the name of a variable of them.
+
+    Parameters
+    ----------
+    noise : str or float
+        A quantity such as ``"3 cm"``; a number is in `units`. What does not begin with a digit, a
+        sign or a dot is a name, and returned as it is.
+    variable, units : str
+        What is observed, and the units of the result.
+
+    Raises
+    ------
+    InvalidInputError
+        As `quantity` does, or if it is the name of what is observed.
+    """
+    if not is_name(noise):
+        return quantity(noise, units, "noise")
+    if noise == variable:
+        raise InvalidInputError(
+            f"noise={noise!r} is the variable that is observed; give the name of another one, "
+            "which holds the standard deviation of the error of each observation."
+        )
+    return noise
+
+
+def describe_noise(noise: str | float) -> str:
+    """Write what `read_noise` returns as it is given."""
+    return repr(noise) if isinstance(noise, str) else f"{noise:g}"
+
+
+def is_name(noise: object) -> bool:
+    """Whether a noise is the name of a variable: it does not begin as a number does."""
+    return isinstance(noise, str) and re.match(r"\s*[^\s\d+.-]", noise) is not None
+
+
 def check_known(name: str, known: Iterable[str], kind: str) -> None:
     """Refuse a name that is not in `known`.
 

@@ -213,6 +213,32 @@ def check_decoded(array: xr.DataArray) -> None:
         raise InvalidInputError(_how_to_decode(str(array.name), str(array.dtype)))
 
 
+def check_errors(errors: xr.DataArray, observed: xr.DataArray) -> None:
+    """Refuse standard deviations of errors that are not positive and finite at an observation.
+
+    Parameters
+    ----------
+    errors, observed : xarray.DataArray
+        Standard deviations, and where there is an observation, with the same dimensions in order.
+
+    Raises
+    ------
+    InvalidInputError
+        With their number and the place of the first.
+    """
+    values = errors.values
+    wrong = observed.values & ~(np.isfinite(values) & (values > 0))
+    if wrong.any():
+        axes = [(str(dim), errors.indexes.get(dim)) for dim in errors.dims]
+        place = _place(wrong, axes, [0] * wrong.ndim)
+        raise InvalidInputError(
+            f"{str(errors.name)!r} has {int(wrong.sum())} value(s) at observations that are not "
+            f"positive and finite, the first, {values[wrong][0]:g}, at {place}; it is the standard "
+            "deviation of their errors. Correct it, or leave these observations out, such as "
+            f"dataset['ssh'].where(dataset[{str(errors.name)!r}] > 0)."
+        )
+
+
 def lasting_attributes(attributes: Mapping[Hashable, object]) -> dict:
     """Return the attributes that describe a quantity, without those of its storage."""
     return {name: value for name, value in attributes.items() if name not in STORAGE}

@@ -1,6 +1,6 @@
 """Labelled observations as anomalies from a background, in plain arrays."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 import xarray as xr
 
@@ -9,9 +9,12 @@ from xdvarnet.mapping.protocol import Observations
 
 
 def take_anomalies(
-    observed: xr.Dataset, background: Background, variables: Mapping[str, str]
+    observed: xr.Dataset,
+    background: Background,
+    variables: Mapping[str, str],
+    error_variables: Iterable[str] = (),
 ) -> tuple[Observations, dict[str, xr.DataArray]]:
-    """Remove the background from observations of `to_internal`.
+    """Remove the background from observations of `to_internal`, and take their errors along.
 
     Returns
     -------
@@ -27,5 +30,6 @@ def take_anomalies(
         latitude=observed["latitude"].values,
         longitude=observed["longitude"].values,
         sea=observed["sea"].values,
+        errors={name: observed[name].values for name in error_variables},
     )
     return observations, backgrounds

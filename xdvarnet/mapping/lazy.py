@@ -46,7 +46,7 @@ def analyse_lazily(model: Reconstructor, anomalies: xr.Dataset) -> Analysis:
     model : Reconstructor
         A model without a halo takes all days in one task.
     anomalies : xarray.Dataset
-        dask-backed variables (time, latitude, longitude) and the mask ``sea``.
+        dask-backed variables (time, latitude, longitude), errors, and the mask ``sea``.
 
     Returns
     -------
@@ -75,6 +75,7 @@ def analyse_lazily(model: Reconstructor, anomalies: xr.Dataset) -> Analysis:
         task = dask.delayed(_analyse_chunk, pure=False)(
             handle,
             {name: anomalies[name].data[days] for name in model.variables},
+            {name: anomalies[name].data[days] for name in model.error_variables},
             anomalies["time"].values[days],
             place,
             observed,
@@ -95,6 +96,7 @@ def analyse_lazily(model: Reconstructor, anomalies: xr.Dataset) -> Analysis:
 def _analyse_chunk(
     model: Reconstructor,
     values: Fields,
+    errors: Fields,
     days: np.ndarray,
     place: list[np.ndarray],
     observed: bool,
@@ -105,7 +107,15 @@ def _analyse_chunk(
     latitude, longitude, sea = place
     check_observed(bool(observed), sea, model.observed)
     observations = Observations(
-        values, days, latitude, longitude, sea, wanted=wanted, offset=offset, record=record
+        values,
+        days,
+        latitude,
+        longitude,
+        sea,
+        wanted=wanted,
+        offset=offset,
+        record=record,
+        errors=errors,
     )
     analysis = analyse(model, observations).take(wanted)
     return {

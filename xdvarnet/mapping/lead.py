@@ -4,6 +4,7 @@ Lead 0 is near-real-time mapping: nothing is known of the days after. A greater 
 """
 
 import warnings
+from collections.abc import Mapping
 
 import numpy as np
 import xarray as xr
@@ -23,6 +24,7 @@ from xdvarnet.mapping.protocol import (
     Reconstructor,
     analyse,
     check_model,
+    units_of_input,
 )
 
 
@@ -102,6 +104,11 @@ class Lead(Reconstructor):
         return tuple(self.model.observed)
 
     @property
+    def error_variables(self) -> Mapping[str, str]:
+        """Those of the model."""
+        return self.model.error_variables
+
+    @property
     def gives_formal_std(self) -> bool:
         """As the model."""
         return self.model.gives_formal_std
@@ -157,23 +164,24 @@ class Lead(Reconstructor):
 
     def _anomalies(self, observations: Observations, last: int) -> tuple[Observations, Fields]:
         """Anomalies around the day `last`, NaN after it, and the background of the wanted day."""
+        units = units_of_input(self.variables, self.error_variables)
         positions = np.arange(last - self._before, last + self._after + 1)
         count = observations.days.size
         known = (positions >= 0) & (positions < count) & (positions <= last)
         rows = positions.clip(0, count - 1)
         axes = (observations.days[0] + positions, observations.latitude, observations.longitude)
+        seen = {
+            name: np.where(known[:, None, None], values[rows], np.float32(np.nan))
+            for name, values in observations.values.items()
+        }
+        seen |= {name: errors[rows] for name, errors in observations.errors.items()}
         part = xr.Dataset(
-            {
-                name: (
-                    DIMS,
-                    np.where(known[:, None, None], values[rows], np.float32(np.nan)),
-                    {"units": self.variables[name]},
-                )
-                for name, values in observations.values.items()
-            },
+            {name: (DIMS, values, {"units": units[name]}) for name, values in seen.items()},
             dict(zip(DIMS, axes, strict=True)),
         ).assign(sea=(DIMS[1:], observations.sea))
-        anomalies, backgrounds = take_anomalies(part, self.model.background, self.variables)
+        anomalies, backgrounds = take_anomalies(
+            part, self.model.background, self.variables, observations.errors
+        )
         place = self._before + self.days
         wanted = slice(place, place + 1)
         return (

@@ -5,15 +5,21 @@ from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
+import xarray as xr
 
 from xdvarnet._html import html_table
 from xdvarnet.errors import InvalidInputError, InvalidTypeError
 from xdvarnet.grids.coords import Grid
+from xdvarnet.grids.internal import DIMS
 from xdvarnet.grids.labels import FORMAL
+from xdvarnet.grids.values import check_errors
 from xdvarnet.mapping.background import Background
 
 PAST = 31
 """Days until the last observed one that a model is given for a map with a lead."""
+
+DAYS = "days since 1950-01-01"
+"""Name of the times of observations in messages."""
 
 Fields = Mapping[str, np.ndarray]
 """Arrays of several variables by their names."""
@@ -86,6 +92,9 @@ class Observations:
         Position of the first of these days in the record that they are a part of.
     record : int or None
         Number of days of the record; None where these are all of it.
+    errors : mapping of str to numpy.ndarray
+        For each of the error variables of the model, the standard deviations of the errors of the
+        observations, of the shape and in the units of these. `noise_of` reads them.
     """
 
     values: Fields
@@ -97,6 +106,7 @@ class Observations:
     wanted: slice | None = None
     offset: int = 0
     record: int | None = None
+    errors: Fields = field(default_factory=dict)
 
     @classmethod
     def of_series(cls, values: Fields, times: np.ndarray) -> "Observations":
@@ -127,11 +137,39 @@ class Observations:
         """Positions of the days whose analysis is used."""
         return slice(0, self.days.size) if self.wanted is None else self.wanted
 
+    def noise_of(self, variable: str, noise: str | float) -> np.ndarray:
+        """Return the standard deviation of the error of each observation of a variable of maps.
+
+        Parameters
+        ----------
+        variable : str
+            What is observed.
+        noise : str or float
+            One for all, or the name of an error variable.
+
+        Returns
+        -------
+        numpy.ndarray
+            Shape (time, latitude, longitude); NaN, or of no meaning, where nothing is observed.
+
+        Raises
+        ------
+        InvalidInputError
+            If one is not positive and finite where there is an observation, with its place.
+        """
+        if not isinstance(noise, str):
+            return np.full(self.shape, noise, float)
+        axes = dict(zip((DAYS, *DIMS[1:]), (self.days, *self.place), strict=True))
+        errors = xr.DataArray(self.errors[noise], axes, list(axes), noise)
+        check_errors(errors, errors.copy(data=np.isfinite(self.values[variable]) & self.sea))
+        return errors.values.astype(float)
+
     def take(self, days: slice, *, wanted: slice | None = None) -> "Observations":
         """Return the observations of some days of a record, of which some are `wanted`."""
         return replace(
             self,
             values={name: array[days] for name, array in self.values.items()},
+            errors={name: array[days] for name, array in self.errors.items()},
             days=self.days[days],
             first_guess=None if self.first_guess is None else self.first_guess.take(days),
             wanted=wanted,
@@ -205,6 +243,15 @@ class Reconstructor(ABC):
     def observed(self) -> Sequence[str]:
         """Names of the variables that observations are given of; by default all."""
         return tuple(self.variables)
+
+    @property
+    def error_variables(self) -> Mapping[str, str]:
+        """Names of the variables that hold errors of observations, and what each is the error of.
+
+        Those are read with the observations, in the same units, and are in
+        ``observations.errors``; by default none.
+        """
+        return {}
 
     @property
     def gives_formal_std(self) -> bool:
@@ -286,6 +333,13 @@ class Reconstructor(ABC):
 
     def _repr_html_(self) -> str:
         return html_table(f"xdvarnet.{type(self).__name__}", self.summary())
+
+
+def units_of_input(
+    variables: Mapping[str, str], error_variables: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the names and units of what a model reads: its variables, and errors of these."""
+    return {**variables, **{name: variables[of] for name, of in error_variables.items()}}
 
 
 def analyse(

@@ -23,6 +23,7 @@ from xdvarnet.mapping.protocol import (
     analyse,
     check_analysis,
     check_model,
+    units_of_input,
 )
 from xdvarnet.mapping.series import reconstruct_series
 
@@ -47,9 +48,11 @@ def reconstruct(
         The model's observed variables on one (time, latitude, longitude) grid, in any order and any
         units that convert, NaN where unobserved. A boolean coordinate ``sea`` (latitude, longitude)
         tells land from unobserved sea: values on land are not used. Without it all cells are
-        mapped. dask arrays stay lazy: one task for each chunk of days, values being checked when
-        they are computed. A model of series takes ``state`` (sample, time, component) instead, with
-        any number of dimensions for the samples and the times in the model's unit.
+        mapped. A method with ``noise="ssh_noise"`` reads this variable too, the standard deviation
+        of the error of each observation. dask arrays stay lazy: one task for each chunk of days,
+        values being checked when they are computed. A model of series takes ``state`` (sample,
+        time, component) instead, with any number of dimensions for the samples and the times in the
+        model's unit.
     model : Reconstructor
         Such as ``load_model("med-ssh")`` or ``OptimalInterpolation(...)``; or, for series,
         ``load_model("lorenz63")`` or ``StrongFourDVar(...)``.
@@ -83,7 +86,8 @@ def reconstruct(
         If `dataset` is no Dataset, or `model` is no reconstructor.
     InvalidInputError
         If the grid, the times, the units or the values are not accepted; if there is no
-        observation; if the region is smaller than the model's window.
+        observation, or one has an error that is not positive; if the region is smaller than the
+        model's window.
     UnknownNameError
         If a variable is missing.
 
@@ -113,11 +117,12 @@ def reconstruct(
     grid = internal_grid(dataset)
     _check_days(grid)
     model.check(grid)
-    observed = to_internal(dataset, model.variables)
-    for name, units in model.variables.items():
+    inputs = units_of_input(model.variables, model.error_variables)
+    observed = to_internal(dataset, inputs)
+    for name, units in inputs.items():
         if "units" not in dataset[name].attrs:
             warn(f"variable {name!r} has no attribute 'units'; {units!r} is assumed.")
-    anomalies, backgrounds = observed[["sea"]], {}
+    anomalies, backgrounds = observed[["sea", *model.error_variables]], {}
     for name in model.variables:
         values = observed[name].where(observed["sea"])
         backgrounds[name] = model.background.estimate(values)
@@ -151,7 +156,8 @@ def _analyse(
     observed = any(np.isfinite(array).any() for array in values.values())
     check_observed(observed, sea, model.observed)
     days, latitude, longitude = (anomalies[dim].values for dim in DIMS)
-    observations = Observations(values, days, latitude, longitude, sea)
+    errors = {name: anomalies[name].values for name in model.error_variables}
+    observations = Observations(values, days, latitude, longitude, sea, errors=errors)
     model.check_values(observations)
     if members is None or keep_members:
         return analyse(model, observations, members=members, rng=rng)

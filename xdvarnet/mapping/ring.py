@@ -30,6 +30,7 @@ class Ring:
         return replace(
             observations,
             values={name: array[..., order] for name, array in observations.values.items()},
+            errors={name: array[..., order] for name, array in observations.errors.items()},
             longitude=longitude[order] + 360 * turn,
             sea=observations.sea[..., order],
             first_guess=None if guess is None else _take_columns(guess, order),

@@ -1,7 +1,7 @@
 """Models that see one window at a time: cover a domain with windows, solve each, blend."""
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -56,6 +56,11 @@ class Windowed(Reconstructor):
         """Days of a window on either side, and those of the first guess."""
         before = 0 if self.first_guess is None else self.first_guess.halo
         return None if before is None else self.window.time - 1 + before
+
+    @property
+    def error_variables(self) -> Mapping[str, str]:
+        """Those of the first guess."""
+        return {} if self.first_guess is None else self.first_guess.error_variables
 
     @property
     def gives_formal_std(self) -> bool:
@@ -167,6 +172,7 @@ def check_first_guess(guess: Reconstructor | None, variables: dict[str, str]) ->
 
 def _to_dataset(observations: Observations) -> xr.Dataset:
     variables = {f"values/{name}": (DIMS, array) for name, array in observations.values.items()}
+    variables |= {f"errors/{name}": (DIMS, array) for name, array in observations.errors.items()}
     if observations.first_guess is not None:
         for kind in ("mean", "std"):
             for name, array in observations.first_guess.kinds[kind].items():
@@ -201,4 +207,5 @@ def _from_dataset(patch: xr.Dataset, whole: Observations) -> Observations:
         longitude=patch["longitude"].values,
         sea=patch["sea"].values,
         first_guess=guess,
+        errors=fields("errors"),
     )

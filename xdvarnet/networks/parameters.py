@@ -14,7 +14,13 @@ from xdvarnet.grids.internal import DIMS, internal_grid, to_internal
 from xdvarnet.mapping.anomalies import take_anomalies
 from xdvarnet.mapping.background import Background, NoBackground
 from xdvarnet.mapping.cover import Window
-from xdvarnet.mapping.protocol import Analysis, Observations, Reconstructor, analyse
+from xdvarnet.mapping.protocol import (
+    Analysis,
+    Observations,
+    Reconstructor,
+    analyse,
+    units_of_input,
+)
 from xdvarnet.mapping.windows import Windowed
 from xdvarnet.networks.normalizer import Normalizer
 from xdvarnet.solver.contracts import Solver
@@ -78,9 +84,11 @@ def estimate_parameters(model: Estimator, observations: xr.Dataset) -> xr.Datase
         )
     check_dataset(observations)
     grid = internal_grid(observations)
-    known = to_internal(observations, model.variables)
-    anomalies, _ = take_anomalies(known, model.background, model.variables)
-    blended = analyse(ParameterChannels(model), anomalies).mean
+    channels_of = ParameterChannels(model)
+    errors = channels_of.error_variables
+    known = to_internal(observations, units_of_input(model.variables, errors))
+    anomalies, _ = take_anomalies(known, model.background, model.variables, errors)
+    blended = analyse(channels_of, anomalies).mean
     channels = torch.from_numpy(np.stack([blended[name].mean(0) for name in PARAMETERS]))
     found = prior.parameters_from(channels[None])
     (name, units), *_ = model.variables.items()

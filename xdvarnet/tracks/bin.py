@@ -10,7 +10,7 @@ import xarray as xr
 
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.blocks import BLOCK, blocks
-from xdvarnet.grids.checks import check_dataset, check_known, check_times
+from xdvarnet.grids.checks import check_dataset, check_known, check_times, is_name
 from xdvarnet.grids.coords import (
     EPOCH,
     Axes,
@@ -24,6 +24,7 @@ from xdvarnet.grids.points import Points, find_points
 from xdvarnet.grids.provenance import derived, encode_axes, lasting
 from xdvarnet.grids.times import LARGEST_GAP, check_calendars, end_steps, find_holes, to_dates
 from xdvarnet.grids.values import check_decoded, trusted_values
+from xdvarnet.tracks.noise import SUFFIX, PointNoise, measurement_noise, noise_attributes
 from xdvarnet.tracks.sample import describe_ranges, wrap_longitude
 from xdvarnet.tracks.segments import is_label
 
@@ -45,6 +46,7 @@ def bin_tracks(
     *,
     statistic: Literal["mean", "median", "count", "std"] = "mean",
     time: xr.DataArray | pd.DatetimeIndex | Sequence | None = None,
+    noise: PointNoise | None = None,
 ) -> xr.Dataset:
     """Average the points of tracks in the cells of a grid and the steps of a time axis.
 
@@ -70,6 +72,13 @@ def bin_tracks(
         Increasing stamps; a single one stands for the day around it. Default are the dates of
         `grid`; of a grid without dates, midnight of every day from the one nearest to the first
         point to the one nearest to the last.
+    noise : str, float or mapping, optional
+        Standard deviation of the error of a measurement, of one variable: a quantity such as
+        ``"3 cm"`` or a number in the units of the variable, a mapping to these from the names of
+        the missions (in the variable or coordinate ``mission``), or the name of a variable of
+        `tracks`. The mean of a cell is then weighted with the inverse variances, and comes with
+        the standard deviation of its own error. Errors of different measurements are taken as
+        independent, also along a pass.
 
     Returns
     -------
@@ -80,19 +89,22 @@ def bin_tracks(
         where a cell has no value or is land; the attribute
         ``cell_methods`` says what was done. Counts are integers, without units, 0 where there is
         nothing. The attribute ``xdvarnet_points_outside`` is the number of points that are outside
-        the grid or the period, or on land.
+        the grid or the period, or on land. With a `noise`, ``<variable>_noise`` is the standard
+        deviation of the error of the mean, ``1 / sqrt(sum(1 / noise^2))``, in the units of the
+        variable.
 
     Raises
     ------
     InvalidTypeError
         If `tracks` or `grid` is no Dataset.
     UnknownNameError
-        If `statistic` is unknown.
+        If `statistic` is unknown, or there is no variable of the name `noise`.
     InvalidInputError
         If an axis is missing, the stamps do not increase or have another calendar, `tracks` has
         no variable to bin, or no point is left; without stamps, if more than a year without any
         point lies between two points, as with one date that is wrong; or values are packed, fills
-        or infinite.
+        or infinite; if a noise is not positive, a mission has none, several variables are to be
+        binned with it, or the statistic is no mean.
 
     Examples
     --------
@@ -107,12 +119,21 @@ def bin_tracks(
     >>> binned["sla"].values
     array([[[0.2, nan],
             [nan, 0.5]]])
+
+    Two measurements of a cell are better than one:
+
+    >>> bin_tracks(tracks, grid, noise=0.02)["sla_noise"].values.round(4)
+    array([[[0.0141,    nan],
+            [   nan, 0.02  ]]])
     """
     check_known(statistic, STATISTICS, "statistic")
     check_dataset(grid)
     axes = replace(find_axes(grid, time=False), time=None)
     cells, points = find_grid(grid[list(axes.dims)], time=False), find_points(tracks)
     names = _point_variables(tracks, points)
+    if noise is not None:
+        measured = _only_variable(names, noise, statistic)
+        names, errors = [measured], measurement_noise(tracks, measured, noise)
     coords = _horizontal_coords(grid, axes)
     if time is None:
         time = _dates_of(grid)
@@ -138,9 +159,16 @@ def bin_tracks(
     binned = xr.Dataset(coords={"time": stamps, **coords})
     for name in names:
         array = trusted_values(tracks[name])
-        values = _statistic(points.flatten(array), order, index, shape, statistic)
-        attributes = _attributes(array, statistic, dims)
-        binned[name] = xr.DataArray(values, binned.coords, dims, attrs=attributes)
+        values, attributes = points.flatten(array), _attributes(array, statistic, dims)
+        if noise is None:
+            means = _statistic(values, order, index, shape, statistic)
+            binned[name] = xr.DataArray(means, binned.coords, dims, attrs=attributes)
+        else:
+            means, spread = _weighted_means(values, errors, order, index, shape)
+            attributes["ancillary_variables"] = of_noise = f"{name}{SUFFIX}"
+            binned[name] = xr.DataArray(means, binned.coords, dims, attrs=attributes)
+            attributes = noise_attributes(array)
+            binned[of_noise] = xr.DataArray(spread, binned.coords, dims, attrs=attributes)
     title = {"title": f"{statistic} of points in cells and days"}
     binned.attrs = title | derived(tracks.attrs, f"bin_tracks, {statistic}")
     return encode_axes(binned).assign_attrs(xdvarnet_points_outside=outside)
@@ -234,6 +262,22 @@ def _point_variables(tracks: xr.Dataset, points: Points) -> list[Hashable]:
             "integers with astype(float)."
         )
     return names
+
+
+def _only_variable(names: list[Hashable], noise: PointNoise, statistic: str) -> str:
+    """Return the name of the one variable that a noise is of."""
+    if statistic != "mean":
+        raise InvalidInputError(
+            f"statistic={statistic!r} has no use for the noise of the measurements, which weighs "
+            "them in a mean; leave one of the two out."
+        )
+    measured = [str(name) for name in names if not (is_name(noise) and name == noise)]
+    if len(measured) != 1:
+        raise InvalidInputError(
+            f"a noise is of one variable, and the tracks have {measured}; leave out the others, "
+            f"such as tracks.drop_vars({measured[1:] or noise!r})."
+        )
+    return measured[0]
 
 
 def _horizontal_coords(grid: xr.Dataset, axes: Axes) -> dict[Hashable, xr.DataArray]:
@@ -330,6 +374,36 @@ def _statistic(
         cells = STATISTICS[statistic](groups)
         binned.reshape(-1)[cells.index] = cells
     return binned
+
+
+def _weighted_means(
+    values: np.ndarray,
+    errors: np.ndarray,
+    order: np.ndarray,
+    index: np.ndarray,
+    shape: tuple[int, ...],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the means in each cell, weighted with inverse variances, and their errors.
+
+    Parameters
+    ----------
+    values, errors : numpy.ndarray
+        Measurements, NaN where missing, and standard deviations of their errors, shape (points,).
+    order, index, shape
+        As in `_statistic`.
+    """
+    means, spread = (np.full(shape, np.nan, values.dtype) for _ in range(2))
+    for part in _whole_cells(index):
+        measured = values[order[part]].astype(float)
+        weights = np.where(np.isnan(measured), 0, errors[order[part]] ** -2.0)
+        starts = np.flatnonzero(np.diff(index[part], prepend=-1))
+        totals = np.add.reduceat(weights, starts)
+        sums = np.add.reduceat(weights * np.nan_to_num(measured), starts)
+        seen = totals > 0
+        cells = index[part][starts][seen]
+        means.reshape(-1)[cells] = sums[seen] / totals[seen]
+        spread.reshape(-1)[cells] = totals[seen] ** -0.5
+    return means, spread
 
 
 def _whole_cells(index: np.ndarray) -> Iterator[slice]:

@@ -14,7 +14,13 @@ from xdvarnet.grids.internal import hide_unobserved, to_internal
 from xdvarnet.mapping.anomalies import take_anomalies
 from xdvarnet.mapping.background import Background, MeanMapBackground
 from xdvarnet.mapping.cover import Window
-from xdvarnet.mapping.protocol import Analysis, Observations, Reconstructor, analyse
+from xdvarnet.mapping.protocol import (
+    Analysis,
+    Observations,
+    Reconstructor,
+    analyse,
+    units_of_input,
+)
 from xdvarnet.observing.observer import Observer
 
 LEAST_SEA = 0.25
@@ -80,6 +86,7 @@ def draw(
     *,
     background: Background | None = None,
     first_guess: Reconstructor | None = None,
+    error_variables: Mapping[str, str] | None = None,
 ) -> Draw:
     """Observe `truth` once for a model, and remove the background.
 
@@ -97,12 +104,18 @@ def draw(
         Another one than the model's.
     first_guess : Reconstructor, optional
         Whose analysis is made at once, to be cut into windows with the observations.
+    error_variables : mapping of str to str, optional
+        Those that are taken along, of what `system` gives; by default those of the model.
     """
     variables = model.variables
+    errors = model.error_variables if error_variables is None else error_variables
     seen = hide_unobserved(system.observe(truth, rng=rng), variables, model.observed)
     wanted = to_internal(truth, variables)
     observations, backgrounds = take_anomalies(
-        to_internal(seen, variables), background or model.background, variables
+        to_internal(seen, units_of_input(variables, errors)),
+        background or model.background,
+        variables,
+        errors,
     )
     return Draw(
         with_first_guess(observations, first_guess),
@@ -226,6 +239,7 @@ def _cut(whole: Draw, start: int, length: int, box: tuple[slice, slice]) -> Draw
         longitude=longitude[box[1]],
         sea=given.sea[box],
         first_guess=guess,
+        errors=cut_all(given.errors, np.nan),
     )
     return Draw(observations, cut_all(whole.truth, np.nan))
 
@@ -259,6 +273,7 @@ def _augment(window: Draw, augmentation: Augmentation, rng: np.random.Generator)
         longitude=given.longitude,
         sea=given.sea[reverse[1:]],
         first_guess=guess,
+        errors=change(given.errors, abs(factor)),
     )
     return Draw(observations, change(window.truth, factor))
 

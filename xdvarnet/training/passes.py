@@ -12,8 +12,9 @@ from xdvarnet.grids.internal import to_internal
 from xdvarnet.grids.points import find_points
 from xdvarnet.mapping.anomalies import take_anomalies
 from xdvarnet.mapping.background import Background
-from xdvarnet.mapping.protocol import Reconstructor
-from xdvarnet.tracks.bin import bin_tracks, daily_stamps
+from xdvarnet.mapping.binning import bin_observations
+from xdvarnet.mapping.protocol import Reconstructor, units_of_input
+from xdvarnet.tracks.bin import daily_stamps
 from xdvarnet.tracks.segments import segments
 from xdvarnet.training.draws import Draw, with_first_guess
 
@@ -59,17 +60,23 @@ class RemovedPasses:
     def draw(self, seen: xr.Dataset, hidden: xr.Dataset) -> Draw:
         """Make a draw whose truth is known along the tracks `hidden` alone."""
         observed, truth = (self._bin(tracks) for tracks in (seen, hidden))
-        observations, backgrounds = take_anomalies(observed, self.background, self.variables)
+        observations, backgrounds = take_anomalies(
+            observed, self.background, self.variables, self._errors
+        )
         return Draw(
             with_first_guess(observations, self.first_guess),
             {name: (truth[name] - mean).values for name, mean in backgrounds.items()},
         )
 
+    @property
+    def _errors(self) -> Mapping[str, str]:
+        return {} if self.first_guess is None else self.first_guess.error_variables
+
     def _bin(self, tracks: xr.Dataset) -> xr.Dataset:
         points = find_points(self.tracks)
         stamps = daily_stamps(points.days, points.calendar)
-        binned = bin_tracks(tracks[list(self.variables)], self.grid, time=stamps)
-        return to_internal(binned, self.variables)
+        binned = bin_observations(tracks, self.grid, self.variables, self._errors, stamps)
+        return to_internal(binned, units_of_input(self.variables, self._errors))
 
 
 def split_passes(

@@ -1,6 +1,7 @@
 """A Gaussian field that solves a stochastic equation: samples, and exact posteriors."""
 
 import logging
+from collections.abc import Hashable, Mapping
 
 import numpy as np
 import xarray as xr
@@ -21,17 +22,20 @@ from xdvarnet.grids.values import trusted_values
 from xdvarnet.methods.gaussian_field.domain import Domain
 from xdvarnet.methods.gaussian_field.fitting import fit_field, usual_parameters
 from xdvarnet.methods.gaussian_field.observations import (
+    ErrorStd,
     empty_map,
     error_std,
     gridded_cells,
     label_map,
     map_of_tracks,
     observed_at_sea,
+    read_errors,
     track_cells,
 )
 from xdvarnet.methods.gaussian_field.process import GaussianField, posterior_costs, sample_costs
 from xdvarnet.spde.field import Posterior
 from xdvarnet.spde.iterative import IterativePosterior
+from xdvarnet.tracks.noise import add_noise, name_of_noise
 
 logger = logging.getLogger("xdvarnet")
 
@@ -61,9 +65,11 @@ class SPDEField(GaussianField):
         e-folding time at one place, such as ``"10 days"``; a number is in days.
     std : float or xarray.DataArray
         Standard deviation of the field, in `units`.
-    noise : float, optional
-        Standard deviation of the error of an observation, in `units`: of one cell and day in
-        `solve`, of one point in `condition`. Samples of the prior need none.
+    noise : str or float, optional
+        Standard deviation of the error of an observation, such as ``"3 cm"``, a number being in
+        `units`: of one cell and day in `solve`, of one point in `condition`. Or the name of a
+        variable of the Dataset that holds that of each, such as ``"ssh_noise"`` of
+        `xdvarnet.bin_tracks`, in units that convert. Samples of the prior need none.
     variable, units : str
         What the field is, and the units of `std` and `noise`.
     anisotropy : float or xarray.DataArray
@@ -172,7 +178,7 @@ class SPDEField(GaussianField):
         observations: xr.Dataset,
         grid: xr.Dataset | None = None,
         *,
-        noise: float | np.ndarray | xr.DataArray | None = None,
+        noise: ErrorStd | None = None,
         members: int | None = None,
         rng: RandomState = None,
         return_members: bool = False,
@@ -188,10 +194,12 @@ class SPDEField(GaussianField):
             Longitude, latitude and ``sea`` of the result, for tracks. Where it has days, they are
             those of the result, and points of other days are left out; else the days are those of
             the tracks.
-        noise : float or array, optional
+        noise : float, str, mapping or array, optional
             Standard deviation of the error in the units of the field, one for all or one for each
             observation: an array of the shape of the variable, or a DataArray with its dimensions
-            in any order, in the units of its attribute ``units``. By default that of the field.
+            in any order, in the units of its attribute ``units``. Or a quantity, or the name of a
+            variable of the observations; of tracks also a mapping from the missions, as
+            `xdvarnet.bin_tracks` takes it. By default that of the field.
         members : int, optional
             Number of members, at least 2.
         rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
@@ -242,7 +250,7 @@ class SPDEField(GaussianField):
         observations: xr.Dataset,
         grid: xr.Dataset | None = None,
         *,
-        noise: float | np.ndarray | xr.DataArray | None = None,
+        noise: ErrorStd | None = None,
     ) -> float:
         """Return the logarithm of the density of observations under the field and its noise.
 
@@ -273,11 +281,13 @@ class SPDEField(GaussianField):
         *,
         variable: str = "ssh",
         start: "SPDEField | None" = None,
+        noise: str | Mapping[Hashable, str | float] | None = None,
         trials: int = 100,
     ) -> "SPDEField":
         """Return the field of greatest likelihood, found by a simplex search.
 
-        The correlation length and time, the standard deviation and the noise are sought.
+        The correlation length and time, the standard deviation and the noise are sought, the latter
+        where it is not given.
 
         Parameters
         ----------
@@ -289,6 +299,10 @@ class SPDEField(GaussianField):
             Where the search starts; its direction, anisotropy, advection, engine and background
             stay. By default three deformation radii at the mean latitude, 20 days, and a noise of a
             third of the standard deviation of the observations.
+        noise : str or mapping, optional
+            What the errors are, where they are not sought: the name of a variable of the
+            observations, or, of tracks, a mapping from the missions to quantities or numbers. The
+            field then reads the variable of this name, or ``<variable>_noise``.
         trials : int
             Most evaluations of the likelihood.
 
@@ -305,13 +319,17 @@ class SPDEField(GaussianField):
         """
         if start is None:
             start = cls(**usual_parameters(observations, variable), variable=variable)
+        if noise is not None:
+            start = start.replace(noise=name_of_noise(noise, start.variable))
+        if isinstance(noise, Mapping):
+            observations = add_noise(observations, start.variable, noise)
         return fit_field(start, observations, grid, trials)
 
     def _posterior(
         self,
         observations: xr.Dataset,
         grid: xr.Dataset | None,
-        noise: float | np.ndarray | xr.DataArray | None,
+        noise: ErrorStd | None,
         members: int | None = None,
         *,
         required: bool = False,
@@ -325,7 +343,8 @@ class SPDEField(GaussianField):
         trusted = trusted_values(check_variable(observations, name))
         observations = observations.assign({name: trusted})
         noise = self.known_noise() if noise is None else noise
-        errors = error_std(noise, observations[name], self.variables[name])
+        noise = read_errors(noise, observations, name, self.units)
+        errors = error_std(noise, observations[name], self.units)
         on_grid = observations if grid is None else map_of_tracks(observations[[name]], grid, name)
         known = to_internal(on_grid, self.variables)
         days, latitude, longitude = (known[dim].values for dim in DIMS)

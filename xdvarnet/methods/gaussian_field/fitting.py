@@ -24,7 +24,7 @@ FIRST_STEP = 1.5
 """Factor on each parameter in the first simplex of `SPDEField.fit`."""
 
 FITTED = ("correlation_length", "correlation_time", "std", "noise")
-"""Parameters that `SPDEField.fit` seeks."""
+"""Parameters that `SPDEField.fit` seeks, the noise only where it is one for all."""
 
 
 class Likely(Protocol):
@@ -39,8 +39,8 @@ class Likely(Protocol):
         """Return another field, with some arguments of this one changed."""
         ...
 
-    def known_noise(self) -> float:
-        """Standard deviation of the noise, or an error where there is none."""
+    def known_noise(self) -> str | float:
+        """Standard deviation of the noise, or its name, or an error where there is none."""
         ...
 
     def log_likelihood(self, observations: xr.Dataset, grid: xr.Dataset | None = None) -> float:
@@ -53,26 +53,26 @@ def fit_field[Field: Likely](
 ) -> Field:
     """Search the field of greatest likelihood from another one, as `SPDEField.fit` describes."""
     check_counts({"trials": trials})
-    start_field.known_noise()
-    maps = [name for name in FITTED if isinstance(vars(start_field)[name], xr.DataArray)]
+    names = FITTED[:-1] if isinstance(start_field.known_noise(), str) else FITTED
+    maps = [name for name in names if isinstance(vars(start_field)[name], xr.DataArray)]
     if maps:
         raise InvalidInputError(
             f"{', '.join(maps)}: a map is not fitted; start from a field of numbers."
         )
 
     def field(logarithms: np.ndarray) -> Field:
-        return start_field.replace(**dict(zip(FITTED, np.exp(logarithms).tolist(), strict=True)))
+        return start_field.replace(**dict(zip(names, np.exp(logarithms).tolist(), strict=True)))
 
     tried: list[dict[str, float]] = []
 
     def cost(logarithms: np.ndarray) -> float:
         likelihood = field(logarithms).log_likelihood(observations, grid)
-        parameters = dict(zip(FITTED, np.exp(logarithms).tolist(), strict=True))
+        parameters = dict(zip(names, np.exp(logarithms).tolist(), strict=True))
         tried.append({**parameters, "log_likelihood": likelihood})
         return -likelihood
 
-    start = np.log([vars(start_field)[name] for name in FITTED])
-    simplex = np.vstack([start, start + np.log(FIRST_STEP) * np.eye(len(FITTED))])
+    start = np.log([vars(start_field)[name] for name in names])
+    simplex = np.vstack([start, start + np.log(FIRST_STEP) * np.eye(len(names))])
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", XdvarnetWarning)  # of short lengths on the way
         found = optimize.minimize(

@@ -1,20 +1,31 @@
 """Observations of a Gaussian field: the cells that each is made of, and its error; maps for it."""
 
 import itertools
+from collections.abc import Mapping
 
 import numpy as np
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError, InvalidTypeError
-from xdvarnet.grids.checks import check_dataset, check_kind, units_factor
+from xdvarnet.grids.checks import (
+    check_dataset,
+    check_kind,
+    check_variable,
+    read_noise,
+    units_factor,
+)
 from xdvarnet.grids.coords import find_axes, find_grid, is_ring
 from xdvarnet.grids.internal import DIMS, check_mask_is_coordinate, internal_grid
 from xdvarnet.grids.points import find_points
 from xdvarnet.grids.times import check_calendars
-from xdvarnet.grids.values import lasting_attributes
+from xdvarnet.grids.values import check_errors, lasting_attributes, trusted_values
 from xdvarnet.methods.gaussian_field.domain import Domain
 from xdvarnet.tracks.bin import bin_tracks
+from xdvarnet.tracks.noise import SUFFIX, PointNoise, add_noise
 from xdvarnet.tracks.sample import wrap_longitude
+
+ErrorStd = PointNoise | np.ndarray | xr.DataArray
+"""Standard deviations of the errors of observations, in any of the forms that are accepted."""
 
 
 def gridded_cells(
@@ -80,6 +91,20 @@ def track_cells(
     return values[inside], np.stack(places), np.stack(weights), inside
 
 
+def read_errors(
+    noise: ErrorStd, observations: xr.Dataset, name: str, units: str
+) -> float | np.ndarray | xr.DataArray:
+    """Return errors that are given by name, by mission or as a quantity, as numbers in `units`."""
+    if isinstance(noise, Mapping) and not isinstance(noise, xr.Dataset):
+        return add_noise(observations, name, noise)[name + SUFFIX]
+    if not isinstance(noise, str):
+        return noise
+    errors = read_noise(noise, name, units)
+    if isinstance(errors, str):
+        return trusted_values(check_variable(observations, errors))
+    return errors
+
+
 def error_std(
     noise: float | np.ndarray | xr.DataArray, like: xr.DataArray, units: str
 ) -> xr.DataArray:
@@ -97,13 +122,8 @@ def error_std(
             f"noise has the shape {values.shape} and the observations {like.shape}; give one "
             "number, or one for each observation."
         )
-    errors = xr.zeros_like(like, dtype=float) + values
-    wrong = ~(np.isfinite(errors) & (errors > 0)) & like.notnull()
-    if wrong.any():
-        raise InvalidInputError(
-            f"noise has {int(wrong.sum())} value(s) that are not positive and finite; it is a "
-            "standard deviation."
-        )
+    errors = (xr.zeros_like(like, dtype=float) + values).rename("noise")
+    check_errors(errors, like.notnull())
     return errors
 
 

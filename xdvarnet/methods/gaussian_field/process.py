@@ -13,7 +13,9 @@ from xdvarnet.grids.checks import (
     check_regular,
     check_times,
     check_units,
+    describe_noise,
     quantity,
+    read_noise,
 )
 from xdvarnet.mapping.background import Background, ObservedBackground, check_background
 from xdvarnet.mapping.protocol import Analysis, Observations, Reconstructor
@@ -63,7 +65,7 @@ class GaussianField(Reconstructor):
         correlation_length: str | float | xr.DataArray,
         correlation_time: str | float | xr.DataArray,
         std: float | xr.DataArray,
-        noise: float | None = None,
+        noise: str | float | None = None,
         variable: str = "ssh",
         units: str = "m",
         anisotropy: float | xr.DataArray = 1.0,
@@ -82,7 +84,7 @@ class GaussianField(Reconstructor):
         )
         self.variables = {variable: check_units(units)}
         self.std = read_parameter(std, "std", units)
-        self.noise = None if noise is None else read_number(noise, "noise", units)
+        self.noise = None if noise is None else _read_noise(noise, variable, units)
         self.anisotropy = read_parameter(anisotropy, "anisotropy", "1")
         self.angle = read_parameter(angle, "angle", "degrees", positive=False)
         try:
@@ -123,7 +125,7 @@ class GaussianField(Reconstructor):
         described = {
             name: describe_parameter(getattr(self, name)) for name in ("std", "anisotropy", "angle")
         }
-        noise = None if self.noise is None else describe_parameter(self.noise)
+        noise = None if self.noise is None else describe_noise(self.noise)
         length, time = map(describe_parameter, (self.correlation_length, self.correlation_time))
         advection = ", ".join(map(describe_parameter, self.advection))
         return (
@@ -172,8 +174,13 @@ class GaussianField(Reconstructor):
         }
         return type(self)(**arguments)
 
-    def known_noise(self) -> float:
-        """Return the standard deviation of the noise, or say that there is none."""
+    @property
+    def error_variables(self) -> Mapping[str, str]:
+        """The variable that `noise` names, if it does."""
+        return {self.noise: self.variable} if isinstance(self.noise, str) else {}
+
+    def known_noise(self) -> str | float:
+        """Return the standard deviation of the noise, or its name, or say that there is none."""
         if self.noise is None:
             raise InvalidInputError(
                 f"this field has no noise, and observations have; give their standard deviation in "
@@ -212,7 +219,7 @@ class GaussianField(Reconstructor):
         if not seen.any():
             warn("no observation; the result is the prior.")
         places = domain.places(*np.nonzero(seen))[None]
-        noise = np.full(places.shape[1], self.known_noise())
+        noise = observations.noise_of(self.variable, self.known_noise())[seen]
         posterior = domain.condition(places, np.ones(places.shape), values[seen], noise)
         mean, std, drawn = domain.describe(posterior, members, rng)
         name = self.variable
@@ -317,6 +324,12 @@ class GaussianField(Reconstructor):
                 f"margin makes {mesh.shape[0]} x {mesh.shape[1]} cells of {rows} x {columns}. Use "
                 "a larger domain, a shorter correlation length, or a background."
             )
+
+
+def _read_noise(noise: str | float | xr.DataArray, variable: str, units: str) -> str | float:
+    if isinstance(noise, str):
+        return read_noise(noise, variable, units)
+    return read_number(noise, "noise", units)
 
 
 def posterior_costs(members: int | None, observations: int) -> Costs:

@@ -1,6 +1,6 @@
 """Optimal interpolation: the linear analysis with a prescribed covariance."""
 
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,9 @@ from xdvarnet.grids.checks import (
     check_positive,
     check_units,
     check_variable,
+    describe_noise,
     quantity,
+    read_noise,
 )
 from xdvarnet.mapping.background import Background, ObservedBackground, check_background
 from xdvarnet.mapping.protocol import Analysis, Observations, Reconstructor, no_members
@@ -26,6 +28,7 @@ from xdvarnet.methods.optimal_interpolation.nodes import Partition, rows_of_node
 from xdvarnet.methods.optimal_interpolation.scaling import Scaled, prior_std, scale
 from xdvarnet.methods.optimal_interpolation.tuning import tune
 from xdvarnet.solver.device import check_device
+from xdvarnet.tracks.noise import add_noise, name_of_noise
 
 NODE_SPACING = 1.0, 0.7
 """Distance and time between nodes, in correlation lengths and times."""
@@ -66,10 +69,13 @@ class OptimalInterpolation(Reconstructor):
         ``"20 days"``; numbers are in km and days. Distances are chords through the Earth, which are
         shorter than the arc by less than 0.02 % at 400 km.
     noise : str or float
-        Standard deviation of the observation error, such as ``"3 cm"``; a number is in `units`.
+        Standard deviation of the observation error, such as ``"3 cm"``; a number is in `units`. Or
+        the name of a variable of the Dataset that holds that of each observation, such as
+        ``"ssh_noise"`` of `xdvarnet.bin_tracks`, on the same grid and in units that convert.
     std : str or float, optional
         Standard deviation of the anomaly, as `noise`. By default it is estimated from the
-        observations: their mean square less that of the noise, and at least the noise.
+        observations: their mean square less that of the noise, and at least the noise. Where errors
+        differ, it is the estimate of greatest likelihood.
     std_length : str or float, optional
         Standard deviation of the Gaussian (km) over which that estimate is averaged, so that it
         differs between energetic and quiet places; by default one estimate for all.
@@ -134,7 +140,7 @@ class OptimalInterpolation(Reconstructor):
         self.variables: Mapping[str, str] = {variable: units}
         self.correlation_length = quantity(correlation_length, "km", "correlation_length")
         self.correlation_time = quantity(correlation_time, "day", "correlation_time")
-        self.noise = quantity(noise, units, "noise")
+        self.noise = read_noise(noise, variable, units)
         self.std = None if std is None else quantity(std, units, "std")
         self.std_length = None if std_length is None else quantity(std_length, "km", "std_length")
         if std is not None and std_length is not None:
@@ -156,12 +162,18 @@ class OptimalInterpolation(Reconstructor):
         return (
             f"OptimalInterpolation({self.variable!r}, "
             f"correlation_length='{self.correlation_length:g} km', "
-            f"correlation_time='{self.correlation_time:g} days', noise={self.noise:g}, "
+            f"correlation_time='{self.correlation_time:g} days', "
+            f"noise={describe_noise(self.noise)}, "
             f"std={self.std}, std_length={self.std_length}, units={self.units!r}, "
             f"time_window={self.time_window:g}, neighbours={self.neighbours}, "
             f"covariance={self.covariance!r}, device={self.device!r}, "
             f"background={self.background!r})"
         )
+
+    @property
+    def error_variables(self) -> Mapping[str, str]:
+        """The variable that `noise` names, if it does."""
+        return {self.noise: self.variable} if isinstance(self.noise, str) else {}
 
     @classmethod
     def fit(
@@ -173,6 +185,7 @@ class OptimalInterpolation(Reconstructor):
         covariance: str | None = None,
         background: Background | None = None,
         time_window: float = 31,
+        noise: str | Mapping[Hashable, str | float] | None = None,
         trials: int = 60,
         rng: RandomState = 0,
     ) -> "OptimalInterpolation":
@@ -198,6 +211,11 @@ class OptimalInterpolation(Reconstructor):
             By default all are tried.
         background, time_window
             As above.
+        noise : str or mapping, optional
+            What the errors are, where they are not sought: the name of a variable of the
+            observations; of tracks that of single measurements, or a mapping from the missions to
+            quantities or numbers, as `xdvarnet.bin_tracks` takes them. The interpolation then reads
+            the variable of this name, or ``<variable>_noise``, beside the observations.
         trials : int
             Most trials of each covariance.
         rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
@@ -209,7 +227,7 @@ class OptimalInterpolation(Reconstructor):
             In the units of the observations. ``history`` has the trials: the parameters, ``rmse``
             and ``log_score`` of the predictions, and ``spread``, the predicted errors over the
             actual ones; and the noise of single measurements by crossovers as an attribute, where
-            there are 30 crossovers.
+            there are 30 crossovers. With a `noise` of each observation it has no noise.
 
         Raises
         ------
@@ -237,15 +255,18 @@ class OptimalInterpolation(Reconstructor):
         attributes = check_variable(observations, variable).attrs
         if "units" not in attributes:
             warn(f"variable {variable!r} has no attribute 'units'; 'm' is assumed.")
+        name = 1.0 if noise is None else name_of_noise(noise, variable)
         start = cls(
             variable,
             correlation_length=1,
             correlation_time=1,
-            noise=1,
+            noise=name,
             units=attributes.get("units", "m"),
             background=background,
             time_window=time_window,
         )
+        if isinstance(noise, Mapping):
+            observations = add_noise(observations, variable, noise)
         if covariance is not None:
             check_known(covariance, CORRELATIONS, "covariance")
         covariances = list(CORRELATIONS) if covariance is None else [covariance]
@@ -323,12 +344,13 @@ class OptimalInterpolation(Reconstructor):
     def scale(self, observations: Observations) -> Scaled:
         """Return observations and cells in units of the lengths and the standard deviation."""
         values = observations.values[self.variable]
-        prior = prior_std(observations, values, self.noise, self.std, self.std_length)
+        noise = observations.noise_of(self.variable, self.noise)
+        prior = prior_std(observations, values, noise, self.std, self.std_length)
         return scale(
             observations,
             values,
             prior,
-            self.noise,
+            noise,
             (self.correlation_length, self.correlation_time),
             self.device,
         )

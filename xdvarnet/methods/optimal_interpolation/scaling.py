@@ -14,6 +14,12 @@ from xdvarnet.methods.optimal_interpolation.local import Sample
 LEAST_NOISE = 1e-10
 """Smallest variance of the error, relative to the prior's, with which matrices stay regular."""
 
+SCORING_STEPS = 20
+"""Steps towards the variance of greatest likelihood; one is enough where all errors are equal."""
+
+UNKNOWN = 1.0
+"""Standard deviation of the anomaly, in its units, where no observation and no error is there."""
+
 LEAST_VARIANCE = 0.1
 """Smallest local estimate of the variance, relative to that of the whole domain."""
 
@@ -47,7 +53,7 @@ def scale(
     observations: Observations,
     values: np.ndarray,
     prior: np.ndarray,
-    noise: float,
+    noise: np.ndarray,
     lengths: tuple[float, float],
     device: str,
 ) -> Scaled:
@@ -61,8 +67,8 @@ def scale(
         Anomalies, shape (time, latitude, longitude), NaN where unobserved.
     prior : numpy.ndarray
         Their standard deviation, shape (latitude, longitude).
-    noise : float
-        Standard deviation of the errors.
+    noise : numpy.ndarray
+        Standard deviations of the errors, of the shape of `values`.
     lengths : tuple of float
         Correlation length (km) and time (days).
     device : str
@@ -72,7 +78,7 @@ def scale(
     day, cell = np.divmod(np.flatnonzero(observed), prior.size)
     cells, times = _positions(*observations.place) / lengths[0], observations.days / lengths[1]
     amplitude = prior.ravel()[cell]
-    variance = np.maximum((noise / amplitude) ** 2, LEAST_NOISE)
+    variance = np.maximum((noise[observed] / amplitude) ** 2, LEAST_NOISE)
     arrays = cells[cell], times[day], values[observed] / amplitude, variance, cells, times
     *sample, cell_tensor, time_tensor = (torch.from_numpy(a).to(device) for a in arrays)
     return Scaled(Sample(*sample), cell_tensor, time_tensor, prior, amplitude)
@@ -81,11 +87,14 @@ def scale(
 def prior_std(
     observations: Observations,
     values: np.ndarray,
-    noise: float,
+    noise: np.ndarray,
     std: float | None,
     std_length: float | None,
 ) -> np.ndarray:
     """Return the standard deviation of the anomaly, shape (latitude, longitude).
+
+    The estimate of its square is that of greatest likelihood of independent anomalies: the mean of
+    what squares are above the variances of their errors, weighted as in `_excess`.
 
     Parameters
     ----------
@@ -93,8 +102,8 @@ def prior_std(
         Places.
     values : numpy.ndarray
         Anomalies, shape (time, latitude, longitude), NaN where unobserved.
-    noise : float
-        Standard deviation of the errors.
+    noise : numpy.ndarray
+        Standard deviations of the errors, of the shape of `values`.
     std : float or None
         The one that was given; by default it is estimated.
     std_length : float or None
@@ -104,15 +113,36 @@ def prior_std(
     if std is not None:
         return np.full(shape, std)
     observed = np.isfinite(values) & observations.sea
-    squares = np.where(observed, values, 0).astype(float) ** 2
-    overall = squares.sum() / max(observed.sum(), 1) - noise**2
-    overall = max(overall, noise**2)
+    squares, variances = np.square(values[observed], dtype=float), np.square(noise[observed])
+    if not squares.size:
+        known = noise[np.isfinite(noise)]
+        return np.full(shape, known.mean() if known.size else UNKNOWN)
+    overall, weights = _excess(squares, variances)
     if std_length is None:
         return np.full(shape, overall**0.5)
     latitude, longitude = observations.place
     check_regular(longitude, "longitude", "std_length")
-    local = local_mean(squares.sum(0), observed.sum(0), latitude, longitude, std_length)
-    return np.sqrt(np.maximum(local - noise**2, LEAST_VARIANCE * overall))
+    sums, counts = np.zeros((2, *values.shape))
+    sums[observed], counts[observed] = weights * (squares - variances), weights
+    local = local_mean(sums.sum(0), counts.sum(0), latitude, longitude, std_length)
+    return np.sqrt(np.maximum(local, LEAST_VARIANCE * overall))
+
+
+def _excess(squares: np.ndarray, variances: np.ndarray) -> tuple[float, np.ndarray]:
+    """Return the variance of what is observed with errors, and the weight of each observation.
+
+    The likelihood of independent Gaussian values is greatest for the mean of what their squares
+    exceed the variances of their errors, weighted with the inverse squares of the sums of both
+    variances (Fisher scoring). So an observation with a large error tells nothing. The variance is
+    at least that of the errors, with the same weights.
+    """
+    overall = float(np.median(squares))
+    for _ in range(SCORING_STEPS):
+        both = overall + variances
+        weights = (both.min() / both) ** 2
+        excess = np.average(squares - variances, weights=weights)
+        overall = float(max(excess, np.average(variances, weights=weights)))
+    return overall, weights
 
 
 def _positions(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:

@@ -15,10 +15,12 @@ from xdvarnet._random import RandomState, default_rng
 from xdvarnet.diagnostics import ROTATION_RATE
 from xdvarnet.errors import warn
 from xdvarnet.grids.checks import check_counts
-from xdvarnet.grids.internal import DIMS, to_internal
+from xdvarnet.grids.internal import to_internal
 from xdvarnet.grids.points import find_points
+from xdvarnet.mapping.anomalies import take_anomalies
 from xdvarnet.mapping.background import Background
-from xdvarnet.mapping.protocol import Observations
+from xdvarnet.mapping.binning import bin_observations
+from xdvarnet.mapping.protocol import Observations, units_of_input
 from xdvarnet.methods.optimal_interpolation.blended import one_core_each
 from xdvarnet.methods.optimal_interpolation.covariance import CORRELATIONS, Correlation
 from xdvarnet.methods.optimal_interpolation.local import LocalAnalysis, Sample, working_type
@@ -51,7 +53,7 @@ STD_LENGTHS = 1.0, 2.0
 """Lengths over which a local standard deviation is tried, in correlation lengths."""
 
 PARAMETERS = ("correlation_length", "correlation_time", "noise")
-"""What is sought."""
+"""What is sought, the noise only where it is one for all."""
 
 REACH = (0.1, 10.0), (0.05, 5.0), (0.03, 6.0)
 """Limits of the search: of the lengths and the noise relative to the start, of the time relative to
@@ -93,7 +95,7 @@ class Tunable(Protocol):
     background: Background
     correlation_length: float
     correlation_time: float
-    noise: float
+    noise: float | str
     covariance: str
     std_length: float | None
     time_window: float
@@ -109,6 +111,11 @@ class Tunable(Protocol):
     @property
     def correlation(self) -> Correlation:
         """The correlation function."""
+        ...
+
+    @property
+    def error_variables(self) -> Mapping[str, str]:
+        """The variable that the noise names, if it does."""
         ...
 
 
@@ -229,29 +236,29 @@ class Record:
     @classmethod
     def of(cls, model: Tunable, observations: xr.Dataset, grid: xr.Dataset | None) -> Self:
         """Bin tracks on a grid, or take gridded observations, whose days stand for passes."""
-        name, noise = model.variable, None
+        name, noise, errors = model.variable, None, model.error_variables
         gridded = observations
         if grid is not None:
             passes = segments(observations, gap=PASS_GAP).astype(float)
             points = find_points(observations)
             stamps = daily_stamps(points.days, points.calendar)
-            gridded = bin_tracks(observations[[name]], grid, time=stamps)
+            gridded = bin_observations(observations, grid, [name], errors, stamps)
             only_passes = observations.drop_vars(observations.data_vars).assign(segment=passes)
             labels = bin_tracks(only_passes, grid, statistic="median", time=stamps)
             crossed = crossovers(observations, name, gap=PASS_GAP)
             if crossed.sizes["crossover"] >= FEWEST_CROSSOVERS:
                 noise = float((crossed["difference"] / crossed["noise_factor"]).std())
-        known = to_internal(gridded, model.variables)
+        known = to_internal(gridded, units_of_input(model.variables, errors))
         values = known[name].where(known["sea"])
         seen = np.isfinite(values.values)
-        days, latitude, longitude = (known[dim].values for dim in DIMS)
         if grid is None:
-            groups = np.broadcast_to(days[:, None, None], seen.shape)[seen]
+            groups = np.broadcast_to(known["time"].values[:, None, None], seen.shape)[seen]
         else:
             groups = to_internal(labels, {"segment": "1"})["segment"].values[seen]
-        anomalies = (values - model.background.estimate(values)).values
-        arrays = {name: anomalies}, days, latitude, longitude, known["sea"].values
-        return cls(Observations(*arrays), groups, noise)
+        anomalies, _ = take_anomalies(
+            known.assign({name: values}), model.background, model.variables, errors
+        )
+        return cls(anomalies, groups, noise)
 
 
 def tune[Model: Tunable](
@@ -271,8 +278,9 @@ def tune[Model: Tunable](
     begin = start.replace(
         correlation_length=typical_length(latitude),
         correlation_time=TYPICAL_TIME,
-        noise=record.noise or TYPICAL_NOISE * spread or start.noise,
     )
+    if not start.error_variables:
+        begin = begin.replace(noise=record.noise or TYPICAL_NOISE * spread or start.noise)
     if record.groups.size < FEWEST or np.unique(record.groups).size < 3 or not spread:
         warn(
             f"there are {record.groups.size} observed cells of {np.unique(record.groups).size} "
@@ -338,12 +346,12 @@ class Search[Model: Tunable]:
 
     def simplex(self, start: Model, trials: int, step: float, limits: np.ndarray) -> None:
         """Search downhill from a model, within limits (Nelder and Mead 1965)."""
-        limits = np.log(limits)
-        first = np.clip(np.log([vars(start)[name] for name in PARAMETERS]), *limits.T)
+        limits, names = np.log(limits), sought(start)
+        first = np.clip(np.log([vars(start)[name] for name in names]), *limits.T)
         steps = np.where(first + np.log(step) < limits[:, 1], 1, -1) * np.log(step)
 
         def tried(logarithms: np.ndarray) -> float:
-            changes = dict(zip(PARAMETERS, np.exp(logarithms).tolist(), strict=True))
+            changes = dict(zip(names, np.exp(logarithms).tolist(), strict=True))
             return self.score(start.replace(**changes)).log_score
 
         minimize(
@@ -362,8 +370,9 @@ class Search[Model: Tunable]:
     def limits(self, start: Model) -> np.ndarray:
         """Smallest and largest values of each parameter, shape (parameter, 2)."""
         days = self.record.observations.days
-        usual = start.correlation_length, max(float(np.ptp(days)), 1.0), start.noise
-        limits = np.array(REACH) * np.array(usual)[:, None]
+        usual = vars(start) | {"correlation_time": max(float(np.ptp(days)), 1.0)}
+        reach = dict(zip(PARAMETERS, REACH, strict=True))
+        limits = np.array([np.multiply(reach[name], usual[name]) for name in sought(start)])
         limits[1] = np.maximum(limits[1], [SHORTEST_TIME, 2 * SHORTEST_TIME])
         return limits
 
@@ -377,7 +386,7 @@ class Search[Model: Tunable]:
                 [vars(model)[name] for model, _ in self.trials],
                 {"units": units.get(name, model_units)},
             )
-            for name in PARAMETERS
+            for name in sought(self.trials[0][0])
         }
         lengths = [np.nan if m.std_length is None else m.std_length for m, _ in self.trials]
         columns["std_length"] = "trial", lengths, {"units": "km"}
@@ -395,7 +404,7 @@ class Search[Model: Tunable]:
 
 def warn_at_edges(best: Tunable, limits: np.ndarray) -> None:
     """Warn of a parameter that is as large or as small as any that was tried."""
-    for name, (low, high) in zip(PARAMETERS, limits, strict=True):
+    for name, (low, high) in zip(sought(best), limits, strict=True):
         value = vars(best)[name]
         if not low * EDGE < value < high / EDGE:
             warn(
@@ -403,6 +412,11 @@ def warn_at_edges(best: Tunable, limits: np.ndarray) -> None:
                 f"{high:.3g}): these observations do not tell it. Give more days or passes, or "
                 "another value with replace(...)."
             )
+
+
+def sought(model: Tunable) -> tuple[str, ...]:
+    """Return the names of what is sought: not the noise, if each observation has its own."""
+    return tuple(name for name in PARAMETERS if not (name == "noise" and model.error_variables))
 
 
 def typical_length(latitude: float) -> float:
