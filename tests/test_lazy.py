@@ -13,12 +13,16 @@ from reconstructors import WINDOW, Identity, Smoother, explode, gappy, lazy
 from xdvarnet.errors import InvalidInputError, XdvarnetWarning
 from xdvarnet.grids.coords import days_since_epoch
 from xdvarnet.mapping.background import ObservedBackground
+from xdvarnet.mapping.lazy import blocks_of_days
 from xdvarnet.mapping.protocol import Analysis
 from xdvarnet.mapping.reconstruct import reconstruct
 from xdvarnet.methods.optimal_interpolation.interpolation import OptimalInterpolation
 from xdvarnet.methods.trivial import MeanMapOffset
 
-pytestmark = pytest.mark.filterwarnings("error")
+pytestmark = [
+    pytest.mark.filterwarnings("error"),
+    pytest.mark.filterwarnings("ignore:chunks of .* are shorter"),
+]
 
 CHUNKS = [
     {"time": 4},
@@ -139,14 +143,61 @@ def test_nothing_is_computed_before_it_is_asked_for(dataset, model):
         maps.compute()
 
 
-def test_each_chunk_of_days_is_analysed_once(dataset):
+def test_each_block_of_days_is_analysed_once():
+    dataset = gappy(days=40)
     model = Smoother(gives_std=True, first_guess=Smoother(gives_std=True))
     with Count() as built:
-        maps = reconstruct(dataset.chunk(time=4, lat=7), model)
+        maps = reconstruct(dataset.chunk(time=10, lat=7), model)
     assert built.keys == []
     with Count() as tasks, dask.config.set(scheduler="synchronous"):
         maps.compute(optimize_graph=False)
-    assert tasks.count("_analyse_chunk") == 3
+    assert tasks.count("_analyse_block") == 4
+
+
+@pytest.mark.parametrize("days", [60, 120])
+def test_the_work_grows_like_the_days(days):
+    """Each chunk is read once, each block solved once; tasks are so many for each day."""
+    reads = []
+
+    def read(values, block_info=None):
+        reads.append(block_info[0]["array-location"][0])
+        return values
+
+    dataset = gappy(days=days)
+    chunked = dataset.chunk(time=1)
+    counted = chunked.assign(
+        ssh=chunked["ssh"].copy(
+            data=chunked["ssh"].data.map_blocks(read, dtype="f4", meta=np.empty((0, 0, 0), "f4"))
+        )
+    )
+    maps = reconstruct(counted, interpolation())
+    with Count() as tasks, dask.config.set(scheduler="synchronous"):
+        maps.compute()
+    assert len(reads) == days
+    assert len(tasks.keys) < 40 * days
+    assert tasks.count("_analyse_block") == days // 8
+
+
+def test_blocks_are_as_long_as_the_halo():
+    """A day is in three blocks with their halos at most; chunks are never cut."""
+    generator = np.random.default_rng(0)
+    for _ in range(50):
+        chunks = tuple(generator.integers(1, 9, 12).tolist())
+        times = np.arange(sum(chunks)) + 18000.0
+        halo = float(generator.uniform(0, 12))
+        blocks = blocks_of_days(halo, times, chunks)
+        assert [block.start for block in blocks[1:]] == [block.stop for block in blocks[:-1]]
+        assert {block.stop for block in blocks} <= set(np.cumsum(chunks).tolist())
+        reach = np.array([[block.start - halo, block.stop - 1 + halo] for block in blocks])
+        days = np.arange(times.size)
+        seen = (reach[:, :1] <= days) & (days <= reach[:, 1:])
+        assert seen.sum(0).max() <= 3
+    assert blocks_of_days(None, times, chunks) == [slice(0, times.size)]
+
+
+def test_short_chunks_are_joined_with_a_warning(dataset):
+    with pytest.warns(XdvarnetWarning, match=r"chunks of 1 day.* 4 days .*chunk\(time=16"):
+        reconstruct(dataset.chunk(time=1), Smoother())
 
 
 def test_only_the_days_that_are_asked_for_are_solved():

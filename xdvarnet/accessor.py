@@ -1,6 +1,7 @@
 """The accessor ``.dvarnet``: the public functions as methods of a Dataset."""
 
 import inspect
+import os
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Literal
 
@@ -73,6 +74,7 @@ class DVarNetAccessor:
         return_members: bool = False,
         rng: RandomState = None,
         progress: bool = False,
+        store: str | os.PathLike | None = None,
     ) -> xr.Dataset:
         """Complete the observations to maps with a model.
 
@@ -87,6 +89,7 @@ class DVarNetAccessor:
             return_members=return_members,
             rng=rng,
             progress=progress,
+            store=store,
         )
 
     def score(

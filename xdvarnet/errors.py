@@ -13,6 +13,7 @@ __all__ = [
     "MissingDependencyError",
     "MissingFileError",
     "ModelFileError",
+    "StoreError",
     "UnknownNameError",
     "XdvarnetError",
     "XdvarnetWarning",
@@ -48,6 +49,10 @@ class MissingDependencyError(XdvarnetError, ImportError):
 
 class ModelFileError(XdvarnetError, ValueError):
     """A model file that is truncated, empty, of another format version, or no model."""
+
+
+class StoreError(XdvarnetError, OSError):
+    """A store of maps that cannot be written, or is of another job."""
 
 
 class XdvarnetWarning(UserWarning):

@@ -37,6 +37,7 @@ from xdvarnet.mapping.protocol import (
     Fields,
     Observations,
     Reconstructor,
+    Record,
     analyse,
     check_model,
 )
@@ -179,11 +180,24 @@ class Calibrated(Reconstructor):
         return errors_read(self.model, self._formal)
 
     @property
-    def halo(self) -> int | None:
+    def halo(self) -> float | None:
         """The longer one of the model and of what gives the spread."""
-        halos = [each.halo for each in (self.model, self._formal) if each is not None]
+        halos = [each.halo for each in self._parts]
         known = [halo for halo in halos if halo is not None]
         return max(known) if len(known) == len(halos) else None
+
+    @property
+    def learns(self) -> list[str]:
+        """What the model and what gives the spread learn."""
+        return [name for part in self._parts for name in part.learns]
+
+    def learn(self, record: Record) -> Fields:
+        """Return what both learn."""
+        return {name: found for part in self._parts for name, found in part.learn(record).items()}
+
+    @property
+    def _parts(self) -> list[Reconstructor]:
+        return [part for part in (self.model, self._formal) if part is not None]
 
     def check(self, grid: Grid) -> None:
         """Refuse what the model, or what gives the spread, refuses."""

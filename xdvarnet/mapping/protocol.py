@@ -95,6 +95,9 @@ class Observations:
     errors : mapping of str to numpy.ndarray
         For each of the error variables of the model, the standard deviations of the errors of the
         observations, of the shape and in the units of these. `noise_of` reads them.
+    learned : mapping of str to numpy.ndarray
+        What the model has learned of the whole record, where these are a part of one: see
+        `Reconstructor.learn`.
     """
 
     values: Fields
@@ -107,6 +110,7 @@ class Observations:
     offset: int = 0
     record: int | None = None
     errors: Fields = field(default_factory=dict)
+    learned: Fields = field(default_factory=dict)
 
     @classmethod
     def of_series(cls, values: Fields, times: np.ndarray) -> "Observations":
@@ -178,6 +182,60 @@ class Observations:
         )
 
 
+@dataclass(frozen=True)
+class Record:
+    """The observed cells of all days, as anomalies: a small part of the record of maps.
+
+    Attributes
+    ----------
+    latitude, longitude : numpy.ndarray
+        Degrees, increasing.
+    cells : mapping of str to numpy.ndarray
+        Of each variable, flat positions in a map of the cells at sea that are observed, in the
+        order of the days.
+    values : mapping of str to numpy.ndarray
+        The anomalies there.
+    errors : mapping of str to numpy.ndarray
+        Of each error variable, the standard deviations there.
+    """
+
+    latitude: np.ndarray
+    longitude: np.ndarray
+    cells: Fields
+    values: Fields
+    errors: Fields
+
+    @classmethod
+    def of(cls, observations: Observations, error_variables: Mapping[str, str]) -> "Record":
+        """Take it from observations; `error_variables` are those of the model."""
+        seen = {
+            name: np.isfinite(values) & observations.sea
+            for name, values in observations.values.items()
+        }
+        size = observations.sea.size
+        return cls(
+            *observations.place,
+            {name: np.flatnonzero(where) % size for name, where in seen.items()},
+            {name: observations.values[name][where] for name, where in seen.items()},
+            {name: observations.errors[name][seen[of]] for name, of in error_variables.items()},
+        )
+
+    @classmethod
+    def join(cls, parts: "Sequence[Record]") -> "Record":
+        """Put the records of consecutive days one after the other."""
+
+        def together(fields: Sequence[Fields]) -> Fields:
+            return {name: np.concatenate([part[name] for part in fields]) for name in fields[0]}
+
+        return cls(
+            parts[0].latitude,
+            parts[0].longitude,
+            together([part.cells for part in parts]),
+            together([part.values for part in parts]),
+            together([part.errors for part in parts]),
+        )
+
+
 class Reconstructor(ABC):
     """What turns observations into maps: the base class of all methods and models.
 
@@ -190,8 +248,10 @@ class Reconstructor(ABC):
         Names of the variables and their units.
     background : Background
         What is removed from the observations before and added to the fields after.
-    halo : int or None
+    halo : float or None
         Days of observations on either side of a day that its map needs; None for the whole record.
+    learns : sequence of str
+        Names of the maps that it learns of the whole record before it solves a part of it.
     gives_std : bool
         Whether an analysis has a standard deviation.
     labels : sequence or None
@@ -215,7 +275,8 @@ class Reconstructor(ABC):
 
     variables: Mapping[str, str]
     background: Background
-    halo: int | None = None
+    halo: float | None = None
+    learns: Sequence[str] = ()
     gives_std: bool = False
     labels: Sequence[Hashable] | None = None
 
@@ -238,6 +299,15 @@ class Reconstructor(ABC):
         rng : numpy.random.Generator, optional
             Source of the members.
         """
+
+    def learn(self, record: Record) -> Fields:
+        """Return the maps (latitude, longitude) of `learns`, by default none.
+
+        Their names hold the repr of the method, as others may learn beside it. `solve` finds them
+        in `Observations.learned` where it is given a part of the record.
+        """
+        del record
+        return {}
 
     @property
     def observed(self) -> Sequence[str]:

@@ -1,29 +1,26 @@
 """From a Dataset of gappy observations and a model to complete, labelled maps."""
 
-from collections.abc import Mapping
+import os
 
 import numpy as np
 import xarray as xr
 
 from xdvarnet._random import RandomState, default_rng
-from xdvarnet.errors import InvalidInputError, warn
-from xdvarnet.grids.checks import check_dataset, check_members, check_times, units_factor
-from xdvarnet.grids.coords import Grid
-from xdvarnet.grids.internal import DIMS, hide_unobserved, internal_grid, to_internal
-from xdvarnet.grids.labels import field_attributes, model_attributes
-from xdvarnet.grids.provenance import encode_axes
+from xdvarnet.errors import InvalidInputError
+from xdvarnet.grids.checks import check_dataset, check_members
+from xdvarnet.grids.internal import DIMS
 from xdvarnet.grids.series import STATE
-from xdvarnet.mapping.lazy import analyse_lazily, check_observed
+from xdvarnet.mapping.job import reconstruct_to_store
+from xdvarnet.mapping.lazy import analyse_lazily, check_observed, learn_lazily
+from xdvarnet.mapping.prepared import Prepared
 from xdvarnet.mapping.progress import show_progress
 from xdvarnet.mapping.protocol import (
     Analysis,
-    Fields,
     Observations,
     Reconstructor,
     analyse,
     check_analysis,
     check_model,
-    units_of_input,
 )
 from xdvarnet.mapping.series import reconstruct_series
 
@@ -36,6 +33,7 @@ def reconstruct(
     return_members: bool = False,
     rng: RandomState = None,
     progress: bool = False,
+    store: str | os.PathLike | None = None,
 ) -> xr.Dataset:
     """Reconstruct complete maps from gappy observations.
 
@@ -64,7 +62,11 @@ def reconstruct(
     rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
         Source of the members.
     progress : bool
-        Whether to show a bar over the windows (not for lazy data).
+        Whether to show a bar over the windows, or over the blocks of a store (not for lazy data).
+    store : str or path, optional
+        A zarr store on disk, such as ``"maps.zarr"``, to which the maps are written in blocks of
+        days. Where it was interrupted, the same call goes on with the blocks that are left, with
+        the background that the job began with. The maps are returned lazily.
 
     Returns
     -------
@@ -90,6 +92,9 @@ def reconstruct(
         model's window.
     UnknownNameError
         If a variable is missing.
+    StoreError
+        If the store is in use, cannot be written, was begun with another input or other settings,
+        or a block fails; what is written stays.
 
     Warns
     -----
@@ -109,38 +114,33 @@ def reconstruct(
     check_members(members, return_members)
     generator = default_rng(rng)
     check_model(model)
+    if store is not None and (members is not None or STATE in model.variables):
+        raise InvalidInputError(
+            "a store is of maps and their standard deviation; leave members=None and give a model "
+            "of maps, or leave store=None."
+        )
     if STATE in model.variables:
         return reconstruct_series(
             dataset, model, members=members, return_members=return_members, rng=generator
         )
-    dataset = hide_unobserved(dataset, model.variables, model.observed)
-    grid = internal_grid(dataset)
-    _check_days(grid)
-    model.check(grid)
-    inputs = units_of_input(model.variables, model.error_variables)
-    observed = to_internal(dataset, inputs)
-    for name, units in inputs.items():
-        if "units" not in dataset[name].attrs:
-            warn(f"variable {name!r} has no attribute 'units'; {units!r} is assumed.")
-    anomalies, backgrounds = observed[["sea", *model.error_variables]], {}
-    for name in model.variables:
-        values = observed[name].where(observed["sea"])
-        backgrounds[name] = model.background.estimate(values)
-        anomalies[name] = values - backgrounds[name]
-    if any(anomalies[name].chunks for name in model.variables):
+    if store is not None:
+        return reconstruct_to_store(dataset, model, store, progress=progress)
+    prepared = Prepared.of(dataset, model)
+    background = prepared.background()
+    anomalies = prepared.anomalies(background)
+    if prepared.is_lazy:
         if members is not None:
             raise InvalidInputError(
                 "members of dask-backed observations are not available; load them first with "
                 "dataset.load()."
             )
-        analysis = analyse_lazily(model, anomalies)
+        analysis = analyse_lazily(model, anomalies, learn_lazily(model, anomalies))
     else:
         with show_progress(progress):
             analysis = _analyse(model, anomalies, members, return_members, generator)
     kinds = ("mean", "std", "members") if return_members else ("mean", "std")
     fields = {kind: analysis.kinds[kind] for kind in kinds}
-    made = model.attributes(members)
-    return _label(dataset, grid, model, observed["sea"], backgrounds, fields, made)
+    return prepared.label(background, fields, model.attributes(members))
 
 
 def _analyse(
@@ -163,48 +163,3 @@ def _analyse(
         return analyse(model, observations, members=members, rng=rng)
     analysis = model.solve_spread(observations, members=members, rng=rng)
     return check_analysis(model, observations, analysis, None)
-
-
-def _label(
-    dataset: xr.Dataset,
-    grid: Grid,
-    model: Reconstructor,
-    sea: xr.DataArray,
-    backgrounds: dict[str, xr.DataArray],
-    analysis: Mapping[str, Fields],
-    made: Mapping[str, str | int],
-) -> xr.Dataset:
-    """Add the background, and give the fields the names, order, units and dtype of the input."""
-    fields = {}
-    for name, units in model.variables.items():
-        like = dataset[name]
-        dims = dict(zip(DIMS, grid.axes.dims, strict=True))
-        for kind, of_kind in analysis.items():
-            if name not in of_kind:
-                continue
-            values = of_kind[name]
-            field = xr.DataArray(values, dims=("member", *DIMS)[-values.ndim :])
-            if kind != "std":
-                field = field + backgrounds[name].reset_coords(drop=True).drop_vars(DIMS)
-            field = field.where(sea.drop_vars(DIMS[1:], errors="ignore"))
-            field = (field / units_factor(like, units)).astype(like.dtype)
-            field = grid.restore(field.rename(dims), like)
-            if field.chunks:
-                field = field.chunk(like.variable.chunksizes)
-            field.attrs = field_attributes(like, name, kind, units, made.get("xdvarnet_errors"))
-            fields[name if kind == "mean" else f"{name}_{kind}"] = field
-        if name in analysis["std"]:
-            fields[name].attrs["ancillary_variables"] = f"{name}_std"
-    masked = "coordinate sea" if "sea" in dataset.coords else "none given; land was mapped as sea"
-    attributes = model_attributes(dataset.attrs, "reconstruct with", model, made)
-    return encode_axes(xr.Dataset(fields, attrs={**attributes, "xdvarnet_land_mask": masked}))
-
-
-def _check_days(grid: Grid) -> None:
-    assert grid.days is not None and grid.axes.time is not None
-    if grid.days.size == 0:
-        raise InvalidInputError(
-            f"coordinate {grid.axes.time!r} is empty; there is no day to map. Check the period "
-            "that was selected."
-        )
-    check_times(grid.days, grid.axes.time, daily=False)

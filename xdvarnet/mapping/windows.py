@@ -1,7 +1,7 @@
 """Models that see one window at a time: cover a domain with windows, solve each, blend."""
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -16,8 +16,10 @@ from xdvarnet.mapping.cover import Cover, Position, Window, cover
 from xdvarnet.mapping.progress import track
 from xdvarnet.mapping.protocol import (
     Analysis,
+    Fields,
     Observations,
     Reconstructor,
+    Record,
     analyse,
     check_shapes,
     no_members,
@@ -52,10 +54,19 @@ class Windowed(Reconstructor):
         """Reconstruct the fields of one window, with its first guess where there is one."""
 
     @property
-    def halo(self) -> int | None:
+    def halo(self) -> float | None:
         """Days of a window on either side, and those of the first guess."""
         before = 0 if self.first_guess is None else self.first_guess.halo
         return None if before is None else self.window.time - 1 + before
+
+    @property
+    def learns(self) -> Sequence[str]:
+        """What the first guess learns."""
+        return () if self.first_guess is None else self.first_guess.learns
+
+    def learn(self, record: Record) -> Fields:
+        """Return what the first guess learns."""
+        return {} if self.first_guess is None else self.first_guess.learn(record)
 
     @property
     def error_variables(self) -> Mapping[str, str]:

@@ -1,6 +1,7 @@
 """Optimal interpolation: the linear analysis with a prescribed covariance."""
 
 from collections.abc import Hashable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -21,11 +22,18 @@ from xdvarnet.grids.checks import (
     read_noise,
 )
 from xdvarnet.mapping.background import Background, ObservedBackground, check_background
-from xdvarnet.mapping.protocol import Analysis, Observations, Reconstructor, no_members
+from xdvarnet.mapping.protocol import (
+    Analysis,
+    Fields,
+    Observations,
+    Reconstructor,
+    Record,
+    no_members,
+)
 from xdvarnet.methods.optimal_interpolation.blended import BlendedAnalysis
 from xdvarnet.methods.optimal_interpolation.covariance import CORRELATIONS, Correlation
 from xdvarnet.methods.optimal_interpolation.nodes import Partition, rows_of_nodes
-from xdvarnet.methods.optimal_interpolation.scaling import Scaled, prior_std, scale
+from xdvarnet.methods.optimal_interpolation.scaling import Scaled, nearest_cells, prior_std, scale
 from xdvarnet.methods.optimal_interpolation.tuning import tune
 from xdvarnet.solver.device import check_device
 from xdvarnet.tracks.noise import add_noise, name_of_noise
@@ -35,6 +43,9 @@ NODE_SPACING = 1.0, 0.7
 
 NODES_IN_WINDOW = 3
 """Least number of nodes within a time window."""
+
+UNKNOWN = 1.0
+"""Standard deviation of the anomaly, in its units, where no observation and no error is there."""
 
 ARGUMENTS = (
     *("correlation_length", "correlation_time", "noise", "std", "std_length", "units"),
@@ -319,38 +330,117 @@ class OptimalInterpolation(Reconstructor):
         if members is not None:
             raise no_members(self)
         scaled = self.scale(observations)
-        length, time = self.correlation_length, self.correlation_time
-        mean, variance = BlendedAnalysis(
+        mean, variance = self._blend(scaled, observations, observations.used)
+        return self._analysis(mean, variance, scaled.prior, observations.shape)
+
+    def analyse_at(
+        self,
+        observations: Observations,
+        days: np.ndarray,
+        latitude: np.ndarray,
+        longitude: np.ndarray,
+        sea: np.ndarray,
+    ) -> tuple[Analysis, np.ndarray]:
+        """Analyse at other days and places than those of the observations.
+
+        Parameters
+        ----------
+        observations : Observations
+            Anomalies.
+        days, latitude, longitude : numpy.ndarray
+            Increasing, shapes (day,), (row,) and (column,).
+        sea : numpy.ndarray
+            Where to analyse, shape (row, column).
+
+        Returns
+        -------
+        analysis : Analysis
+            Fields (day, row, column).
+        prior : numpy.ndarray
+            Standard deviation of the anomaly, shape (row, column).
+        """
+        target = replace(
+            observations, values={}, days=days, latitude=latitude, longitude=longitude, sea=sea
+        )
+        scaled = self.scale(observations)
+        prior = nearest_cells(scaled.prior, observations.place, target.place)
+        mean, variance = self._blend(scaled.at(target, self.lengths), target, slice(0, days.size))
+        return self._analysis(mean, variance, prior, target.shape), prior
+
+    def _blend(
+        self, scaled: Scaled, target: Observations, used: slice
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return mean and error variance at the cells of a target, relative to the prior."""
+        length, time = self.lengths
+        return BlendedAnalysis(
             scaled,
-            rows_of_nodes(*observations.place, observations.sea, NODE_SPACING[0] * length),
-            Partition.of(
-                observations.days, min(NODE_SPACING[1] * time, self.time_window / NODES_IN_WINDOW)
-            ),
+            rows_of_nodes(*target.place, target.sea, NODE_SPACING[0] * length),
+            Partition.of(target.days, self._node_days),
             self.correlation,
             self.neighbours,
             (self.time_window / 2 + DAY_TOLERANCE) / time,
-        ).solve(observations.used)
+        ).solve(used)
+
+    def _analysis(
+        self,
+        mean: np.ndarray,
+        variance: np.ndarray,
+        prior: np.ndarray,
+        shape: tuple[int, int, int],
+    ) -> Analysis:
         fields = (
-            {self.variable: (scaled.prior * each.reshape(observations.shape)).astype(np.float32)}
+            {self.variable: (prior * each.reshape(shape)).astype(np.float32)}
             for each in (mean, np.sqrt(variance))
         )
         return Analysis(next(fields), next(fields))
+
+    @property
+    def lengths(self) -> tuple[float, float]:
+        """Correlation length (km) and time (days)."""
+        return self.correlation_length, self.correlation_time
 
     @property
     def correlation(self) -> Correlation:
         """The correlation function."""
         return CORRELATIONS[self.covariance]
 
+    @property
+    def halo(self) -> float:
+        """Two bins of nodes and half a window: what the nodes around a day see."""
+        return 2 * self._node_days + self.time_window / 2 + DAY_TOLERANCE
+
+    @property
+    def _node_days(self) -> float:
+        """Days between nodes."""
+        return min(NODE_SPACING[1] * self.correlation_time, self.time_window / NODES_IN_WINDOW)
+
+    @property
+    def learns(self) -> tuple[str, ...]:
+        """The standard deviation of the anomaly, where it was not given."""
+        return () if self.std is not None else (repr(self),)
+
+    def learn(self, record: Record) -> Fields:
+        """Estimate the standard deviation of the anomaly."""
+        if not self.learns:
+            return {}
+        name, noise = self.variable, self.noise
+        values = record.values[name]
+        errors = record.errors[noise] if isinstance(noise, str) else np.full(values.shape, noise)
+        place = record.latitude, record.longitude
+        if not values.size:
+            size = UNKNOWN if isinstance(noise, str) else noise
+            return {repr(self): np.full((place[0].size, place[1].size), size)}
+        return {repr(self): prior_std(record.cells[name], values, errors, place, self.std_length)}
+
     def scale(self, observations: Observations) -> Scaled:
         """Return observations and cells in units of the lengths and the standard deviation."""
         values = observations.values[self.variable]
         noise = observations.noise_of(self.variable, self.noise)
-        prior = prior_std(observations, values, noise, self.std, self.std_length)
-        return scale(
-            observations,
-            values,
-            prior,
-            noise,
-            (self.correlation_length, self.correlation_time),
-            self.device,
-        )
+        if self.std is not None:
+            prior = np.full(observations.sea.shape, self.std)
+        else:
+            learned = observations.learned
+            if repr(self) not in learned:
+                learned = self.learn(Record.of(observations, self.error_variables))
+            prior = learned[repr(self)]
+        return scale(observations, values, prior, noise, self.lengths, self.device)

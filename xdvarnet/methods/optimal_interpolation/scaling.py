@@ -1,6 +1,6 @@
 """Observations and cells in units of correlation lengths, times and standard deviations."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
@@ -16,9 +16,6 @@ LEAST_NOISE = 1e-10
 
 SCORING_STEPS = 20
 """Steps towards the variance of greatest likelihood; one is enough where all errors are equal."""
-
-UNKNOWN = 1.0
-"""Standard deviation of the anomaly, in its units, where no observation and no error is there."""
 
 LEAST_VARIANCE = 0.1
 """Smallest local estimate of the variance, relative to that of the whole domain."""
@@ -47,6 +44,12 @@ class Scaled:
     times: torch.Tensor
     prior: np.ndarray
     scale: np.ndarray
+
+    def at(self, target: Observations, lengths: tuple[float, float]) -> "Scaled":
+        """Return the same observations, with the cells and days of another domain."""
+        arrays = _positions(*target.place) / lengths[0], target.days / lengths[1]
+        cells, times = (torch.from_numpy(array).to(self.cells.device) for array in arrays)
+        return replace(self, cells=cells, times=times)
 
 
 def scale(
@@ -85,46 +88,40 @@ def scale(
 
 
 def prior_std(
-    observations: Observations,
+    cells: np.ndarray,
     values: np.ndarray,
     noise: np.ndarray,
-    std: float | None,
+    place: tuple[np.ndarray, np.ndarray],
     std_length: float | None,
 ) -> np.ndarray:
-    """Return the standard deviation of the anomaly, shape (latitude, longitude).
+    """Estimate the standard deviation of the anomaly, shape (latitude, longitude).
 
     The estimate of its square is that of greatest likelihood of independent anomalies: the mean of
     what squares are above the variances of their errors, weighted as in `_excess`.
 
     Parameters
     ----------
-    observations : Observations
-        Places.
-    values : numpy.ndarray
-        Anomalies, shape (time, latitude, longitude), NaN where unobserved.
-    noise : numpy.ndarray
-        Standard deviations of the errors, of the shape of `values`.
-    std : float or None
-        The one that was given; by default it is estimated.
+    cells : numpy.ndarray
+        Flat positions in a map of the observations at sea, shape (n,).
+    values, noise : numpy.ndarray
+        Anomalies and standard deviations of their errors, shape (n,).
+    place : tuple of numpy.ndarray
+        Latitudes and longitudes of the map.
     std_length : float or None
-        Standard deviation of the Gaussian (km) over which the estimate is averaged.
+        Standard deviation of the Gaussian (km) over which the estimate is averaged; None for one
+        estimate for all.
     """
-    shape = observations.sea.shape
-    if std is not None:
-        return np.full(shape, std)
-    observed = np.isfinite(values) & observations.sea
-    squares, variances = np.square(values[observed], dtype=float), np.square(noise[observed])
-    if not squares.size:
-        known = noise[np.isfinite(noise)]
-        return np.full(shape, known.mean() if known.size else UNKNOWN)
+    shape = place[0].size, place[1].size
+    squares, variances = np.square(values, dtype=float), np.square(noise)
     overall, weights = _excess(squares, variances)
     if std_length is None:
         return np.full(shape, overall**0.5)
-    latitude, longitude = observations.place
-    check_regular(longitude, "longitude", "std_length")
-    sums, counts = np.zeros((2, *values.shape))
-    sums[observed], counts[observed] = weights * (squares - variances), weights
-    local = local_mean(sums.sum(0), counts.sum(0), latitude, longitude, std_length)
+    check_regular(place[1], "longitude", "std_length")
+    sums, counts = (
+        np.bincount(cells, each, shape[0] * shape[1]).reshape(shape)
+        for each in (weights * (squares - variances), weights)
+    )
+    local = local_mean(sums, counts, *place, std_length)
     return np.sqrt(np.maximum(local, LEAST_VARIANCE * overall))
 
 
@@ -143,6 +140,16 @@ def _excess(squares: np.ndarray, variances: np.ndarray) -> tuple[float, np.ndarr
         excess = np.average(squares - variances, weights=weights)
         overall = float(max(excess, np.average(variances, weights=weights)))
     return overall, weights
+
+
+def nearest_cells(
+    field: np.ndarray, known: tuple[np.ndarray, np.ndarray], target: tuple[np.ndarray, np.ndarray]
+) -> np.ndarray:
+    """Return a map (latitude, longitude) at the nearest cells of other, increasing axes."""
+    rows, columns = (
+        np.abs(axis[:, None] - points).argmin(0) for axis, points in zip(known, target, strict=True)
+    )
+    return field[np.ix_(rows, columns)]
 
 
 def _positions(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:

@@ -1,0 +1,105 @@
+"""The command ``xdvarnet``: the same maps and scores as in Python, and exit codes."""
+
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import xarray as xr
+from reconstructors import gappy
+
+import xdvarnet
+from xdvarnet.cli import main
+
+MODEL = xdvarnet.OptimalInterpolation(
+    "ssh",
+    correlation_length=90,
+    correlation_time=3,
+    noise=0.02,
+    time_window=7,
+    neighbours=9,
+    background=xdvarnet.mapping.MeanMapBackground(gappy(unobserved=0.0).mean("time")),
+)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    dataset = gappy(days=24)
+    dataset.to_netcdf("observations.nc")
+    dataset.isel(time=slice(9)).to_netcdf("part_1.nc")
+    dataset.isel(time=slice(9, None)).to_netcdf("part_2.nc")
+    gappy(days=24, unobserved=0.0).to_netcdf("truth.nc")
+    xdvarnet.save_model(MODEL, "tuned.safetensors")
+    return dataset
+
+
+def test_maps_are_those_of_reconstruct(folder, capsys):
+    options = ["--model", "tuned.safetensors", "--quiet"]
+    assert main(["reconstruct", "observations.nc", "maps.zarr", *options]) == 0
+    maps = xr.open_zarr("maps.zarr").load()
+    with xr.open_dataset("observations.nc") as dataset:
+        eager = xdvarnet.reconstruct(dataset.load(), MODEL)
+    np.testing.assert_array_equal(maps["ssh"], eager["ssh"])
+    np.testing.assert_array_equal(maps["ssh_std"], eager["ssh_std"])
+    # the same command has nothing to do; several files are one input
+    assert main(["reconstruct", "observations.nc", "maps.zarr", *options]) == 0
+    assert main(["reconstruct", "part_*.nc", "parts.zarr", *options]) == 0
+    np.testing.assert_array_equal(xr.open_zarr("parts.zarr")["ssh"], eager["ssh"])
+    capsys.readouterr()
+    assert main(["score", "maps.zarr", "truth.nc"]) == 0
+    printed = dict(line.split()[:2] for line in capsys.readouterr().out.splitlines())
+    with xr.open_dataset("truth.nc") as truth:
+        scores = eager.dvarnet.score(truth.load())
+    assert float(printed["rmse"]) == pytest.approx(float(scores["rmse"]), rel=1e-4)
+
+
+def test_the_background_of_the_observations(folder):
+    options = ["--model", "tuned.safetensors", "--background", "observed", "--quiet"]
+    assert main(["reconstruct", "observations.nc", "maps.zarr", *options]) == 0
+    other = MODEL.with_options(background=xdvarnet.mapping.ObservedBackground())
+    eager = xdvarnet.reconstruct(folder, other)
+    np.testing.assert_allclose(xr.open_zarr("maps.zarr")["ssh"], eager["ssh"], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (
+            ["reconstruct", "none.nc", "maps.zarr", "--model", "tuned.safetensors"],
+            "no file none.nc",
+        ),
+        (["reconstruct", "*.grib", "maps.zarr", "--model", "med-ssh"], r"no file \*.grib"),
+        (["reconstruct", "truth.nc", "maps.nc", "--model", "tuned.safetensors"], "no zarr store"),
+        (["reconstruct", "truth.nc", "maps.zarr", "--model", "med"], "unknown model 'med'"),
+        (["reconstruct", "tuned.safetensors", "m.zarr", "--model", "med-ssh"], "cannot be read"),
+        (["score", "truth.nc", "truth.nc", "--variable", "sst"], "sst"),
+    ],
+)
+def test_what_fails_says_so_in_one_line(folder, capsys, arguments, message):
+    assert main(arguments) == 2
+    error = capsys.readouterr().err
+    assert error.startswith("xdvarnet: ")
+    assert re.search(message, error)
+    assert len(error.strip().splitlines()) == 1
+
+
+def test_an_interruption_is_no_failure(folder, monkeypatch):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("xdvarnet.mapping.reconstruct.reconstruct", interrupt)
+    options = ["--model", "tuned.safetensors"]
+    assert main(["reconstruct", "observations.nc", "maps.zarr", *options]) == 130
+
+
+def test_the_command_of_a_shell():
+    command = [sys.executable, "-m", "xdvarnet"]
+    models = subprocess.run([*command, "models"], capture_output=True, text=True, check=True)
+    assert models.stdout.split() == xdvarnet.list_models()
+    page = subprocess.run([*command, "reconstruct", "--help"], capture_output=True, text=True)
+    assert page.returncode == 0
+    assert "examples:" in page.stdout
+    wrong = subprocess.run([*command, "reconstruct"], capture_output=True, text=True)
+    assert wrong.returncode == 2

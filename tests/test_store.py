@@ -1,0 +1,238 @@
+"""Maps in a store: the same as without, in as many attempts as it takes."""
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+
+import dask
+import filelock
+import numpy as np
+import pytest
+import xarray as xr
+from distributed import Client, LocalCluster
+from reconstructors import Smoother, gappy
+
+import xdvarnet
+from xdvarnet.errors import InvalidInputError, InvalidTypeError, StoreError
+from xdvarnet.mapping.background import ObservedBackground
+from xdvarnet.mapping.protocol import Analysis, Observations, Reconstructor
+from xdvarnet.mapping.store import finished_blocks
+
+DAYS = 48
+
+
+class Running(Reconstructor):
+    """Sum the observations of three days; `broken` days cannot be computed."""
+
+    variables = {"ssh": "m"}
+    gives_std = True
+    halo = 2.0
+
+    def __init__(self, broken: float = -1.0, factor: float = 1.0) -> None:
+        self.broken, self.factor = broken, factor
+        self.background = ObservedBackground(days=5)
+        self.seen: list[float] = []
+
+    def __repr__(self) -> str:
+        return "Running()"
+
+    def solve(self, observations: Observations, *, members=None, rng=None) -> Analysis:
+        days = observations.days[observations.used]
+        self.seen += days.tolist()
+        if days[0] <= self.broken <= days[-1]:
+            raise OSError("no space left on device")
+        values = self.factor * np.nan_to_num(observations.values["ssh"])
+        around = np.pad(values, ((1, 1), (0, 0), (0, 0)))
+        mean = around[:-2] + around[1:-1] + around[2:]
+        return Analysis({"ssh": mean}, {"ssh": np.abs(mean)})
+
+
+def interpolation(**options) -> xdvarnet.OptimalInterpolation:
+    numbers = {"correlation_length": 90, "correlation_time": 3, "noise": 0.02, "time_window": 7}
+    return xdvarnet.OptimalInterpolation("ssh", **numbers, neighbours=9, **options)
+
+
+@pytest.fixture
+def dataset():
+    return gappy(days=DAYS)
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "maps.zarr"
+
+
+def count_blocks(path) -> tuple[int, int]:
+    done = finished_blocks(path)
+    return int(done.sum()), done.size
+
+
+@pytest.mark.parametrize(
+    "model",
+    [Running(), interpolation(), interpolation(std_length=200), Smoother(gives_std=True)],
+    ids=["three days", "interpolation", "local std", "windows"],
+)
+@pytest.mark.parametrize("chunks", [None, {"time": (1, 14, 33)}, {"time": 7, "lat": 5}], ids=str)
+def test_a_store_has_the_maps_of_the_memory(dataset, path, model, chunks):
+    eager = xdvarnet.reconstruct(dataset, model)
+    given = dataset if chunks is None else dataset.chunk(chunks)
+    maps = xdvarnet.reconstruct(given, model, store=path)
+    assert maps.chunks
+    assert count_blocks(path)[1] > 1
+    xr.testing.assert_identical(maps.compute().drop_encoding(), eager.drop_encoding())
+
+
+def test_a_block_that_fails_leaves_the_others(dataset, path):
+    eager = xdvarnet.reconstruct(dataset, model := Running())
+    broken = Running(model.seen[0] + 25)
+    with (
+        dask.config.set(scheduler="synchronous"),
+        pytest.raises(StoreError, match=r"OSError: no space left on device. \d of 5 blocks are"),
+    ):
+        xdvarnet.reconstruct(dataset, broken, store=path)
+    written, _ = count_blocks(path)
+    assert 0 < written < 5
+    known = xr.open_zarr(path).load()
+    days = known["ssh"].notnull().any(["lat", "lon"]).values
+    assert days.sum() == 10 * written - 2 * days[-1]  # the last block has eight days
+    # the broken day is a setting of this model, and another one is refused; a full disk is none
+    with pytest.raises(StoreError, match=r"model.broken .*, and this call has -1.0"):
+        xdvarnet.reconstruct(dataset, Running(), store=path)
+    broken.solve = Running().solve
+    maps = xdvarnet.reconstruct(dataset, broken, store=path)
+    xr.testing.assert_identical(maps.compute().drop_encoding(), eager.drop_encoding())
+
+
+def test_a_complete_store_computes_nothing(dataset, path):
+    first = xdvarnet.reconstruct(dataset, Running(), store=path).compute()
+    times = {file: file.stat().st_mtime_ns for file in path.rglob("*") if file.is_file()}
+    model = Running()
+    second = xdvarnet.reconstruct(dataset, model, store=path).compute()
+    assert model.seen == []
+    assert times == {file: file.stat().st_mtime_ns for file in path.rglob("*") if file.is_file()}
+    xr.testing.assert_identical(first, second)
+
+
+def test_the_background_is_that_of_the_beginning(dataset, path, monkeypatch):
+    """What was found on the whole record is read from the store, and not estimated again."""
+    whole = xdvarnet.reconstruct(dataset, Running())
+    days: list[int] = []
+
+    def broken(maps, *rest):
+        days.append(maps.sizes["time"])
+        raise OSError("read error")
+
+    with monkeypatch.context() as patch, pytest.raises(StoreError, match="0 of 5 blocks"):
+        patch.setattr("xdvarnet.mapping.store.write_block", broken)
+        xdvarnet.reconstruct(dataset.chunk(time=10), Running(), store=path)
+    assert days
+    # another estimate would differ: that of the store is what the maps are made with
+    other = {"ssh": lambda array: array + 1.0}
+    job = xr.open_zarr(path, group="job").load()
+    (job[["ssh"]].map(other["ssh"])).to_zarr(path, group="job", mode="a", consolidated=True)
+    maps = xdvarnet.reconstruct(dataset.chunk(time=10), Running(), store=path)
+    difference = (maps["ssh"] - whole["ssh"]).values[:, dataset["sea"].values]
+    assert np.abs(difference).max() > 0.5
+
+
+def test_other_settings_are_refused(dataset, path):
+    xdvarnet.reconstruct(dataset, interpolation(), store=path)
+    with pytest.raises(StoreError, match=r"begun with model.std None, and this call has 0.5. Give"):
+        xdvarnet.reconstruct(dataset, interpolation(std=0.5), store=path)
+    with pytest.raises(StoreError, match="begun with model's class OptimalInterpolation"):
+        xdvarnet.reconstruct(dataset, Running(), store=path)
+    with pytest.raises(StoreError, match="the input's latitude"):
+        xdvarnet.reconstruct(dataset.isel(lat=slice(9)), interpolation(), store=path)
+    changed = dataset.copy(deep=True)
+    changed["ssh"][7] += 0.01
+    with pytest.raises(StoreError, match=r"input of .* has changed .* 1 days differ .* position 7"):
+        xdvarnet.reconstruct(changed, interpolation(), store=path)
+
+
+def test_what_is_no_store_of_maps_is_refused(dataset, path, tmp_path):
+    for wrong in ("maps.nc", "s3://bucket/maps.zarr"):
+        with pytest.raises(InvalidInputError, match="is no zarr store in a folder"):
+            xdvarnet.reconstruct(dataset, Running(), store=wrong)
+    with pytest.raises(InvalidTypeError, match="store=True is no path"):
+        xdvarnet.reconstruct(dataset, Running(), store=True)
+    with pytest.raises(InvalidInputError, match="a store is of maps and their standard deviation"):
+        xdvarnet.reconstruct(dataset, Running(), store=path, members=3)
+    dataset.to_zarr(path)
+    with pytest.raises(StoreError, match="is no store that reconstruct"):
+        xdvarnet.reconstruct(dataset, Running(), store=path)
+    file = tmp_path / "file"
+    file.write_text("")
+    with pytest.raises(StoreError, match="cannot be written"):
+        xdvarnet.reconstruct(dataset, Running(), store=file / "maps.zarr")
+
+
+def test_a_second_writer_is_refused(dataset, path):
+    with (
+        filelock.FileLock(path.with_name(".maps.zarr.lock")),
+        pytest.raises(StoreError, match="another process writes to"),
+    ):
+        xdvarnet.reconstruct(dataset, Running(), store=path)
+    xdvarnet.reconstruct(dataset, Running(), store=path)
+
+
+def test_nothing_is_left_of_a_store_that_cannot_be_made(dataset, path):
+    dataset["ssh"][9, 3, 4] = np.inf
+    with pytest.raises(InvalidInputError, match="1 infinite value"):
+        xdvarnet.reconstruct(dataset.chunk(time=10), Running(), store=path)
+    assert not [name for name in os.listdir(path.parent) if not name.endswith(".lock")]
+
+
+SCRIPT = """
+    import sys
+    import xdvarnet
+    from test_store import DAYS, Slow, gappy
+
+    xdvarnet.reconstruct(gappy(days=DAYS).chunk(time=4), Slow(), store=sys.argv[1])
+"""
+
+
+def test_a_job_that_is_killed_goes_on(dataset, path):
+    """Killed three times at random; what is there at the end is what one run writes."""
+    command = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(SCRIPT), str(path)]
+    chance = random.Random(0)
+    kills = 0
+    while kills < 3:
+        process = subprocess.Popen(command, cwd=os.path.dirname(__file__))
+        while not path.exists() and process.poll() is None:
+            time.sleep(0.02)
+        time.sleep(chance.uniform(0, 0.8))
+        if process.poll() is not None:
+            break
+        process.send_signal(signal.SIGKILL)
+        process.wait()
+        kills += 1
+    assert kills > 0
+    maps = xdvarnet.reconstruct(dataset.chunk(time=4), Slow(), store=path)
+    eager = xdvarnet.reconstruct(dataset, Slow())
+    xr.testing.assert_identical(maps.compute().drop_encoding(), eager.drop_encoding())
+
+
+class Slow(Running):
+    """Take a while for each block."""
+
+    def solve(self, observations: Observations, *, members=None, rng=None) -> Analysis:
+        time.sleep(0.2)
+        return super().solve(observations, members=members, rng=rng)
+
+
+def test_a_worker_of_a_cluster_is_killed(dataset, path):
+    eager = xdvarnet.reconstruct(dataset, Slow())
+    with (
+        LocalCluster(n_workers=2, threads_per_worker=1, dashboard_address=None) as cluster,
+        Client(cluster) as client,
+    ):
+        victim = next(iter(client.run(os.getpid).values()))
+        threading.Timer(1.0, os.kill, (victim, signal.SIGKILL)).start()
+        maps = xdvarnet.reconstruct(dataset.chunk(time=4), Slow(), store=path).load()
+        assert victim not in client.run(os.getpid).values()
+    xr.testing.assert_identical(maps.drop_encoding(), eager.drop_encoding())

@@ -1,0 +1,99 @@
+"""A reconstruction that is written to a store, and can be interrupted and gone on with."""
+
+import importlib.metadata
+import os
+from collections.abc import Mapping
+
+import numpy as np
+import xarray as xr
+
+from xdvarnet.grids.internal import DIMS
+from xdvarnet.mapping.description import Arrays, describe
+from xdvarnet.mapping.lazy import analyse_lazily, blocks_of_days, learn_lazily
+from xdvarnet.mapping.prepared import Prepared
+from xdvarnet.mapping.progress import show_progress
+from xdvarnet.mapping.protocol import Reconstructor
+from xdvarnet.mapping.store import begin, day_digests, digest, fill, locked
+
+LEARNED, DIGEST = "learned", "digest"
+
+LEAST_DAYS = 10
+"""Days of a block, where the model and the chunks allow fewer."""
+
+
+def reconstruct_to_store(
+    dataset: xr.Dataset, model: Reconstructor, store: str | os.PathLike, *, progress: bool
+) -> xr.Dataset:
+    """Write the maps of a Dataset to a zarr store, block by block: see `xdvarnet.reconstruct`."""
+    with locked(store) as path:
+        prepared = Prepared.of(_in_blocks(dataset, model), model)
+        dim = str(prepared.grid.axes.time)
+        record = _record(prepared)
+        settings = _settings(prepared)
+        stored = begin(path, _maps(prepared, record), record, settings, dim)
+        with show_progress(progress):
+            fill(path, _maps(prepared, stored), dim)
+        return xr.open_zarr(path)
+
+
+def _in_blocks(dataset: xr.Dataset, model: Reconstructor) -> xr.Dataset:
+    """Return a Dataset with a chunk for each block: whole maps, and equally many days."""
+    prepared = Prepared.of(dataset, model)
+    days, axes = prepared.grid.days, prepared.grid.axes
+    assert days is not None
+    chunks = prepared.observed.chunksizes.get("time", (1,) * days.size)
+    blocks = blocks_of_days(model.halo, days, chunks)
+    size = max(LEAST_DAYS, *(block.stop - block.start for block in blocks))
+    return dataset.chunk(dict(zip(axes.dims, (size, -1, -1), strict=True)))
+
+
+def _record(prepared: Prepared) -> xr.Dataset:
+    """Return what is found on the whole record, lazy: background, what is learned, digests."""
+    background = prepared.background()
+    learned = learn_lazily(prepared.model, prepared.anomalies(background))
+    digests = {
+        f"{DIGEST}_{name}": day_digests(prepared.observed[name])
+        for name in (*prepared.model.variables, *prepared.model.error_variables)
+    }
+    numbered = {f"{LEARNED}_{number}": array for number, array in enumerate(learned.values())}
+    whole = background.reset_coords(drop=True).drop_vars(DIMS, errors="ignore")
+    return whole.assign(numbered).assign(digests).drop_vars(DIMS, errors="ignore")
+
+
+def _maps(prepared: Prepared, record: xr.Dataset) -> xr.Dataset:
+    """Return the maps of a record, lazy."""
+    model = prepared.model
+    axes = {dim: prepared.observed[dim] for dim in DIMS}
+    background = record[list(model.variables)].assign_coords(axes)
+    learned = {name: record[f"{LEARNED}_{number}"] for number, name in enumerate(model.learns)}
+    analysis = analyse_lazily(model, prepared.anomalies(background), learned)
+    fields = {kind: analysis.kinds[kind] for kind in ("mean", "std")}
+    return prepared.label(background, fields, model.attributes(None))
+
+
+def _settings(prepared: Prepared) -> dict[str, object]:
+    """Return what must be the same when a job goes on."""
+    arrays: Arrays = {}
+    settings = _flatten(describe(prepared.model, arrays), "model")
+    settings |= {name: digest(array) for name, array in arrays.items()}
+    places = {dim: prepared.observed[dim].values for dim in DIMS}
+    sea = np.asarray(prepared.observed["sea"])
+    settings |= {f"the input's {name}": digest(array) for name, array in places.items()}
+    version = importlib.metadata.version("xdvarnet")
+    return {"xdvarnet": version, **settings, "the input's sea": digest(sea)}
+
+
+def _flatten(description: object, name: str) -> dict[str, object]:
+    """Return the numbers and names of a description, each under its own name."""
+    if isinstance(description, list):
+        description = dict(enumerate(description))
+    if not isinstance(description, Mapping):
+        return {name: description}
+    if set(description) == {"class", "arguments"}:
+        arguments = _flatten(description["arguments"], name)
+        return {f"{name}'s class": description["class"], **arguments}
+    return {
+        key: value
+        for part, below in description.items()
+        for key, value in _flatten(below, f"{name}.{part}").items()
+    }

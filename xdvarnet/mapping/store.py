@@ -1,0 +1,232 @@
+"""Maps in a zarr store, written block by block of days, and gone on with after an interruption.
+
+A store has the maps and a group ``job``: the settings, what was found on the whole record (the
+background), a digest of each day of the input, and which blocks are written. It is made at once; a
+block is marked after its maps are there, so one that was interrupted is computed again.
+"""
+
+import hashlib
+import json
+import os
+import shutil
+import uuid
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import filelock
+import numpy as np
+import xarray as xr
+
+from xdvarnet.errors import InvalidInputError, InvalidTypeError, StoreError
+from xdvarnet.mapping.progress import track
+
+JOB, DONE, SETTINGS = "job", "done", "settings"
+
+AT_ONCE = 4
+"""Blocks in work for each thread of a cluster, so that none waits for the slowest."""
+
+
+@contextmanager
+def locked(path: str | os.PathLike) -> Iterator[Path]:
+    """Keep other processes from writing to a store while the context lasts.
+
+    Raises
+    ------
+    InvalidTypeError
+        If this is no path.
+    InvalidInputError
+        If it is no path of a zarr store.
+    StoreError
+        If another process writes to it, or its folder cannot be written to.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise InvalidTypeError(f"store={path!r} is no path; give one such as 'maps.zarr'.")
+    if "://" in os.fspath(path) or Path(path).suffix != ".zarr":
+        raise InvalidInputError(
+            f"store={os.fspath(path)!r} is no zarr store in a folder of this machine; give a path "
+            "such as 'maps.zarr'."
+        )
+    whole = Path(path).absolute()
+    lock = filelock.FileLock(whole.with_name(f".{whole.name}.lock"))
+    try:
+        whole.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except filelock.Timeout as error:
+        raise StoreError(
+            f"another process writes to {path}; wait until it has ended, or give another path."
+        ) from error
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written: {error}") from error
+    try:
+        yield whole
+    finally:
+        lock.release()
+
+
+def begin(
+    path: Path, maps: xr.Dataset, record: xr.Dataset, settings: Mapping[str, object], dim: str
+) -> xr.Dataset:
+    """Make a store, or check that the one that is there is of the same settings and input.
+
+    Parameters
+    ----------
+    path : pathlib.Path
+        That of `locked`.
+    maps : xarray.Dataset
+        Lazy maps, with a chunk for each block of days; nothing is computed.
+    record : xarray.Dataset
+        What was found on the whole record, lazy, and ``digest`` variables (`day_digests`).
+    settings : mapping of str to object
+        What must be the same when the job goes on.
+    dim : str
+        Name of the dimension of time in the maps.
+
+    Returns
+    -------
+    xarray.Dataset
+        The record as it is in the store: that with which the job began.
+
+    Raises
+    ------
+    StoreError
+        If the store is of another job.
+    """
+    if path.exists():
+        _check(path, record, settings)
+    else:
+        _make(path, maps, record, settings, dim)
+    return xr.open_zarr(path, group=JOB).drop_vars(DONE)
+
+
+def fill(path: Path, maps: xr.Dataset, dim: str) -> None:
+    """Compute the blocks of days that are not there yet; each is written and marked as it is ready.
+
+    Parameters
+    ----------
+    path, maps, dim
+        As for `begin`.
+
+    Raises
+    ------
+    StoreError
+        If a block fails: it says why, how many blocks are written and how many are left.
+    """
+    import dask
+
+    stops = np.cumsum(maps.chunksizes[dim]).tolist()
+    regions = [slice(*edges) for edges in zip([0, *stops[:-1]], stops, strict=True)]
+    left = np.flatnonzero(finished_blocks(path) == 0).tolist()
+    varying = maps.drop_vars([name for name, var in maps.variables.items() if dim not in var.dims])
+    write = dask.delayed(write_block, pure=False)
+    step = AT_ONCE * _workers()
+    for first in track(range(0, len(left), step), "batch of blocks", -(-len(left) // step)):
+        tasks = [
+            write(varying.isel({dim: regions[number]}), path, dim, regions[number], number)
+            for number in left[first : first + step]
+        ]
+        try:
+            dask.compute(*tasks)
+        except Exception as error:
+            written = int(finished_blocks(path).sum())
+            raise StoreError(
+                f"a block of days failed: {type(error).__name__}: {error}. {written} of "
+                f"{len(regions)} blocks are in {path}, {len(regions) - written} are left; the same "
+                "call goes on with them."
+            ) from error
+
+
+def write_block(maps: xr.Dataset, path: Path, dim: str, region: slice, number: int) -> None:
+    """Write the maps of some days into a store, then mark the block."""
+    import zarr
+
+    maps.to_zarr(path, region={dim: region})
+    done = zarr.open_group(path, path=JOB, mode="r+")[DONE]
+    assert isinstance(done, zarr.Array)
+    done[number] = 1
+
+
+def finished_blocks(path: Path) -> np.ndarray:
+    """Return 1 for each block of a store that is written, else 0."""
+    return xr.open_zarr(path, group=JOB)[DONE].values
+
+
+def day_digests(values: xr.DataArray) -> xr.DataArray:
+    """Return a digest of the values of each day, lazy where these are: shape (time,)."""
+    return xr.apply_ufunc(
+        _digests,
+        values,
+        input_core_dims=[[dim for dim in values.dims if dim != "time"]],
+        dask="parallelized",
+        output_dtypes=[np.int64],
+    )
+
+
+def digest(array: np.ndarray) -> int:
+    """Return a digest of an array: the same for the same values and type."""
+    hashed = hashlib.blake2b(np.ascontiguousarray(array).tobytes(), digest_size=8)
+    hashed.update(f"{array.dtype} {array.shape}".encode())
+    return int.from_bytes(hashed.digest(), "little", signed=True)
+
+
+def _digests(days: np.ndarray) -> np.ndarray:
+    return np.array([digest(day) for day in days], np.int64)
+
+
+def _make(
+    path: Path, maps: xr.Dataset, record: xr.Dataset, settings: Mapping[str, object], dim: str
+) -> None:
+    partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
+    maps = maps.assign_coords({name: axis.compute() for name, axis in maps.coords.items()})
+    done = xr.Variable("block", np.zeros(len(maps.chunksizes[dim]), np.int8))
+    job = record.assign({DONE: done}).assign_attrs({SETTINGS: json.dumps(settings)})
+    try:
+        with warnings.catch_warnings():  # zarr 3 says that other programs may not read it
+            warnings.filterwarnings("ignore", "Consolidated metadata")
+            maps.to_zarr(partial, compute=False, consolidated=True)
+            marks = {DONE: {"chunks": (1,)}}
+            job.to_zarr(partial, group=JOB, encoding=marks, consolidated=True)
+        os.replace(partial, path)
+    except OSError as error:
+        raise StoreError(f"{path} cannot be written: {error}") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _check(path: Path, record: xr.Dataset, settings: Mapping[str, object]) -> None:
+    another = "Give what it was begun with, or another path."
+    try:
+        stored = xr.open_zarr(path, group=JOB)
+        known = json.loads(stored.attrs[SETTINGS])
+    except (OSError, KeyError, ValueError) as error:
+        raise StoreError(
+            f"{path} is there, and is no store that reconstruct(..., store=...) began; give "
+            "another path, or remove it."
+        ) from error
+    now = json.loads(json.dumps(settings))
+    for name in known | now:
+        if known.get(name) != now.get(name):
+            raise StoreError(
+                f"{path} was begun with {name} {known.get(name)}, and this call has "
+                f"{now.get(name)}. {another}"
+            )
+    for name in record.data_vars:
+        if not str(name).startswith("digest"):
+            continue
+        differs = np.flatnonzero(record[name].values != stored[name].values)
+        if differs.size:
+            raise StoreError(
+                f"the input of {path} has changed since it was begun: {differs.size} days differ "
+                f"({name}), the first at position {differs[0]}. {another}"
+            )
+
+
+def _workers() -> int:
+    """Number of threads of the dask cluster that is in use, or of this machine."""
+    try:
+        from distributed import get_client
+
+        return sum(get_client().nthreads().values())
+    except (ImportError, ValueError):
+        return os.cpu_count() or 1
