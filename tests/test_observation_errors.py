@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 import xarray as xr
 from instances import interpolation, network
-from reconstructors import gappy, lazy
+from reconstructors import WholeIdentity, WindowedIdentity, gappy, lazy
 from toys import toy_tracks, toy_truth
 
 import xdvarnet
@@ -196,6 +196,42 @@ def test_models_say_what_they_read():
         assert not of(kind, noise="2 cm").error_variables
     assert "noise='ssh_noise'" in repr(with_noise("ssh_noise"))
     assert "noise='ssh_noise'" in repr(field(noise="ssh_noise"))
+
+
+@pytest.mark.parametrize("day", [2, 5])
+def test_a_lead_has_the_errors_of_the_past(day):
+    """As a record that ends the day before, with errors that differ."""
+    obs = with_errors(varied())
+    model = with_noise("ssh_noise", background=NoBackground())
+    past = obs.where(obs["time"] < obs["time"][day]).assign_coords(sea=obs["sea"])
+    expected = past.dvarnet.reconstruct(model).isel(time=day)
+    _equal(obs.dvarnet.reconstruct(xdvarnet.Lead(model, 1)).isel(time=day), expected)
+
+
+class Reads(WindowedIdentity):
+    """Sees windows with errors."""
+
+    error_variables = {"ssh_noise": "ssh"}  # noqa: RUF012
+
+
+def test_windows_have_the_errors_of_their_observations():
+    """Also around the globe, where columns come twice."""
+    obs = gappy(6, 9, 36).drop_vars("sea").assign_coords(lon=np.arange(0.0, 360, 10))
+    model = Reads(Window(5, 8, 9))
+    obs.assign(ssh_noise=abs(obs["ssh"]) + 0.01).dvarnet.reconstruct(model)
+    assert len(model.seen) > 8
+    for window in model.seen:
+        offset = window.errors["ssh_noise"] - abs(window.values["ssh"])
+        np.testing.assert_allclose(offset[np.isfinite(window.values["ssh"])], 0.01, atol=1e-7)
+
+
+def test_a_model_that_does_not_say_what_it_reads_is_told():
+    class Holds(WholeIdentity):
+        def solve(self, observations, *, members=None, rng=None):
+            return with_noise("ssh_noise").solve(observations)
+
+    with pytest.raises(UnknownNameError, match="names them in its error_variables"):
+        with_errors().dvarnet.reconstruct(Holds(None))
 
 
 @pytest.mark.parametrize("kind", MODELS)

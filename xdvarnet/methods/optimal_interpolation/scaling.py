@@ -113,7 +113,7 @@ def prior_std(
     if std is not None:
         return np.full(shape, std)
     observed = np.isfinite(values) & observations.sea
-    squares, variances = np.square(values[observed], dtype=float), np.square(noise[observed])
+    squares, variances = (np.square(each[observed], dtype=float) for each in (values, noise))
     if not squares.size:
         known = noise[np.isfinite(noise)]
         return np.full(shape, known.mean() if known.size else UNKNOWN)
@@ -122,9 +122,12 @@ def prior_std(
         return np.full(shape, overall**0.5)
     latitude, longitude = observations.place
     check_regular(longitude, "longitude", "std_length")
-    sums, counts = np.zeros((2, *values.shape))
-    sums[observed], counts[observed] = weights * (squares - variances), weights
-    local = local_mean(sums.sum(0), counts.sum(0), latitude, longitude, std_length)
+    cell = np.flatnonzero(observed) % observations.sea.size
+    sums, counts = (
+        np.bincount(cell, each, observations.sea.size).reshape(shape)
+        for each in (weights * (squares - variances), weights)
+    )
+    local = local_mean(sums, counts, latitude, longitude, std_length)
     return np.sqrt(np.maximum(local, LEAST_VARIANCE * overall))
 
 
