@@ -344,13 +344,6 @@ class Reconstructor(ABC):
         return html_table(f"xdvarnet.{type(self).__name__}", self.summary())
 
 
-def units_of_input(
-    variables: Mapping[str, str], error_variables: Mapping[str, str]
-) -> dict[str, str]:
-    """Return the names and units of what a model reads: its variables, and errors of these."""
-    return {**variables, **{name: variables[of] for name, of in error_variables.items()}}
-
-
 def analyse(
     model: Reconstructor,
     observations: Observations,

@@ -13,6 +13,7 @@ from xdvarnet.grids.internal import DIMS, hide_unobserved, internal_grid, to_int
 from xdvarnet.grids.labels import field_attributes, model_attributes
 from xdvarnet.grids.provenance import encode_axes
 from xdvarnet.grids.series import STATE
+from xdvarnet.mapping.anomalies import units_of_input
 from xdvarnet.mapping.lazy import analyse_lazily, check_observed
 from xdvarnet.mapping.progress import show_progress
 from xdvarnet.mapping.protocol import (
@@ -23,7 +24,6 @@ from xdvarnet.mapping.protocol import (
     analyse,
     check_analysis,
     check_model,
-    units_of_input,
 )
 from xdvarnet.mapping.series import reconstruct_series
 
