@@ -236,3 +236,24 @@ def test_a_tuned_interpolation_is_saved_with_its_trials(tuned, tmp_path):
     again = xdvarnet.load_model(path)
     assert repr(again) == repr(tuned)
     xr.testing.assert_equal(again.history, tuned.history)
+
+
+def test_errors_that_are_given_are_not_sought(grid, tuned):
+    """By mission or by name; the lengths are those of the sea, and the trials have no noise."""
+    points = sea_tracks(seed=1)
+    options = {"covariance": "gaussian", "background": NoBackground(), "trials": 30}
+    fitted = xdvarnet.OptimalInterpolation.fit(points, grid, noise={1: "3 cm"}, **options)
+    assert fitted.noise == "ssh_noise"
+    assert fitted.correlation_length == pytest.approx(LENGTH, rel=0.2)
+    assert fitted.correlation_time == pytest.approx(TIME, rel=0.25)
+    assert "noise" not in fitted.history
+    best = fitted.history["log_score"].min()
+    assert float(best) == pytest.approx(float(tuned.history["log_score"].min()), abs=0.02)
+    observed = points.dvarnet.bin_tracks(grid, noise={1: "3 cm"})
+    assert np.isfinite(observed.dvarnet.reconstruct(fitted)["ssh"]).all()
+    gridded = xdvarnet.OptimalInterpolation.fit(observed, noise="ssh_noise", **options)
+    assert gridded.correlation_length == pytest.approx(LENGTH, rel=0.3)
+    with pytest.raises(InvalidInputError, match="noise=0.03 is one for all"):
+        xdvarnet.OptimalInterpolation.fit(points, grid, noise=0.03)
+    with pytest.raises(InvalidInputError, match="no entry for 1; the tracks have the missions"):
+        xdvarnet.OptimalInterpolation.fit(points, grid, noise={2: 0.03})

@@ -21,14 +21,13 @@ from xdvarnet.errors import InvalidInputError, warn
 from xdvarnet.grids.checks import quantity, units_factor
 from xdvarnet.grids.internal import DIMS, to_internal
 from xdvarnet.grids.points import find_points
-from xdvarnet.mapping.anomalies import take_anomalies
+from xdvarnet.mapping.anomalies import take_anomalies, units_of_input
 from xdvarnet.mapping.binning import bin_observations
 from xdvarnet.mapping.protocol import (
     Fields,
     Observations,
     Reconstructor,
     analyse,
-    units_of_input,
 )
 from xdvarnet.methods.gaussian_field.domain import torch_generator
 from xdvarnet.tracks.bin import daily_stamps

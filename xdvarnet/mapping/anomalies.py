@@ -8,6 +8,13 @@ from xdvarnet.mapping.background import Background
 from xdvarnet.mapping.protocol import Observations
 
 
+def units_of_input(
+    variables: Mapping[str, str], error_variables: Mapping[str, str]
+) -> dict[str, str]:
+    """Return the names and units of what a model reads: its variables, and errors of these."""
+    return {**variables, **{name: variables[of] for name, of in error_variables.items()}}
+
+
 def take_anomalies(
     observed: xr.Dataset,
     background: Background,

@@ -14,7 +14,7 @@ from xdvarnet.grids.checks import check_times
 from xdvarnet.grids.coords import Grid
 from xdvarnet.grids.internal import DIMS
 from xdvarnet.grids.series import STATE
-from xdvarnet.mapping.anomalies import take_anomalies
+from xdvarnet.mapping.anomalies import take_anomalies, units_of_input
 from xdvarnet.mapping.background import Background, NoBackground
 from xdvarnet.mapping.progress import track
 from xdvarnet.mapping.protocol import (
@@ -24,7 +24,6 @@ from xdvarnet.mapping.protocol import (
     Reconstructor,
     analyse,
     check_model,
-    units_of_input,
 )
 
 

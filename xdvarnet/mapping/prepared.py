@@ -12,7 +12,8 @@ from xdvarnet.grids.coords import Grid
 from xdvarnet.grids.internal import DIMS, hide_unobserved, internal_grid, to_internal
 from xdvarnet.grids.labels import field_attributes, model_attributes
 from xdvarnet.grids.provenance import encode_axes
-from xdvarnet.mapping.protocol import Fields, Reconstructor, units_of_input
+from xdvarnet.mapping.anomalies import units_of_input
+from xdvarnet.mapping.protocol import Fields, Reconstructor
 
 
 @dataclass(frozen=True)

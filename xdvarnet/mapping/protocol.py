@@ -8,7 +8,7 @@ import numpy as np
 import xarray as xr
 
 from xdvarnet._html import html_table
-from xdvarnet.errors import InvalidInputError, InvalidTypeError
+from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError
 from xdvarnet.grids.coords import Grid
 from xdvarnet.grids.internal import DIMS
 from xdvarnet.grids.labels import FORMAL
@@ -154,19 +154,28 @@ class Observations:
         Returns
         -------
         numpy.ndarray
-            Shape (time, latitude, longitude); NaN, or of no meaning, where nothing is observed.
+            Shape (time, latitude, longitude), not to be written to; NaN, or of no meaning, where
+            nothing is observed.
 
         Raises
         ------
         InvalidInputError
             If one is not positive and finite where there is an observation, with its place.
+        UnknownNameError
+            If the observations come without these errors.
         """
         if not isinstance(noise, str):
-            return np.full(self.shape, noise, float)
+            return np.broadcast_to(np.float64(noise), self.shape)
+        if noise not in self.errors:
+            raise UnknownNameError(
+                f"the observations come without the errors {noise!r}, and have "
+                f"{sorted(self.errors)}; a model that holds one which reads them names them in its "
+                "error_variables."
+            )
         axes = dict(zip((DAYS, *DIMS[1:]), (self.days, *self.place), strict=True))
         errors = xr.DataArray(self.errors[noise], axes, list(axes), noise)
         check_errors(errors, errors.copy(data=np.isfinite(self.values[variable]) & self.sea))
-        return errors.values.astype(float)
+        return errors.values
 
     def take(self, days: slice, *, wanted: slice | None = None) -> "Observations":
         """Return the observations of some days of a record, of which some are `wanted`."""
@@ -403,13 +412,6 @@ class Reconstructor(ABC):
 
     def _repr_html_(self) -> str:
         return html_table(f"xdvarnet.{type(self).__name__}", self.summary())
-
-
-def units_of_input(
-    variables: Mapping[str, str], error_variables: Mapping[str, str]
-) -> dict[str, str]:
-    """Return the names and units of what a model reads: its variables, and errors of these."""
-    return {**variables, **{name: variables[of] for name, of in error_variables.items()}}
 
 
 def analyse(

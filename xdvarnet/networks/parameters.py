@@ -11,7 +11,7 @@ from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_dataset
 from xdvarnet.grids.history import add_history
 from xdvarnet.grids.internal import DIMS, internal_grid, to_internal
-from xdvarnet.mapping.anomalies import take_anomalies
+from xdvarnet.mapping.anomalies import take_anomalies, units_of_input
 from xdvarnet.mapping.background import Background, NoBackground
 from xdvarnet.mapping.cover import Window
 from xdvarnet.mapping.protocol import (
@@ -19,7 +19,6 @@ from xdvarnet.mapping.protocol import (
     Observations,
     Reconstructor,
     analyse,
-    units_of_input,
 )
 from xdvarnet.mapping.windows import Windowed
 from xdvarnet.networks.normalizer import Normalizer

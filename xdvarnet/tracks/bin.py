@@ -10,7 +10,7 @@ import xarray as xr
 
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.blocks import BLOCK, blocks
-from xdvarnet.grids.checks import check_dataset, check_known, check_times, is_name
+from xdvarnet.grids.checks import check_dataset, check_known, check_times
 from xdvarnet.grids.coords import (
     EPOCH,
     Axes,
@@ -24,7 +24,13 @@ from xdvarnet.grids.points import Points, find_points
 from xdvarnet.grids.provenance import derived, encode_axes, lasting
 from xdvarnet.grids.times import LARGEST_GAP, check_calendars, end_steps, find_holes, to_dates
 from xdvarnet.grids.values import check_decoded, trusted_values
-from xdvarnet.tracks.noise import SUFFIX, PointNoise, measurement_noise, noise_attributes
+from xdvarnet.tracks.noise import (
+    SUFFIX,
+    PointNoise,
+    measurement_noise,
+    noise_attributes,
+    only_variable,
+)
 from xdvarnet.tracks.sample import describe_ranges, wrap_longitude
 from xdvarnet.tracks.segments import is_label
 
@@ -132,7 +138,12 @@ def bin_tracks(
     cells, points = find_grid(grid[list(axes.dims)], time=False), find_points(tracks)
     names = _point_variables(tracks, points)
     if noise is not None:
-        measured = _only_variable(names, noise, statistic)
+        if statistic != "mean":
+            raise InvalidInputError(
+                f"statistic={statistic!r} has no use for the noise of the measurements, which "
+                "weighs them in a mean; leave one of the two out."
+            )
+        measured = only_variable(names, noise)
         names, errors = [measured], measurement_noise(tracks, measured, noise)
     coords = _horizontal_coords(grid, axes)
     if time is None:
@@ -262,22 +273,6 @@ def _point_variables(tracks: xr.Dataset, points: Points) -> list[Hashable]:
             "integers with astype(float)."
         )
     return names
-
-
-def _only_variable(names: list[Hashable], noise: PointNoise, statistic: str) -> str:
-    """Return the name of the one variable that a noise is of."""
-    if statistic != "mean":
-        raise InvalidInputError(
-            f"statistic={statistic!r} has no use for the noise of the measurements, which weighs "
-            "them in a mean; leave one of the two out."
-        )
-    measured = [str(name) for name in names if not (is_name(noise) and name == noise)]
-    if len(measured) != 1:
-        raise InvalidInputError(
-            f"a noise is of one variable, and the tracks have {measured}; leave out the others, "
-            f"such as tracks.drop_vars({measured[1:] or noise!r})."
-        )
-    return measured[0]
 
 
 def _horizontal_coords(grid: xr.Dataset, axes: Axes) -> dict[Hashable, xr.DataArray]:

@@ -1,8 +1,9 @@
 """Standard deviations of the errors of measurements: one of all, one a mission, one each."""
 
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError
@@ -109,6 +110,23 @@ def measurement_noise(tracks: xr.Dataset, variable: str, noise: PointNoise) -> n
     return np.full(points.days.size, _read(noise, measured, "noise"))
 
 
+def only_variable(names: Iterable[Hashable], noise: PointNoise) -> str:
+    """Return the name of the one variable that a noise is of.
+
+    Raises
+    ------
+    InvalidInputError
+        If there are several, or none beside that of the errors.
+    """
+    measured = [str(name) for name in names if not (is_name(noise) and name == noise)]
+    if len(measured) != 1:
+        raise InvalidInputError(
+            f"a noise is of one variable, and the tracks have {measured}; leave out the others, "
+            f"such as tracks.drop_vars({measured[1:] or noise!r})."
+        )
+    return measured[0]
+
+
 def noise_attributes(measured: xr.DataArray) -> dict[str, str]:
     """Return the attributes of the standard deviation of the error of a variable."""
     long_name = measured.attrs.get("long_name", measured.name)
@@ -128,15 +146,16 @@ def _by_mission(tracks: xr.Dataset, measured: xr.DataArray, noise: Mapping) -> n
             "them a variable 'mission' along the points, tracks.assign(mission=('time', ...)), or "
             "one noise for all."
         )
-    missions, positions = np.unique(labels, return_inverse=True)
-    missing = [mission for mission in missions.tolist() if mission not in noise]
+    positions, labels = pd.factorize(labels, sort=True, use_na_sentinel=False)
+    missions = labels.tolist()
+    missing = [mission for mission in missions if mission not in noise]
     if missing:
         raise InvalidInputError(
             f"noise has no entry for {', '.join(map(repr, missing))}; the tracks have the missions "
-            f"{missions.tolist()}, and noise {list(noise)}."
+            f"{missions}, and noise {list(noise)}."
         )
-    each = [_read(noise[mission], measured, f"noise[{mission!r}]") for mission in missions.tolist()]
-    return np.array(each)[positions.reshape(-1)]
+    each = [_read(noise[mission], measured, f"noise[{mission!r}]") for mission in missions]
+    return np.array(each)[positions]
 
 
 def _of_each(tracks: xr.Dataset, points: Points, measured: xr.DataArray, name: str) -> np.ndarray:

@@ -11,7 +11,7 @@ from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import is_speed
 from xdvarnet.grids.coords import find_axes
 from xdvarnet.grids.internal import hide_unobserved, to_internal
-from xdvarnet.mapping.anomalies import take_anomalies
+from xdvarnet.mapping.anomalies import take_anomalies, units_of_input
 from xdvarnet.mapping.background import Background, MeanMapBackground
 from xdvarnet.mapping.cover import Window
 from xdvarnet.mapping.protocol import (
@@ -19,7 +19,6 @@ from xdvarnet.mapping.protocol import (
     Observations,
     Reconstructor,
     analyse,
-    units_of_input,
 )
 from xdvarnet.observing.observer import Observer
 

@@ -10,10 +10,10 @@ from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_positive, check_variable
 from xdvarnet.grids.internal import to_internal
 from xdvarnet.grids.points import find_points
-from xdvarnet.mapping.anomalies import take_anomalies
+from xdvarnet.mapping.anomalies import take_anomalies, units_of_input
 from xdvarnet.mapping.background import Background
 from xdvarnet.mapping.binning import bin_observations
-from xdvarnet.mapping.protocol import Reconstructor, units_of_input
+from xdvarnet.mapping.protocol import Reconstructor
 from xdvarnet.tracks.bin import daily_stamps
 from xdvarnet.tracks.segments import segments
 from xdvarnet.training.draws import Draw, with_first_guess

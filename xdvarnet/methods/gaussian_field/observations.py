@@ -95,7 +95,9 @@ def read_errors(
     noise: ErrorStd, observations: xr.Dataset, name: str, units: str
 ) -> float | np.ndarray | xr.DataArray:
     """Return errors that are given by name, by mission or as a quantity, as numbers in `units`."""
-    if isinstance(noise, Mapping) and not isinstance(noise, xr.Dataset):
+    wanted = f"a number in {units}, an array of numbers, one for each observation, or a name of one"
+    check_kind(not isinstance(noise, bytes | xr.Dataset), "noise", noise, wanted)
+    if isinstance(noise, Mapping):
         return add_noise(observations, name, noise)[name + SUFFIX]
     if not isinstance(noise, str):
         return noise
@@ -112,7 +114,6 @@ def error_std(
     if isinstance(noise, xr.DataArray):
         noise = _arranged(noise, like) * units_factor(noise.rename("noise"), units)
     wanted = f"a number in {units}, or an array of numbers, one for each observation"
-    check_kind(not isinstance(noise, str | bytes | xr.Dataset), "noise", noise, wanted)
     try:
         values = np.asarray(noise, dtype=float)
     except (TypeError, ValueError) as error:

@@ -112,7 +112,7 @@ def prior_std(
         estimate for all.
     """
     shape = place[0].size, place[1].size
-    squares, variances = np.square(values, dtype=float), np.square(noise)
+    squares, variances = (np.square(each, dtype=float) for each in (values, noise))
     overall, weights = _excess(squares, variances)
     if std_length is None:
         return np.full(shape, overall**0.5)

@@ -17,10 +17,10 @@ from xdvarnet.errors import warn
 from xdvarnet.grids.checks import check_counts
 from xdvarnet.grids.internal import to_internal
 from xdvarnet.grids.points import find_points
-from xdvarnet.mapping.anomalies import take_anomalies
+from xdvarnet.mapping.anomalies import take_anomalies, units_of_input
 from xdvarnet.mapping.background import Background
 from xdvarnet.mapping.binning import bin_observations
-from xdvarnet.mapping.protocol import Observations, units_of_input
+from xdvarnet.mapping.protocol import Observations
 from xdvarnet.methods.optimal_interpolation.blended import one_core_each
 from xdvarnet.methods.optimal_interpolation.covariance import CORRELATIONS, Correlation
 from xdvarnet.methods.optimal_interpolation.local import LocalAnalysis, Sample, working_type
