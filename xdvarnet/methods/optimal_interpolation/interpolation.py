@@ -45,7 +45,7 @@ NODES_IN_WINDOW = 3
 """Least number of nodes within a time window."""
 
 UNKNOWN = 1.0
-"""Standard deviation of the anomaly, in its units, where no observation and no error is there."""
+"""Standard deviation of the anomaly, in its units, where there is nothing to tell it."""
 
 ARGUMENTS = (
     *("correlation_length", "correlation_time", "noise", "std", "std_length", "units"),
@@ -428,8 +428,7 @@ class OptimalInterpolation(Reconstructor):
         errors = record.errors[noise] if isinstance(noise, str) else np.full(values.shape, noise)
         place = record.latitude, record.longitude
         if not values.size:
-            size = UNKNOWN if isinstance(noise, str) else noise
-            return {repr(self): np.full((place[0].size, place[1].size), size)}
+            return {repr(self): np.full((place[0].size, place[1].size), UNKNOWN)}
         return {repr(self): prior_std(record.cells[name], values, errors, place, self.std_length)}
 
     def scale(self, observations: Observations) -> Scaled:
@@ -439,8 +438,15 @@ class OptimalInterpolation(Reconstructor):
         if self.std is not None:
             prior = np.full(observations.sea.shape, self.std)
         else:
-            learned = observations.learned
-            if repr(self) not in learned:
-                learned = self.learn(Record.of(observations, self.error_variables))
-            prior = learned[repr(self)]
+            prior = self._estimated_std(observations, noise)
         return scale(observations, values, prior, noise, self.lengths, self.device)
+
+    def _estimated_std(self, observations: Observations, noise: np.ndarray) -> np.ndarray:
+        """Return the standard deviation of the whole record; of the errors where there is none."""
+        if repr(self) in observations.learned:
+            return observations.learned[repr(self)]
+        record = Record.of(observations, self.error_variables)
+        errors = noise[np.isfinite(noise)]
+        if not record.values[self.variable].size and errors.size:
+            return np.full(observations.sea.shape, errors.mean())
+        return self.learn(record)[repr(self)]
