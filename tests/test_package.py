@@ -71,7 +71,7 @@ PUBLIC_NAMES = [
     "to_duacs",
 ]
 ACCESSOR_SIGNATURES = {
-    "bin_tracks": "(self, grid, *, statistic='mean', time=None)",
+    "bin_tracks": "(self, grid, *, statistic='mean', time=None, noise=None)",
     "geostrophic": "(self, variable='ssh', *, min_latitude=5.0)",
     "harmonise": "(self)",
     "observe": "(self, missions, *, noise=None, rng=None)",
