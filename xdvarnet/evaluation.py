@@ -120,7 +120,9 @@ def predict_withheld(
         ``longitude``, ``mission`` and ``pass_number``. NaN where a map has no value.
     """
     _check_models(models)
-    tracks = tracks.assign({variable: trusted_values(check_variable(tracks, variable))})
+    tracks = tracks.assign(
+        {variable: trusted_values(check_variable(tracks, variable, argument="variable"))}
+    )
     points = find_points(tracks)
     missions = find_missions(tracks)
     withheld = _withheld(missions, withhold)

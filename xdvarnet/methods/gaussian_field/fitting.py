@@ -104,7 +104,7 @@ def _label(trials: list[dict[str, float]], units: str) -> xr.Dataset:
 def usual_parameters(observations: xr.Dataset, variable: str) -> dict[str, Any]:
     """Return parameters to start from, by the latitude and the spread of observations."""
     check_dataset(observations)
-    values = trusted_values(check_variable(observations, variable))
+    values = trusted_values(check_variable(observations, variable, argument="variable"))
     latitude = observations[find_axes(observations, time=False).latitude]
     std = float(values.std())
     if not std > 0:

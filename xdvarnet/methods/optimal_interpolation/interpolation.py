@@ -234,7 +234,7 @@ class OptimalInterpolation(Reconstructor):
         7
         """
         check_dataset(observations)
-        attributes = check_variable(observations, variable).attrs
+        attributes = check_variable(observations, variable, argument="variable").attrs
         if "units" not in attributes:
             warn(f"variable {variable!r} has no attribute 'units'; 'm' is assumed.")
         start = cls(
