@@ -91,8 +91,9 @@ def reconstruct(
     -----
     XdvarnetWarning
         If the region lies far from the trained latitudes, windows have no observation, a variable
-        has no attribute ``units``, or observations are ten times as large as in the training
-        (looked at in memory, and without a lead).
+        has no attribute ``units``, or the background is one of the observations of less than a
+        week. In memory, and without a lead, also if observations are ten times as large as in the
+        training, or smaller than their noise, or values are not those of the sea in their units.
 
     Examples
     --------
@@ -114,6 +115,7 @@ def reconstruct(
     _check_days(grid)
     model.check(grid)
     observed = to_internal(dataset, model.variables)
+    model.background.check_days(observed["time"].values)
     for name, units in model.variables.items():
         if "units" not in dataset[name].attrs:
             warn(f"variable {name!r} has no attribute 'units'; {units!r} is assumed.")

@@ -81,9 +81,9 @@ def find_sea(
         or with a mask of zeros and ones that says nothing of itself.
     quantities : sequence of hashable
         Variables that have values on the sea alone. They tell what the zeros and ones of a bare
-        mask mean, if one of both is where they have none, but for strays. A single map that has
-        values just where the mask is one does not tell it from a mask of clouds, and chunked ones
-        are not read for it.
+        mask mean, if one of both is where they have none, but for strays; dask chunks are computed
+        for it. A single map that has values just where the mask is one does not tell it from a mask
+        of clouds.
 
     Returns
     -------
@@ -143,10 +143,10 @@ def _is_open(meaning: str) -> bool:
 
 def _meanings_by_values(flag: xr.DataArray, quantities: list[xr.DataArray]) -> dict[str, int]:
     """Return what zeros and ones mean: land is where quantities hardly ever have a value."""
-    if flag.chunks is not None or not np.isin(flag.values, (0, 1)).all():
+    if not np.isin(flag.values, (0, 1)).all():
         return {}
     for array in quantities:
-        if array.chunks is not None or not set(flag.dims) <= set(array.dims):
+        if not set(flag.dims) <= set(array.dims):
             continue
         often = array.notnull().sum(set(array.dims) - set(flag.dims)).transpose(*flag.dims).values
         one, zero = often[flag.values == 1] > 0, often[flag.values == 0] > 0

@@ -15,6 +15,7 @@ from xdvarnet.grids.checks import (
     check_units,
     quantity,
 )
+from xdvarnet.grids.plausible import warn_of_noise
 from xdvarnet.mapping.background import Background, ObservedBackground, check_background
 from xdvarnet.mapping.protocol import Analysis, Observations, Reconstructor
 from xdvarnet.methods.gaussian_field.domain import (
@@ -181,6 +182,12 @@ class GaussianField(Reconstructor):
                 "`condition`."
             )
         return self.noise
+
+    def check_values(self, observations: Observations) -> None:
+        """Warn of a noise that is larger than the anomalies."""
+        if isinstance(self.noise, float):
+            values = observations.values[self.variable]
+            warn_of_noise(self.noise, values, self.variable, self.units)
 
     def solve(
         self,

@@ -70,7 +70,7 @@ def scale(
     """
     observed = np.isfinite(values) & observations.sea
     day, cell = np.divmod(np.flatnonzero(observed), prior.size)
-    cells, times = _positions(*observations.place) / lengths[0], observations.days / lengths[1]
+    cells, times = positions(*observations.place) / lengths[0], observations.days / lengths[1]
     amplitude = prior.ravel()[cell]
     variance = np.maximum((noise / amplitude) ** 2, LEAST_NOISE)
     arrays = cells[cell], times[day], values[observed] / amplitude, variance, cells, times
@@ -115,7 +115,7 @@ def prior_std(
     return np.sqrt(np.maximum(local - noise**2, LEAST_VARIANCE * overall))
 
 
-def _positions(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
+def positions(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
     """Positions of the cells of a map, in km from the centre of the Earth, shape (cell, 3)."""
     north, east = np.meshgrid(np.deg2rad(latitude), np.deg2rad(longitude), indexing="ij")
     across = np.cos(north)
