@@ -14,8 +14,9 @@ from xdvarnet.grids.points import find_points
 from xdvarnet.grids.values import trusted_values
 from xdvarnet.mapping.protocol import Reconstructor
 from xdvarnet.mapping.reconstruct import reconstruct
-from xdvarnet.tracks.bin import bin_tracks, daily_stamps
+from xdvarnet.tracks.bin import bin_tracks
 from xdvarnet.tracks.crossovers import crossover_noise
+from xdvarnet.tracks.dates import days_of_tracks
 from xdvarnet.tracks.sample import sample_tracks
 from xdvarnet.tracks.segments import find_missions, segments
 
@@ -126,7 +127,7 @@ def predict_withheld(
     points = find_points(tracks)
     missions = find_missions(tracks)
     withheld = _withheld(missions, withhold)
-    stamps = daily_stamps(points.days, points.calendar)
+    stamps = days_of_tracks(points, grid)
     passes = points.flatten(segments(tracks, gap=PASS_GAP))
     parts = []
     for mission in withheld:

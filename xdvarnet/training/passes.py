@@ -13,7 +13,8 @@ from xdvarnet.grids.points import find_points
 from xdvarnet.mapping.anomalies import take_anomalies
 from xdvarnet.mapping.background import Background
 from xdvarnet.mapping.protocol import Reconstructor
-from xdvarnet.tracks.bin import bin_tracks, daily_stamps
+from xdvarnet.tracks.bin import bin_tracks
+from xdvarnet.tracks.dates import days_of_tracks
 from xdvarnet.tracks.segments import segments
 from xdvarnet.training.draws import Draw, with_first_guess
 
@@ -67,7 +68,7 @@ class RemovedPasses:
 
     def _bin(self, tracks: xr.Dataset) -> xr.Dataset:
         points = find_points(self.tracks)
-        stamps = daily_stamps(points.days, points.calendar)
+        stamps = days_of_tracks(points, self.grid)
         binned = bin_tracks(tracks[list(self.variables)], self.grid, time=stamps)
         return to_internal(binned, self.variables)
 

@@ -25,8 +25,9 @@ from xdvarnet.methods.optimal_interpolation.covariance import Correlation
 from xdvarnet.methods.optimal_interpolation.gaps import gap_distances
 from xdvarnet.methods.optimal_interpolation.local import LocalAnalysis, Sample, working_type
 from xdvarnet.methods.optimal_interpolation.scaling import Scaled
-from xdvarnet.tracks.bin import bin_tracks, daily_stamps
+from xdvarnet.tracks.bin import bin_tracks
 from xdvarnet.tracks.crossovers import crossovers
+from xdvarnet.tracks.dates import days_of_tracks
 from xdvarnet.tracks.segments import segments
 
 logger = logging.getLogger("xdvarnet")
@@ -252,7 +253,7 @@ class Record:
         if grid is not None:
             passes = segments(observations, gap=PASS_GAP).astype(float)
             points = find_points(observations)
-            stamps = daily_stamps(points.days, points.calendar)
+            stamps = days_of_tracks(points, grid)
             gridded = bin_tracks(observations[[name]], grid, time=stamps)
             only_passes = observations.drop_vars(observations.data_vars).assign(segment=passes)
             labels = bin_tracks(only_passes, grid, statistic="median", time=stamps)
