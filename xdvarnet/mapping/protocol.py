@@ -156,6 +156,8 @@ class Reconstructor(ABC):
         Days of observations on either side of a day that its map needs; None for the whole record.
     gives_std : bool
         Whether an analysis has a standard deviation.
+    estimates_std : bool
+        Whether that rests on the size of the observed anomalies, and is none without any.
     labels : sequence or None
         Names of the components of the series that it was made for: others are refused.
 
@@ -179,6 +181,7 @@ class Reconstructor(ABC):
     background: Background
     halo: int | None = None
     gives_std: bool = False
+    estimates_std: bool = False
     labels: Sequence[Hashable] | None = None
 
     @abstractmethod

@@ -66,26 +66,23 @@ def fit_field[Field: Likely](
     tried: list[dict[str, float]] = []
 
     def cost(logarithms: np.ndarray) -> float:
-        likelihood = field(logarithms).log_likelihood(observations, grid)
+        with warnings.catch_warnings():
+            # all trials take much the same, and many have short lengths on the way
+            ignored = "" if tried else "the correlation length of"
+            warnings.filterwarnings("ignore", ignored, XdvarnetWarning)
+            likelihood = field(logarithms).log_likelihood(observations, grid)
         parameters = dict(zip(FITTED, np.exp(logarithms).tolist(), strict=True))
         tried.append({**parameters, "log_likelihood": likelihood})
         return -likelihood
 
     start = np.log([vars(start_field)[name] for name in FITTED])
     simplex = np.vstack([start, start + np.log(FIRST_STEP) * np.eye(len(FITTED))])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", XdvarnetWarning)  # of short lengths on the way
-        found = optimize.minimize(
-            cost,
-            start,
-            method="Nelder-Mead",
-            options={
-                "maxfev": trials,
-                "initial_simplex": simplex,
-                "xatol": 0.01,
-                "fatol": 0.01,
-            },
-        )
+    found = optimize.minimize(
+        cost,
+        start,
+        method="Nelder-Mead",
+        options={"maxfev": trials, "initial_simplex": simplex, "xatol": 0.01, "fatol": 0.01},
+    )
     logger.info("log-likelihood %.6g after %d trials", -found.fun, found.nfev)
     return field(found.x).replace(history=_label(tried, start_field.units))
 

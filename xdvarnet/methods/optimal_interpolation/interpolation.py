@@ -138,6 +138,7 @@ class OptimalInterpolation(Reconstructor):
         self.correlation_time = quantity(correlation_time, "day", "correlation_time")
         self.noise = quantity(noise, units, "noise")
         self.std = None if std is None else quantity(std, units, "std")
+        self.estimates_std = std is None
         self.std_length = None if std_length is None else quantity(std_length, "km", "std_length")
         if std is not None and std_length is not None:
             raise InvalidInputError(
