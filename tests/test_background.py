@@ -1,6 +1,7 @@
 """Backgrounds: what they take away is what they say, and where they are known."""
 
 import copy
+import warnings
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import xarray as xr
 from reconstructors import gappy
 from scipy.ndimage import gaussian_filter
 
+from xdvarnet import OptimalInterpolation
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError
 from xdvarnet.grids.internal import DIMS, to_internal
 from xdvarnet.mapping.background import MeanMapBackground, ObservedBackground, running_basin_mean
@@ -233,6 +235,19 @@ def test_observed_background_is_smooth_over_its_length():
     assert rough.max() - rough.min() > 1.5
     assert smooth.max() - smooth.min() < 1.2
     assert np.abs(gaussian_filter(smooth.values, 1) - smooth.values).max() < 0.05
+
+
+@pytest.mark.parametrize(("days", "warned"), [(1, True), (6, True), (7, False), (30, False)])
+def test_a_record_of_less_than_a_week_is_said(days, warned):
+    """Once by `reconstruct`, and what it advises ends it."""
+    dataset = gappy(days=days)
+    oi = OptimalInterpolation("ssh", correlation_length=80, correlation_time=9, noise=0.02, std=0.1)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        dataset.dvarnet.reconstruct(oi)
+    said = [str(each.message) for each in caught]
+    assert [f"observations of {days} day" in text for text in said] == [True] * warned
+    dataset.dvarnet.reconstruct(oi.with_options(background=MeanMapBackground(gappy().mean("time"))))
 
 
 def test_without_observations_the_background_is_zero():

@@ -1,6 +1,8 @@
 """Ensembles of any model: members of whole domains about the mean that the model states."""
 
 import dataclasses
+import re
+import warnings
 
 import numpy as np
 import pytest
@@ -13,7 +15,12 @@ import xdvarnet
 from xdvarnet.calibration import calibrated as ensembles
 from xdvarnet.calibration.calibrated import Calibrated
 from xdvarnet.calibration.errors import ErrorProcess
-from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError
+from xdvarnet.errors import (
+    InvalidInputError,
+    InvalidTypeError,
+    UnknownNameError,
+    XdvarnetWarning,
+)
 from xdvarnet.mapping.cover import cover
 from xdvarnet.mapping.description import build, describe
 from xdvarnet.zoo.registry import public_classes
@@ -161,6 +168,21 @@ def test_exact_members_are_the_posterior_of_kriging_about_another_mean(few):
     identity = few.dvarnet.reconstruct(Identity(window=None))
     xr.testing.assert_identical(maps["ssh"].drop_attrs(), identity["ssh"].drop_attrs())
     assert "ssh_members" not in few.dvarnet.reconstruct(model, members=5, rng=0)
+
+
+def test_the_memory_of_exact_kriging_is_limited(few, monkeypatch):
+    """What the warning advises ends it."""
+    model = with_ensemble(Identity(window=None), "exact", signal_std=0.2, signal_length=75.0)
+    monkeypatch.setattr("xdvarnet.methods.gaussian_field.engine.WARNED", 1e-3)
+    with pytest.warns(XdvarnetWarning, match="of with_options of a calibrated model") as told:
+        few.dvarnet.reconstruct(model)
+    texts = [str(each.message) for each in told]
+    (memory,) = {found for text in texts for found in re.findall("memory='(.*?)'", text)}
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=".*without this warning")
+        few.dvarnet.reconstruct(model.with_options(memory=memory))
+    with pytest.raises(InvalidInputError, match="the limit is"):
+        few.dvarnet.reconstruct(model.with_options(memory="1 kB"))
 
 
 def test_neural_members_of_exact_kriging_have_its_std(few):

@@ -49,7 +49,7 @@ def test_a_calibration_says_what_it_was_learned_from():
     )
     observed = system().observe(world(days=4, seed=5), rng=0)
     comment = observed.dvarnet.reconstruct(model)["ssh_std"].attrs["comment"]
-    assert "2010-01-01 to 2010-01-06" in comment and "1 draws of ExactCells" in comment
+    assert comment.startswith("calibrated (hybrid), 2010-01-01 to 2010-01-06, 1 draws of ExactCell")
     exact = observed.dvarnet.reconstruct(model.with_options(method="exact"))
     assert says_so(exact, "ssh", calibrated=False)
 
@@ -68,5 +68,8 @@ def test_a_product_says_whether_its_error_was_calibrated():
     )
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        assert to_duacs(calibrated)["err_sla"].attrs["comment"] == "calibrated (hybrid)"
-        assert "mapping method" in to_duacs(unknown)["err_sla"].attrs["comment"]
+        right = to_duacs(calibrated)["err_sla"].attrs
+        bare = to_duacs(unknown)["err_sla"].attrs
+    assert right["comment"] == "calibrated (hybrid)" and "mapping method" in bare["comment"]
+    names = [attributes["long_name"] for attributes in (product["err_sla"].attrs, right, bare)]
+    assert names == ["Formal mapping error", "Calibrated mapping error", "Mapping error"]

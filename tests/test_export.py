@@ -268,6 +268,14 @@ def test_a_missing_variable(maps):
         to_duacs(maps, variable="adt")
 
 
+def test_a_sea_level_anomaly_alone_keeps_its_error(maps):
+    """What the message advises gives the product with its error."""
+    alone = maps.rename(ssh="sla", ssh_std="sla_std")
+    with pytest.raises(UnknownNameError, match=r"Give variable='sla', the name of yours"):
+        to_duacs(alone)
+    assert {"sla", "err_sla", "ugosa", "vgosa"} < set(to_duacs(alone, variable="sla"))
+
+
 def test_tracks_are_refused():
     tracks = xr.Dataset(
         {"sla": ("time", np.zeros(4), {"units": "m"})},

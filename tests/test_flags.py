@@ -76,6 +76,47 @@ def test_a_mask_without_values_is_not_used():
     assert mask is None and "no values" in done[0]
 
 
+@pytest.mark.parametrize("one_is", ["sea", "land"])
+def test_a_binary_mask_is_read_by_its_standard_name(one_is):
+    dataset = flagged([0, 1, np.nan], standard_name=f"{one_is}_binary_mask")
+    mask, done = find_sea(dataset)
+    assert mask.values.tolist() == [[one_is == "land", one_is == "sea", False]]
+    assert done == ["sea = mask"]
+
+
+def cloudy(one_is: str, days: int = 4) -> tuple[xr.Dataset, np.ndarray]:
+    """Return temperatures under clouds with a mask that has no attributes, and the sea."""
+    rng = np.random.default_rng(0)
+    sea = rng.random((30, 40)) > 0.3
+    values = np.where(sea & (rng.random((days, 30, 40)) > 0.6), 15.0, np.nan)
+    mask = sea if one_is == "sea" else ~sea
+    return xr.Dataset(
+        {"SST": (("time", "lat", "lon"), values), "mask": (("lat", "lon"), mask.astype("f4"))},
+        {"lat": np.arange(30.0), "lon": np.arange(40.0)},
+    ), sea
+
+
+@pytest.mark.parametrize("one_is", ["sea", "land"])
+@pytest.mark.parametrize("days", [1, 4])
+def test_a_bare_mask_is_read_by_where_the_quantity_has_values(one_is, days):
+    dataset, sea = cloudy(one_is, days)
+    mask, done = find_sea(dataset, ["SST"])
+    assert (mask.values == sea).all() and done == ["sea = mask"]
+    assert (find_sea(dataset.chunk(lat=7), ["SST"])[0].values == sea).all()
+    row, column = np.argwhere(~sea)[0]
+    dataset["SST"][0, row, column] = 15.0  # a stray value on land
+    assert (find_sea(dataset, ["SST"])[0].values == sea).all()
+
+
+def test_a_mask_that_may_be_one_of_clouds_or_quality_is_left_alone():
+    dataset, _ = cloudy("sea", days=1)
+    clear = dataset["SST"].notnull().isel(time=0)
+    assert find_sea(dataset.assign(mask=clear.astype(float)), ["SST"]) == (None, [])
+    half = dataset.assign(mask=(dataset["lat"] + 0 * dataset["lon"] > 14).astype(float))
+    assert find_sea(half, ["SST"]) == (None, [])  # both have values
+    assert find_sea(dataset.assign(mask=dataset["mask"] + 1), ["SST"]) == (None, [])
+
+
 def heights() -> xr.Dataset:
     """Return heights of three lines and four pixels."""
     dims = ("line", "pixel")

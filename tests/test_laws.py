@@ -109,16 +109,20 @@ def test_results_promise_what_they_have(make, observe):
 
 @ALL
 def test_the_default_type_of_torch_does_not_matter(make, observe):
-    """A model gives the same numbers in the same dtypes, whatever a notebook has set since."""
+    """A model gives the same numbers in the same dtypes, whatever a notebook has set since.
+
+    One that is built after that runs too.
+    """
     dataset, model = observe(), make()
     found = run(dataset, model)
     torch.set_default_dtype(torch.float64)
     try:
-        other = run(dataset, model)
+        other, built = run(dataset, model), run(dataset, make())
     finally:
         torch.set_default_dtype(torch.float32)
     for name in found.data_vars:
-        assert other[name].dtype == found[name].dtype
+        assert other[name].dtype == built[name].dtype == found[name].dtype
+        assert built[name].notnull().equals(found[name].notnull())
         scale = float(abs(found[name]).max())
         np.testing.assert_allclose(other[name], found[name], atol=1e-3 * scale)
 

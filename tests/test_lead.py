@@ -1,5 +1,7 @@
 """Near-real-time maps and forecasts: what they may see, and what is refused."""
 
+import warnings
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -165,14 +167,29 @@ def test_training_hides_the_last_days():
 
 @pytest.mark.parametrize("lead", [0, 2])
 def test_only_gaps_after_the_first_days_are_warned_of(observations, recwarn, lead):
-    """The first days of any record have none before them."""
+    """The first days of any record have none before them, which is said of estimated errors."""
     model = xdvarnet.Lead(toy_interpolation(), lead)
     observations.dvarnet.reconstruct(model)
-    assert not recwarn.list
+    said = [str(each.message) for each in recwarn.list]
+    assert len(said) == (lead > 0)
+    assert all(f"the first {lead} day(s)" in text for text in said)
     late = observations.copy(deep=True)
     late["ssh"][:3] = np.nan
     with pytest.warns(XdvarnetWarning, match=f"3 of 14 days, the first {lead} not"):
         late.dvarnet.reconstruct(model)
+
+
+def test_a_standard_deviation_from_no_observation_is_said_once(observations):
+    """What the warning advises ends it; lazily too. Of one that is prescribed nothing is said."""
+    lead = xdvarnet.Lead(toy_interpolation(), 2)
+    with pytest.warns(XdvarnetWarning, match=r"time=slice\(2, None\)") as told:
+        maps = observations.dvarnet.reconstruct(lead)
+    assert len(told) == 1
+    first, later = maps["ssh_std"][:2], maps["ssh_std"][2:]
+    assert float(first.max()) <= lead.model.noise * 1.001 < float(later.mean())
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        observations.dvarnet.reconstruct(xdvarnet.Lead(toy_interpolation().replace(std=0.1), 2))
 
 
 def test_a_model_of_series_has_no_lead():

@@ -139,6 +139,16 @@ def test_a_trained_model_goes_on_in_its_own_scaling():
     )
 
 
+def test_a_network_is_trained_in_single_precision():
+    """Whatever the default type of torch was when its weights were drawn."""
+    torch.set_default_dtype(torch.float64)
+    try:
+        trained = fit(toy_model(first_guess=False))
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert all(weights.dtype == torch.float32 for weights in trained.solver.parameters())
+
+
 def test_loading_touches_no_global_state():
     before = torch.random.get_rng_state()
     torch.set_default_dtype(torch.float64)

@@ -22,7 +22,7 @@ from xdvarnet.evaluation import predict_withheld
 from xdvarnet.grids.points import find_points
 from xdvarnet.mapping.background import NoBackground
 from xdvarnet.mapping.cover import Window
-from xdvarnet.mapping.protocol import Observations, Reconstructor
+from xdvarnet.mapping.protocol import Reconstructor
 from xdvarnet.methods.optimal_interpolation.scaling import prior_std
 from xdvarnet.tracks.bin import daily_stamps
 from xdvarnet.training.draws import Augmentation, draw, random_windows
@@ -178,10 +178,9 @@ def test_the_prior_is_that_of_greatest_likelihood():
     shape = (6, 20, 30)
     errors = np.where(rng.random(shape) < 0.5, 0.02, 0.3)
     values = 0.1 * rng.standard_normal(shape) + errors * rng.standard_normal(shape)
-    sea = np.ones(shape[1:], bool)
-    axes = np.arange(6.0), 30 + 0.2 * np.arange(20), 0.2 * np.arange(30)
-    everywhere = Observations({"ssh": values}, *axes, sea)
-    found = prior_std(everywhere, values, errors, None, None)
+    cells = np.tile(np.arange(600), 6)
+    place = 30 + 0.2 * np.arange(20), 0.2 * np.arange(30)
+    found = prior_std(cells, values.ravel(), errors.ravel(), place, None)
     tried = np.linspace(0.08, 0.12, 4001)
     total = tried[:, None] ** 2 + errors.ravel() ** 2
     cost = (np.log(total) + values.ravel() ** 2 / total).sum(1)

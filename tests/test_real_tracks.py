@@ -60,7 +60,7 @@ def test_maps_fit_the_withheld_mission(recipe, tracks):
     own = xdvarnet.load_model("med-ssh").with_options(background=recipe.background)
     tuned = recipe.interpolation("100 km", "20 days", 0.025)
     models = {"nothing": nothing, "tuned": tuned, "own": own}
-    made = predict_withheld(models, tracks, recipe.grid, withhold=[0])
+    made = predict_withheld(models, tracks, recipe.places, withhold=[0])
     scores = leaderboard(made, noise=recipe.NOISE, rng=0)
     assert scores["n_points"] > 0.98 * (tracks["mission"] == 0).sum()
     rmse = scores["rmse"].to_series()

@@ -316,6 +316,7 @@ def test_size_and_time_are_told_before_they_are_taken(monkeypatch):
         lambda field: field.condition(obs),
         lambda field: field.sample(TRUTH, members=2, rng=0),
         lambda field: field.log_likelihood(obs),
+        lambda field: xdvarnet.SPDEField.fit(obs, start=field, trials=1),
     ):
         with pytest.warns(XdvarnetWarning, match=r"take up to .* GB and about \d+ second") as told:
             compute(field())

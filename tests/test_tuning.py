@@ -1,5 +1,7 @@
 """Optimal interpolation that is tuned on the passes of a record."""
 
+import dataclasses
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -10,7 +12,9 @@ import xdvarnet
 import xdvarnet.methods.optimal_interpolation.tuning as module
 from xdvarnet.errors import InvalidInputError, UnknownNameError, XdvarnetWarning
 from xdvarnet.mapping.background import NoBackground
+from xdvarnet.mapping.protocol import Observations
 from xdvarnet.methods.optimal_interpolation.covariance import gaussian
+from xdvarnet.methods.optimal_interpolation.gaps import gap_distances
 from xdvarnet.methods.optimal_interpolation.local import Sample
 from xdvarnet.methods.optimal_interpolation.tuning import predict_withheld, typical_length
 
@@ -96,8 +100,7 @@ def test_the_history_has_the_trials(tuned):
     assert tuned.history["correlation_length"].attrs["units"] == "km"
     assert tuned.history["noise"].attrs["units"] == tuned.history["rmse"].attrs["units"] == "m"
     assert 20 < tuned.history.sizes["trial"] <= 43
-    assert tuned.history["covariance"].attrs["flag_meanings"].split()[0] == "gaussian"
-    assert not tuned.history["covariance"].any()
+    assert set(tuned.history["covariance"].values) == {"gaussian"}
 
 
 def test_it_finds_the_kind_of_the_covariance(grid):
@@ -116,7 +119,86 @@ def test_an_error_that_a_pass_shares_is_no_signal(grid):
     assert shared.noise > 1.2 * NOISE
 
 
-def test_gridded_observations_withhold_whole_days(grid):
+@pytest.mark.parametrize("value", [np.nan, 0.3])
+def test_without_values_there_is_nothing_to_learn(value, grid):
+    empty = sea_tracks()
+    empty["ssh"][:] = value
+    with pytest.raises(InvalidInputError, match="no two different values: there is nothing"):
+        xdvarnet.OptimalInterpolation.fit(empty, grid, background=NoBackground())
+
+
+def test_one_day_tells_no_time(grid, monkeypatch):
+    monkeypatch.setitem(globals(), "TIME", 1e4)
+    day = sea_tracks(seed=2)
+    seconds = np.arange(day.sizes["time"]) * 4.0 + 60 * (np.arange(day.sizes["time"]) // 24)
+    day["time"] = pd.Timestamp("2017-01-01T02:00") + pd.to_timedelta(seconds, unit="s")
+    options = {"covariance": "gaussian", "background": NoBackground(), "trials": 25}
+    with pytest.warns(XdvarnetWarning, match="of one day, which tells no correlation_time"):
+        fitted = xdvarnet.OptimalInterpolation.fit(day, grid, **options)
+    assert fitted.correlation_time == pytest.approx(20, rel=1e-6)
+
+
+def test_passes_that_tell_nothing_of_each_other_leave_the_usual_lengths(grid):
+    """Whatever observations are drawn."""
+    rng = np.random.default_rng(5)
+    apart = sea_tracks(lambda d: (d < 1e-6) * 1.0)  # no two points are correlated
+    apart["ssh"] = ("time", 0.1 * np.repeat(rng.standard_normal(60), 24), {"units": "m"})
+    found = []
+    for seed in range(2):
+        with pytest.warns(XdvarnetWarning, match="too few or too far apart to tell the lengths"):
+            found.append(
+                xdvarnet.OptimalInterpolation.fit(
+                    apart, grid, background=NoBackground(), trials=15, rng=seed
+                )
+            )
+    assert repr(found[0]) == repr(found[1]) and found[0].history.sizes["trial"] > 10
+
+
+def test_a_bar_counts_the_trials(grid, capsys):
+    options = {"covariance": "gaussian", "background": NoBackground(), "trials": 5}
+    xdvarnet.OptimalInterpolation.fit(sea_tracks(), grid, progress=True, **options)
+    assert "trial" in capsys.readouterr().err
+    xdvarnet.OptimalInterpolation.fit(sea_tracks(), grid, **options)
+    assert capsys.readouterr().err == ""
+
+
+def test_gaps_reach_as_far_as_they_do():
+    """One row of cells 0.1 degree apart at the equator, of which the first is observed."""
+    values = np.full((2, 1, 6), np.nan)
+    values[0, 0, 0] = 1.0
+    longitude = 0.1 * np.arange(6)
+    observed = Observations(
+        {"ssh": values}, np.arange(2.0), np.zeros(1), longitude, np.ones((1, 6), bool)
+    )
+    drawn = gap_distances(observed, "ssh", 300, np.random.default_rng(0))
+    steps = drawn[np.isfinite(drawn)] / (0.1 * DEGREE)
+    assert np.unique(steps.round(2)).tolist() == [1, 2, 3, 4, 5]
+    assert np.isinf(drawn).mean() == pytest.approx(6 / 11, abs=0.1)  # of the day without any
+    complete = dataclasses.replace(observed, values={"ssh": np.ones((2, 1, 6))})
+    assert np.isinf(gap_distances(complete, "ssh", 3, np.random.default_rng(0))).all()
+
+
+def test_what_is_near_is_withheld_from_the_same_day_alone():
+    """Neighbours within the radius of the same day count no more than if they were not there."""
+    rng = np.random.default_rng(1)
+    place = torch.from_numpy(rng.uniform(0, 2, (40, 3)))
+    time = torch.from_numpy(np.repeat([0.0, 0.5], 20))
+    values = torch.from_numpy(rng.standard_normal(40))
+    sample = Sample(place, time, values, torch.full((40,), 0.1, dtype=torch.float64))
+    groups, centre = time.numpy(), np.array([3])
+    args = np.ones(40), groups, centre, gaussian, 9.0
+    withheld = predict_withheld(sample, *args, radii=np.array([0.8]))
+    near = np.linalg.norm(place.numpy() - place.numpy()[3], axis=1) <= 0.8
+    kept = ~(near & (groups == 0))
+    kept[3] = True
+    assert 2 < (~kept).sum() < 19
+    part = Sample(place[kept], time[kept], values[kept], sample.noise[kept])
+    number, same = int(kept.sum()), np.flatnonzero(np.flatnonzero(kept) == 3)
+    alone = predict_withheld(part, np.ones(number), np.arange(number), same, gaussian, 9.0)
+    assert withheld.rmse == pytest.approx(alone.rmse, rel=1e-4)
+
+
+def test_gridded_observations_withhold_what_is_near(grid):
     maps = sea_tracks().drop_vars("mission").dvarnet.bin_tracks(grid)
     options = {"covariance": "gaussian", "background": NoBackground(), "trials": 40}
     tuned = xdvarnet.OptimalInterpolation.fit(maps, **options)
@@ -165,11 +247,10 @@ def test_predictions_are_those_of_kriging_without_the_pass():
 def test_the_dates_of_the_grid_are_not_those_of_the_tracks(grid, tuned):
     options = {"covariance": "gaussian", "background": NoBackground(), "trials": 4}
     dated = grid.expand_dims(time=pd.date_range("2005-01-01", periods=2))
-    fits = (
-        xdvarnet.OptimalInterpolation.fit(sea_tracks(seed=1), each, **options)
-        for each in (grid, dated)
-    )
-    assert len({repr(each) for each in fits}) == 1
+    plain = xdvarnet.OptimalInterpolation.fit(sea_tracks(seed=1), grid, **options)
+    with pytest.warns(XdvarnetWarning, match="only the places and the mask of the grid are used"):
+        other = xdvarnet.OptimalInterpolation.fit(sea_tracks(seed=1), dated, **options)
+    assert repr(other) == repr(plain)
 
 
 def test_too_few_observations_leave_the_usual_lengths(grid):
@@ -177,7 +258,7 @@ def test_too_few_observations_leave_the_usual_lengths(grid):
     with pytest.warns(XdvarnetWarning, match="it takes 100 cells of 3 passes to learn from"):
         usual = xdvarnet.OptimalInterpolation.fit(few, grid)
     assert usual.correlation_length == pytest.approx(typical_length(39.0))
-    assert usual.history is None
+    assert usual.history.sizes["trial"] == 0 and set(usual.history) > {"rmse", "covariance"}
     assert np.isfinite(few.dvarnet.bin_tracks(grid).dvarnet.reconstruct(usual)["ssh"]).all()
 
 

@@ -2,6 +2,7 @@
 
 import re
 import warnings
+from contextlib import suppress
 
 import numpy as np
 import pandas as pd
@@ -149,6 +150,55 @@ def test_the_same_maps_without_a_fill_pass(function):
 def test_the_same_tracks_without_a_fill_pass(function):
     """The rule alone made the difference."""
     OF_TRACKS[function](tracks())
+
+
+@pytest.mark.filterwarnings("ignore:the background is a smooth map")
+@pytest.mark.parametrize(
+    ("make", "call"),
+    [(maps, call) for name, call in OF_MAPS.items() if name != "training"]
+    + [(tracks, call) for call in OF_TRACKS.values()],
+)
+def test_heights_in_other_units_than_they_say_are_warned_of(make, call):
+    """Centimetres that say they are metres; what the warning advises ends it."""
+    field = make()
+    field["ssh"] = (100 * field["ssh"]).assign_attrs(units="m")
+    wrong = r"'ssh' has a root mean square of .* m, and that of the sea is at most 3 m"
+    with pytest.warns(XdvarnetWarning, match=wrong) as caught, suppress(InvalidInputError):
+        call(field)  # for some functions these tracks are too few
+    advice = next(str(each.message) for each in caught if "root mean square" in str(each.message))
+    assert advice.endswith("dataset['ssh'].attrs['units'] = 'cm'.")
+    field["ssh"].attrs["units"] = "cm"
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message=wrong)
+        with suppress(InvalidInputError):
+            call(field)
+
+
+@pytest.mark.parametrize(
+    ("units", "value", "advice"),
+    [("degC", 288.0, "K"), ("K", 15.0, "degC"), ("degC", 15.0, None), ("K", 288.0, None)],
+)
+def test_temperatures_are_those_of_the_sea(units, value, advice):
+    sst = xr.DataArray(np.full(5, value), dims="x", name="sst", attrs={"units": units})
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        trusted_values(sst)
+        trusted_values(sst.assign_attrs(standard_name="sea_surface_temperature_anomaly"))
+        trusted_values(sst.chunk())
+    found = [str(each.message).split("attrs['units'] = ")[1].strip("'.") for each in caught]
+    assert found == ([] if advice is None else [advice])
+
+
+@pytest.mark.filterwarnings("ignore:the background is a smooth map")
+@pytest.mark.parametrize("model", [oi, spde])
+def test_a_noise_larger_than_what_is_observed_is_warned_of(model):
+    """As 3 for 3 cm, where heights are in m; what the warning advises ends it."""
+    field, right = maps(), model()
+    with pytest.warns(XdvarnetWarning, match=r"noise of 'ssh', 3 m, is larger than .* 0\.\d+ m"):
+        field.dvarnet.reconstruct(right.replace(noise=3.0))
+    with warnings.catch_warnings():
+        warnings.filterwarnings("error", message="the noise of")
+        field.dvarnet.reconstruct(right.replace(noise=0.03))
 
 
 def test_lazy_values_are_checked_when_they_are_computed():

@@ -87,7 +87,7 @@ def geostrophic(
     ('m/s', ('time', 'lat', 'lon'))
     """
     check_positive(min_latitude, "min_latitude", "degrees", zero=True)
-    height, grid = _on_grid(dataset, variable)
+    height, grid = _on_grid(dataset, variable, "variable")
     metres = conversion_factor(height, "m")
     eastward, northward = _derivatives(height, grid)
     balance = GRAVITY * metres / 1000 / _coriolis(height, grid, min_latitude)
@@ -216,7 +216,7 @@ def gradient(dataset: xr.Dataset, variable: str) -> xr.DataArray:
     InvalidInputError
         If `variable` is not on a grid, or has infinite values.
     """
-    array, grid = _on_grid(dataset, variable)
+    array, grid = _on_grid(dataset, variable, "variable")
     eastward, northward = _derivatives(array, grid)
     size: xr.DataArray = np.hypot(eastward, northward)  # type: ignore[assignment]  # numpy's stubs leave xarray out
     found = _like(size, array).rename(f"{variable}_gradient")
@@ -244,10 +244,12 @@ def conversion_factor(array: xr.DataArray, units: str) -> float:
     return units_factor(array, units)
 
 
-def _on_grid(dataset: xr.Dataset, name: str) -> tuple[xr.DataArray, Grid]:
-    """Return the variable `name` and its grid."""
+def _on_grid(
+    dataset: xr.Dataset, name: str, argument: str | None = None
+) -> tuple[xr.DataArray, Grid]:
+    """Return the variable `name`, which an argument may have named, and its grid."""
     check_dataset(dataset)
-    array = trusted_values(check_variable(dataset, name))
+    array = trusted_values(check_variable(dataset, name, argument=argument))
     grid = find_grid(dataset, time=False)
     missing = {grid.axes.latitude, grid.axes.longitude} - set(array.dims)
     if missing:

@@ -15,8 +15,8 @@ from xdvarnet.grids.values import trusted_values
 from xdvarnet.mapping.binning import bin_observations
 from xdvarnet.mapping.protocol import Reconstructor
 from xdvarnet.mapping.reconstruct import reconstruct
-from xdvarnet.tracks.bin import daily_stamps
 from xdvarnet.tracks.crossovers import crossover_noise
+from xdvarnet.tracks.dates import days_of_tracks
 from xdvarnet.tracks.sample import sample_tracks
 from xdvarnet.tracks.segments import find_missions, segments
 
@@ -121,11 +121,13 @@ def predict_withheld(
         ``longitude``, ``mission`` and ``pass_number``. NaN where a map has no value.
     """
     _check_models(models)
-    tracks = tracks.assign({variable: trusted_values(check_variable(tracks, variable))})
+    tracks = tracks.assign(
+        {variable: trusted_values(check_variable(tracks, variable, argument="variable"))}
+    )
     points = find_points(tracks)
     missions = find_missions(tracks)
     withheld = _withheld(missions, withhold)
-    stamps = daily_stamps(points.days, points.calendar)
+    stamps = days_of_tracks(points, grid)
     passes = points.flatten(segments(tracks, gap=PASS_GAP))
     parts = []
     for mission in withheld:

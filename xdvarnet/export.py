@@ -30,7 +30,7 @@ _HEIGHTS = {
 }
 
 _ERROR = {
-    "long_name": "Formal mapping error",
+    "long_name": "Mapping error",
     "comment": "standard error that the mapping method gives",
     "coverage_content_type": "qualityInformation",
 }
@@ -153,20 +153,24 @@ def to_duacs(maps: xr.Dataset, *, variable: str = "ssh") -> xr.Dataset:
 
 def _origin(std: xr.DataArray) -> dict[str, str]:
     """Return what a standard deviation says of itself, and warn of one that was not calibrated."""
+    said = {name: text for name, text in std.attrs.items() if name == "comment"}
+    if str(said.get("comment", "")).startswith("calibrated"):
+        return {"long_name": "Calibrated mapping error", **said}
     if is_formal(std):
         warn(
             f"{std.name!r}, which becomes err_sla, is a formal error that was never calibrated, "
             "often half of the true one or less; calibrate the model and map again: "
             "model = xdvarnet.calibrate(model, tracks, grid=grid)."
         )
-    return {name: text for name, text in std.attrs.items() if name == "comment"}
+        return {"long_name": "Formal mapping error", **said}
+    return said
 
 
 def _sources(maps: xr.Dataset, variable: str) -> dict[str, str]:
     """Return which variable of `maps` gives each variable of the product."""
     sources: dict[str, str] = {}
     for name in dict.fromkeys([variable, "sla"] if "sla" in maps.data_vars else [variable]):
-        height = check_variable(maps, name)
+        height = check_variable(maps, name, argument="variable")
         sources.setdefault("sla" if is_anomaly(height) else "adt", name)
     errors = [f"{sources[name]}_std" for name in ("sla", "adt") if name in sources]
     errors = [name for name in errors if name in maps.data_vars]

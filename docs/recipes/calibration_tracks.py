@@ -20,7 +20,7 @@ import pandas as pd
 import xarray as xr
 from comparison import markdown
 from matplotlib.figure import Figure
-from real_tracks import NOISE, background, grid, interpolation
+from real_tracks import NOISE, background, grid, interpolation, places
 
 import xdvarnet
 from xdvarnet.mapping.protocol import Reconstructor
@@ -103,7 +103,7 @@ def calibrated(model: Reconstructor) -> Callable[[xr.Dataset, xr.Dataset], xr.Da
     """Return what draws members of the model after its calibration on the tracks that are seen."""
 
     def draw(seen: xr.Dataset, hidden: xr.Dataset) -> xr.Dataset:
-        known = xdvarnet.calibrate(model, seen, grid=grid, noise=NOISE, rng=0)
+        known = xdvarnet.calibrate(model, seen, grid=places, noise=NOISE, rng=0)
         logger.info("%s", known.errors)
         return at_points(known, seen, hidden, members=MEMBERS, return_members=True, rng=0)
 

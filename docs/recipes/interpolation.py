@@ -125,7 +125,7 @@ def tuned_on(covariance: str | None, grid: xr.Dataset) -> object:
 def on_tracks(path: str, folder: Path) -> None:
     """Withhold each mission in turn."""
     folder.mkdir(exist_ok=True)
-    grid = xdvarnet.datasets.mediterranean()
+    grid = xdvarnet.datasets.mediterranean().isel(time=0)
     with xr.open_dataset(path) as file:
         tracks = file.load().dvarnet.harmonise()
     trials = pd.read_csv(RESULTS / "real_tracks_oi.csv")

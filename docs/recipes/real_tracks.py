@@ -56,6 +56,7 @@ CROSSOVER_DAYS = (0.5, 1, 2, 5)
 CROSSOVER_GAP = 10  # s: the product has a point every two to three seconds
 
 grid = xdvarnet.datasets.mediterranean()
+places = grid.isel(time=0)  # its dates are not those of the tracks
 background = xdvarnet.mapping.ObservedBackground()
 
 
@@ -102,7 +103,7 @@ def tune(tracks: xr.Dataset) -> pd.DataFrame:
         tested = min(untested, key=lambda other: np.abs(np.subtract(other, best)).sum())
         untested.remove(tested)
         setting = [axis[i] for axis, i in zip(axes, tested, strict=True)]
-        made = predict_withheld({"OI": interpolation(*setting)}, tracks, grid)
+        made = predict_withheld({"OI": interpolation(*setting)}, tracks, places)
         error = (made["ssh_map"] - made["ssh"]).values
         trials[tested] = [*setting, 100 * np.sqrt(np.nanmean(error**2))]
         best = min(trials, key=lambda position: trials[position][-1])
@@ -118,7 +119,7 @@ def fine_tune(model: xdvarnet.DVarNet, tracks: xr.Dataset) -> xdvarnet.DVarNet:
     """
     trials = []
     for schedule in SCHEDULES:
-        tuned = model.fine_tune(tracks, grid, schedule=schedule, rng=0)
+        tuned = model.fine_tune(tracks, places, schedule=schedule, rng=0)
         trials.append((float(tuned.history["validation_rmse"].min()), tuned))
         logging.info("%s: %s", schedule, tuned.provenance["RMSE along the passes set aside"])
     _, best = min(trials, key=lambda trial: trial[0])
@@ -151,7 +152,7 @@ def predict(model: xdvarnet.DVarNet, tracks: xr.Dataset, mission: int, folder: P
         FIRST_GUESS: guided,
         FINE_TUNED: lambda seen: fine_tune(guided.with_options(precision="bfloat16"), seen),
     }
-    return predict_withheld(models, tracks, grid, withhold=[mission])
+    return predict_withheld(models, tracks, places, withhold=[mission])
 
 
 def table(scores: xr.Dataset) -> pd.DataFrame:

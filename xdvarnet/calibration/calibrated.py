@@ -27,7 +27,7 @@ import torch
 from xdvarnet.calibration.errors import ErrorProcess
 from xdvarnet.calibration.simulation import Simulation, UnitField
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.grids.checks import check_kind, check_known
+from xdvarnet.grids.checks import check_kind, check_known, quantity
 from xdvarnet.grids.coords import Grid
 from xdvarnet.mapping.background import Background
 from xdvarnet.mapping.lead import Lead
@@ -75,6 +75,8 @@ class Calibrated(Reconstructor):
     method : {"hybrid", "neural", "exact"}
         How members are drawn. Without members, ``"neural"`` has the standard deviation of
         ``"hybrid"``; with them, that of the members. ``"exact"`` has that of kriging.
+    memory : str or float, optional
+        Most memory that the kriging of ``"exact"`` may take: see `xdvarnet.SPDEField`.
     provenance : mapping of str to str, optional
         What the errors were learned from.
 
@@ -105,6 +107,7 @@ class Calibrated(Reconstructor):
         *,
         spread: Reconstructor | None = None,
         method: str = "hybrid",
+        memory: str | float | None = None,
         provenance: Mapping[str, str] | None = None,
     ) -> None:
         check_model(model)
@@ -130,6 +133,7 @@ class Calibrated(Reconstructor):
             check_spread(model, spread)
         self.model, self.errors = model, dict(errors)
         self.spread, self.method = spread, method
+        self.memory = None if memory is None else quantity(memory, "GB", "memory")
         self.provenance = dict(provenance or {})
         self.variables, self.background = model.variables, model.background
         self._formal = self._kriging() if method == "exact" else spread
@@ -144,6 +148,7 @@ class Calibrated(Reconstructor):
         device: str | None = None,
         precision: str | None = None,
         method: str | None = None,
+        memory: str | float | None = None,
     ) -> "Calibrated":
         """Return the same errors with another method, or about a model with other options.
 
@@ -153,6 +158,8 @@ class Calibrated(Reconstructor):
             Of the model: see its `with_options`.
         method : {"hybrid", "neural", "exact"}, optional
             How members are drawn.
+        memory : str or float, optional
+            Most memory that the kriging of ``"exact"`` may take.
 
         Raises
         ------
@@ -166,6 +173,7 @@ class Calibrated(Reconstructor):
             self.errors,
             spread=self.spread,
             method=method or self.method,
+            memory=self.memory if memory is None else memory,
             provenance=self.provenance,
         )
 
@@ -284,6 +292,7 @@ class Calibrated(Reconstructor):
             noise=max(error.noise, LEAST_NOISE * error.signal_std),
             variable=name,
             units=units,
+            memory=self.memory,
         )
 
     def _std(self, observations: Observations, analysis: Analysis) -> Fields:

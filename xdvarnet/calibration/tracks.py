@@ -30,8 +30,8 @@ from xdvarnet.mapping.protocol import (
     analyse,
 )
 from xdvarnet.methods.gaussian_field.domain import torch_generator
-from xdvarnet.tracks.bin import daily_stamps
 from xdvarnet.tracks.crossovers import crossover_noise, crossovers
+from xdvarnet.tracks.dates import days_of_tracks
 from xdvarnet.tracks.sample import sample_tracks
 from xdvarnet.tracks.segments import find_missions, segments
 from xdvarnet.training.passes import PASS_GAP, check_tracks
@@ -118,8 +118,9 @@ def errors_along_tracks(
     }
     missions = find_missions(tracks)
     passes = segments(tracks, gap=PASS_GAP).values
+    stamps = days_of_tracks(find_points(tracks), grid)
     cases = [
-        _withhold(model, tracks, grid, spread, missions == mission, passes)
+        _withhold(model, tracks, grid, spread, missions == mission, passes, stamps)
         for mission in np.unique(missions)
     ]
     errors, sizes = {}, {}
@@ -165,12 +166,11 @@ def _withhold(
     spread: Reconstructor | None,
     here: np.ndarray,
     passes: np.ndarray,
+    stamps: xr.DataArray,
 ) -> Withheld:
     """Map the missions that are not `here`, and compare with the one that is."""
-    points = find_points(tracks)
-    (dim,) = points.sizes
+    (dim,) = find_points(tracks).sizes
     seen, hidden = (tracks.isel({dim: part}) for part in (~here, here))
-    stamps = daily_stamps(points.days, points.calendar)
     errors = errors_read(model, spread)
     binned = bin_observations(seen, grid, model.variables, errors, stamps)
     observed = to_internal(binned, units_of_input(model.variables, errors))

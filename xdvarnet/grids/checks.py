@@ -105,8 +105,19 @@ def check_dataset(dataset: object, role: str = "", *, variable: str = "ssh") -> 
         raise InvalidTypeError(f"expected {wanted}, got {type(dataset).__name__}.{hint}")
 
 
-def check_variable(dataset: xr.Dataset, name: Hashable) -> xr.DataArray:
+def check_variable(
+    dataset: xr.Dataset, name: Hashable, *, argument: str | None = None
+) -> xr.DataArray:
     """Return the variable `name` of `dataset`.
+
+    Parameters
+    ----------
+    dataset : xarray.Dataset
+        What a user gives.
+    name : hashable
+        Of the variable.
+    argument : str, optional
+        The argument of the user's function that names the variable, for the message.
 
     Raises
     ------
@@ -115,9 +126,15 @@ def check_variable(dataset: xr.Dataset, name: Hashable) -> xr.DataArray:
     """
     if name not in dataset.data_vars:
         product = name in HARMONISED and "xdvarnet_harmonised" not in dataset.attrs
+        there = next((each for each in HARMONISED if each in dataset.data_vars), "...")
         raise UnknownNameError(
             f"variable {name!r} is missing; the dataset has {sorted(map(str, dataset.data_vars))}. "
-            f"Rename yours with dataset.rename({{...: {name!r}}})"
+            + (
+                f"Give {argument}={there!r}, the name of yours; or rename "
+                if argument
+                else "Rename "
+            )
+            + f"yours with dataset.rename({{...: {name!r}}})"
             + (
                 "; a product of altimetry becomes so with dataset.dvarnet.harmonise()." * product
                 or "."
@@ -135,7 +152,7 @@ def is_speed(units: object) -> bool:
     return True
 
 
-def units_factor(array: xr.DataArray, target: str) -> float:
+def units_factor(array: xr.DataArray, target: str, *, argument: bool = False) -> float:
     """Return the factor that converts the values of `array` to the units `target`.
 
     Parameters
@@ -144,6 +161,8 @@ def units_factor(array: xr.DataArray, target: str) -> float:
         With an attribute ``units``; without one, `target` is assumed.
     target : str
         Units such as ``"m"``.
+    argument : bool
+        Whether `target` are units of a method, which may have an argument for them.
 
     Raises
     ------
@@ -159,11 +178,25 @@ def units_factor(array: xr.DataArray, target: str) -> float:
             raise ValueError("they differ by an offset, which is not supported")
         return float(one)
     except ValueError as error:
+        advice = "Correct the attribute 'units' or convert the values"
+        if argument and are_readable(given):
+            advice += (
+                f"; or, of a method that has the argument, give units={given!r}, as in "
+                f"OptimalInterpolation({array.name!r}, ..., units={given!r})"
+            )
         raise InvalidInputError(
             f"variable {array.name!r} has units {given!r}, which do not convert to {target!r} "
-            f"({error}); accepted are units that differ from {target!r} by a factor. "
-            "Correct the attribute 'units' or convert the values."
+            f"({error}); accepted are units that differ from {target!r} by a factor. {advice}."
         ) from error
+
+
+def are_readable(units: object) -> bool:
+    """Whether these are units that can be read."""
+    try:
+        check_readable(units)
+    except ValueError:
+        return False
+    return True
 
 
 def check_units(units: object) -> str:

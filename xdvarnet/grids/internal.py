@@ -75,7 +75,7 @@ def to_internal(dataset: xr.Dataset, variables: Mapping[str, str]) -> xr.Dataset
                 f"variable {name!r} holds {array.dtype} values, which have no NaN for unobserved "
                 "cells; convert it with astype(float)."
             )
-        converted = _convert(arrange(array), units_factor(array, units))
+        converted = _convert(arrange(array), units_factor(array, units, argument=True))
         arrays[name] = converted.assign_attrs(units=units)
     if "sea" in dataset.coords:
         sea = arrange(_check_mask(dataset["sea"], grid))

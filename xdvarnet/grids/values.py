@@ -2,7 +2,7 @@
 
 NaN alone means missing. A number that stands for a missing one is a fill: one that the variable
 declares (``_FillValue``, ``missing_value``, packed or not), or a usual one that lies far from all
-other values. Heights beyond `HIGHEST` and temperatures beyond `HOTTEST` are none of the sea's.
+other values. Magnitudes that are not plausible are of no value (`xdvarnet.grids.plausible`).
 
 `mask_fills` makes fills NaN, with a warning; `trusted_values` refuses them. Both leave out the
 attributes that describe how values are stored, which are not true of a result.
@@ -16,17 +16,7 @@ import numpy as np
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError, warn
-from xdvarnet.grids.checks import units_factor
-from xdvarnet.grids.harmonise.roles import ROLES, standard_name_of
-
-HIGHEST = 200.0
-"""Largest magnitude of a height of the sea in m; above the ellipsoid it is at most 110 m."""
-
-HOTTEST = 1000.0
-"""Larger magnitudes are no temperature of the sea in any unit."""
-
-LARGEST = 1e19
-"""Largest magnitude of any other variable; those of fills such as 1e20 and 9.97e36 are larger."""
+from xdvarnet.grids.plausible import largest_magnitude, warn_of_units
 
 VALID = ("valid_min", "valid_max", "valid_range")
 
@@ -106,7 +96,7 @@ class Rule:
             declared = [scale * fill + offset for fill in stored]
             suspected += stored or [scale * fill + offset for fill in DEFAULTS]
         return cls(
-            _limit(array),
+            largest_magnitude(array),
             tuple(declared),
             tuple(suspected),
             _valid_range(said, scale, offset),
@@ -164,9 +154,16 @@ def trusted_values(array: xr.DataArray) -> xr.DataArray:
     InvalidInputError
         If it holds packed integers, fills, infinities or values that are not plausible; with their
         number, the place of the first, and what to do.
+
+    Warns
+    -----
+    XdvarnetWarning
+        If its values in memory are not usual in its units (`warn_of_units`).
     """
     check_decoded(array)
-    return _apply(_refuse, array)
+    trusted = _apply(_refuse, array)
+    warn_of_units(trusted)
+    return trusted
 
 
 def mask_fills(array: xr.DataArray) -> tuple[xr.DataArray, list[str]]:
@@ -198,6 +195,7 @@ def mask_fills(array: xr.DataArray) -> tuple[xr.DataArray, list[str]]:
     """
     done: list[str] = []
     masked = _apply(partial(_mask, done=done), array)
+    warn_of_units(masked)
     return masked, ["fill values, if any, -> NaN"] if array.chunks is not None else done
 
 
@@ -377,18 +375,3 @@ def _valid_range(said: Mapping, scale: float, offset: float) -> tuple[float, flo
 
 def _rounding(bound: float) -> float:
     return ROUNDING * abs(bound) if np.isfinite(bound) else 0.0
-
-
-def _limit(array: xr.DataArray) -> float:
-    """Largest plausible magnitude in the units of the variable."""
-    name, standard_name = str(array.name).lower(), standard_name_of(array)
-    is_a = {r for r, role in ROLES.items() if name in role.names}
-    is_a |= {r for r, role in ROLES.items() if standard_name in role.standard_names}
-    if "sst" in is_a:
-        return HOTTEST
-    if not is_a or "units" not in array.attrs:
-        return LARGEST
-    try:
-        return HIGHEST / units_factor(array, "m")
-    except InvalidInputError:
-        return LARGEST  # what needs the units says so

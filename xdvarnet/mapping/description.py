@@ -92,12 +92,15 @@ def _describe(value: object, arrays: Arrays, name: str, *, weights: bool) -> obj
         arguments = {}
         for key, variable in value.variables.items():
             attributes = {name: str(text) for name, text in variable.attrs.items()}
-            entry = {"dims": list(map(str, variable.dims)), "attrs": attributes}
+            entry: dict[str, object] = {"dims": list(map(str, variable.dims)), "attrs": attributes}
+            arguments[str(key)] = entry
+            if variable.dtype.kind in "TU":  # a file has no type for texts
+                entry["texts"] = variable.values.tolist()
+                continue
             arrays[f"{name}.{key}"] = variable.values
-            if variable.dtype.kind == "M":  # a file has no type for dates
+            if variable.dtype.kind == "M":  # nor for dates
                 arrays[f"{name}.{key}"] = variable.values.astype("int64")
                 entry["dtype"] = str(variable.dtype)
-            arguments[str(key)] = entry
     else:
         arguments = {key: below(item, key) for key, item in _arguments(value, name).items()}
     if weights and isinstance(value, nn.Module):
@@ -194,8 +197,11 @@ def _build(
     if kind == "Dataset":
         variables = {}
         for key, entry in arguments.items():
-            array = arrays[f"{name}.{key}"]
-            array = array.astype(entry.get("dtype", array.dtype))
+            if "texts" in entry:
+                array = np.array(entry["texts"], dtype=str)
+            else:
+                array = arrays[f"{name}.{key}"]
+                array = array.astype(entry.get("dtype", array.dtype))
             variables[key] = (entry["dims"], array, entry["attrs"])
         return xr.Dataset(variables)
     if kind == "DataArray":

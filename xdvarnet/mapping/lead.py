@@ -38,7 +38,7 @@ class Lead(Reconstructor):
     A `DVarNet` sees the last observed day where it was in its training, at the place
     ``window.time - 1 - leads`` of its window; other methods are given the observations of 31 days.
     The background is estimated from the same observations, day by day. The members of two days are
-    independent.
+    independent. The first `days` maps of a record are made of no observation: leave them out.
 
     Parameters
     ----------
@@ -142,17 +142,25 @@ class Lead(Reconstructor):
         The observations are as they are: no background was removed from them.
         """
         days = range(observations.used.start, observations.used.stop)
-        silent = 0
+        silent = first = 0
         found: list[Analysis] = []
         for day in track(days, "day"):
             part, background = self._anomalies(observations, day - self.days)
             seen = any(np.isfinite(values).any() for values in part.values.values())
             # the first days of a record have none before them
             silent += observations.offset + day >= self.days and not seen
+            first += observations.offset + day < self.days
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", XdvarnetWarning)  # of windows, for each day anew
                 analysis = analyse(self.model, part, members=members, rng=rng)
             found.append(_add(analysis.take(part.used), background))
+        if first and self.model.estimates_std:
+            warn(
+                f"the first {self.days} day(s) have no observation {self.days} day(s) before, from "
+                "which their standard deviation could be estimated: it is that of the noise there, "
+                "and much too small, and the maps are the background. Leave these days out, "
+                f"maps.isel(time=slice({self.days}, None)), or give the model std=..."
+            )
         if silent:
             warn(
                 f"{silent} of {len(found)} days, the first {self.days} not counted, have no "

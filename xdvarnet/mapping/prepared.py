@@ -46,6 +46,7 @@ class Prepared:
         model.check(grid)
         inputs = units_of_input(model.variables, model.error_variables)
         observed = to_internal(dataset, inputs)
+        model.background.check_days(observed["time"].values)
         for name, units in inputs.items():
             if "units" not in dataset[name].attrs:
                 warn(f"variable {name!r} has no attribute 'units'; {units!r} is assumed.")

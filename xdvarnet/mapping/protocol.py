@@ -263,6 +263,8 @@ class Reconstructor(ABC):
         Names of the maps that it learns of the whole record before it solves a part of it.
     gives_std : bool
         Whether an analysis has a standard deviation.
+    estimates_std : bool
+        Whether that rests on the size of the observed anomalies, and is none without any.
     labels : sequence or None
         Names of the components of the series that it was made for: others are refused.
 
@@ -287,6 +289,7 @@ class Reconstructor(ABC):
     halo: float | None = None
     learns: Sequence[str] = ()
     gives_std: bool = False
+    estimates_std: bool = False
     labels: Sequence[Hashable] | None = None
 
     @abstractmethod

@@ -104,7 +104,7 @@ def binned_rmse(tracks: xr.Dataset, variable: str = "error", *, spacing: float =
     InvalidInputError
         If it has no finite value, or `spacing` is not positive.
     """
-    points, error = find_points(tracks), check_variable(tracks, variable)
+    points, error = find_points(tracks), check_variable(tracks, variable, argument="variable")
     spacing = check_positive(spacing, "spacing", "degrees")
     values = points.flatten(error).astype(float)
     known = np.isfinite(values + points.latitude + points.longitude)
@@ -160,7 +160,7 @@ def daily_rms(tracks: xr.Dataset, variable: str = "error") -> xr.Dataset:
     UnknownNameError
         If there is no such variable.
     """
-    points, array = find_points(tracks), check_variable(tracks, variable)
+    points, array = find_points(tracks), check_variable(tracks, variable, argument="variable")
     squares = pd.Series(points.flatten(array).astype(float) ** 2, np.floor(points.days)).dropna()
     days = squares.groupby(level=0)
     stamps = to_dates(days.mean().index.values)

@@ -150,7 +150,7 @@ def power_spectrum_along_track(
     >>> float(1 / spectrum.idxmax()), float(spectrum.integrate("wavenumber").round(2))
     (99.84, 0.5)
     """
-    array = trusted_values(check_variable(tracks, variable))
+    array = trusted_values(check_variable(tracks, variable, argument="variable"))
     known = tracks.isel(drop_missing(tracks, array))
     points = find_points(known)
     step = median_spacing(known) if spacing is None else quantity(spacing, "km", "spacing")

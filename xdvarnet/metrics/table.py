@@ -104,14 +104,16 @@ def score(
         return _gridded(maps, reference, variable)
     if kind in AGAINST_GRIDS:
         name = variable or AGAINST_GRIDS[kind]
-        return osse2020a(check_variable(maps, name), check_variable(reference, name))
+        return osse2020a(
+            check_variable(maps, name, argument="variable"), check_variable(reference, name)
+        )
     function, usual = AGAINST_TRACKS[kind]
     if usual == "sla" and variable is None and "ssh" in maps and "sla" not in maps:
         raise UnknownNameError(
             f"kind={kind!r} scores maps of sea level anomaly, 'sla', and the maps have 'ssh'; take "
             "the mean dynamic topography off: maps.assign(sla=maps['ssh'] - mdt)."
         )
-    return function(check_variable(maps, variable or usual), reference)
+    return function(check_variable(maps, variable or usual, argument="variable"), reference)
 
 
 def _check_sort(reference: xr.Dataset, kind: str) -> None:

@@ -23,7 +23,7 @@ from xdvarnet.networks.tasks import check_lead, check_leads, describe_tasks
 from xdvarnet.networks.trainable import Trainable
 from xdvarnet.networks.training_grid import TrainingGrid
 from xdvarnet.solver.contracts import Solver
-from xdvarnet.solver.device import check_device
+from xdvarnet.solver.device import check_device, in_single_precision
 
 LARGEST_SIZE = 10.0
 """Anomalies over those of the training at which a warning begins."""
@@ -148,6 +148,7 @@ class DVarNet(Trainable):
         self.provenance, self.history = dict(provenance or {}), history
         check_channels(solver, window.time, list(self.variables), self.observed, first_guess)
         self.device, self.precision = _check_options(device, precision)
+        solver = in_single_precision(solver)
         if any(weights.device.type != self.device for weights in solver.parameters()):
             solver = copy.deepcopy(solver)  # who gave it keeps it where it is
         self.solver: Solver = solver.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]  # torch takes both

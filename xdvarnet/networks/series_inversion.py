@@ -22,6 +22,7 @@ from xdvarnet.networks.series_checks import (
 from xdvarnet.networks.series_training import CHUNK, TrainableSeries
 from xdvarnet.solver.contracts import Solver
 from xdvarnet.solver.data import Data
+from xdvarnet.solver.device import in_single_precision
 from xdvarnet.training.loop import autocast
 
 FAR = 10.0
@@ -119,7 +120,7 @@ class SeriesInversion(TrainableSeries):
         check_time_steps(solver, dt)
         warn_of_units(solver, normalizer)
         check_storable(solver, "solver")
-        self.solver, self.normalizer = solver, normalizer
+        self.solver, self.normalizer = in_single_precision(solver), normalizer
         self.dt, self.steps, self.precision = dt, steps, precision
         self.provenance, self.history = dict(provenance or {}), history
 

@@ -118,7 +118,7 @@ def select_field(dataset: xr.Dataset, variable: str, day: Day | None) -> Field:
     """
     check_dataset(dataset)
     find_axes(dataset, time=False)
-    array = check_variable(dataset, variable)
+    array = check_variable(dataset, variable, argument="variable")
     grid = find_grid(array, time=False)
     further = [dim for dim in array.dims if dim not in grid.axes.dims]
     if further:

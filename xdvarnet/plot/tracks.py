@@ -159,7 +159,7 @@ def _mean_of_cells(field: Field) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarr
 
 def _select_points(dataset: xr.Dataset, points: Points, variable: str, day: Day | None) -> Field:
     """Read the points of a day that have a value, or of all days where `day` is None."""
-    array = check_variable(dataset, variable)
+    array = check_variable(dataset, variable, argument="variable")
     further = [dim for dim in array.dims if dim not in points.sizes]
     if further:
         raise InvalidInputError(

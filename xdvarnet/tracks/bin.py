@@ -147,7 +147,7 @@ def bin_tracks(
         names, errors = [measured], measurement_noise(tracks, measured, noise)
     coords = _horizontal_coords(grid, axes)
     if time is None:
-        time = _dates_of(grid)
+        time = dates_of(grid)
     stamps = daily_stamps(points.days, points.calendar) if time is None else _given_stamps(time)
     check_calendars(stamps, tracks[points.axes.time])
     index = _cell_indices(points, cells, days_since_epoch(stamps))
@@ -244,7 +244,7 @@ def _check_gaps(days: np.ndarray, calendar: str) -> None:
     )
 
 
-def _dates_of(grid: xr.Dataset) -> xr.DataArray | None:
+def dates_of(grid: xr.Dataset) -> xr.DataArray | None:
     """Return the dates of a grid, where they are one of its dimensions."""
     name = find_axes(grid, time=False).time
     if name is None or name not in grid.dims or not holds_dates(grid[name]):

@@ -178,7 +178,10 @@ class _Crossings:
 def _measured(tracks: xr.Dataset, variable: str) -> xr.Dataset:
     """Return the points that have a position and a value."""
     check_dataset(tracks)
-    points, array = find_points(tracks), trusted_values(check_variable(tracks, variable))
+    points, array = (
+        find_points(tracks),
+        trusted_values(check_variable(tracks, variable, argument="variable")),
+    )
     if len(points.sizes) != 1 or array.dims != tuple(points.sizes):
         raise InvalidInputError(
             f"variable {variable!r} has dimensions {array.dims} and the points "

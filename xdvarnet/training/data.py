@@ -309,10 +309,10 @@ def scored_days(truth: xr.Dataset, period: slice | None) -> np.ndarray:
 
 
 def span(dataset: xr.Dataset) -> str:
-    """Title and first and last day of a dataset, for a model's provenance."""
+    """Title, if there is one, and first and last day of a dataset, for a model's provenance."""
     time = dataset[find_axes(dataset).time]
-    title = dataset.attrs.get("title", "untitled")
-    return f"{title}, {str(time.values[0])[:10]} to {str(time.values[-1])[:10]}"
+    dates = f"{str(time.values[0])[:10]} to {str(time.values[-1])[:10]}"
+    return f"{dataset.attrs['title']}, {dates}" if dataset.attrs.get("title") else dates
 
 
 def digest(dataset: xr.Dataset) -> str:

@@ -14,7 +14,7 @@ from xdvarnet.mapping.anomalies import take_anomalies, units_of_input
 from xdvarnet.mapping.background import Background
 from xdvarnet.mapping.binning import bin_observations
 from xdvarnet.mapping.protocol import Reconstructor
-from xdvarnet.tracks.bin import daily_stamps
+from xdvarnet.tracks.dates import days_of_tracks
 from xdvarnet.tracks.segments import segments
 from xdvarnet.training.draws import Draw, with_first_guess
 
@@ -74,7 +74,7 @@ class RemovedPasses:
 
     def _bin(self, tracks: xr.Dataset) -> xr.Dataset:
         points = find_points(self.tracks)
-        stamps = daily_stamps(points.days, points.calendar)
+        stamps = days_of_tracks(points, self.grid)
         binned = bin_observations(tracks, self.grid, self.variables, self._errors, stamps)
         return to_internal(binned, units_of_input(self.variables, self._errors))
 

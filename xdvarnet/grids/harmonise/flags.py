@@ -1,6 +1,7 @@
 """Read the flags of products: which points are good, and which cells are sea."""
 
 import re
+from collections.abc import Hashable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +21,15 @@ _GOOD = {"good", "best", "high", "highest", "excellent", "acceptable", "usable",
 _BAD = {"no", "not", "non", "bad", "low", "lowest", "poor", "worst"}
 _LAND = {"land", "inland", "continental", "lake", "lakes", "river", "rivers"}
 _WATER = {"water", "sea", "ocean"}
+
+STRAY = 0.01
+"""Largest share of the cells of land that have a value by mistake, over that of the sea."""
+
+_BINARY = {
+    "sea_binary_mask": {"sea": 1, "land": 0},
+    "land_binary_mask": {"land": 1, "sea": 0},
+}
+"""CF standard names of masks of zeros and ones, and what these mean."""
 
 
 def keep_good(
@@ -58,14 +68,22 @@ def keep_good(
     return array, []
 
 
-def find_sea(dataset: xr.Dataset) -> tuple[xr.DataArray | None, list[str]]:
+def find_sea(
+    dataset: xr.Dataset, quantities: Sequence[Hashable] = ()
+) -> tuple[xr.DataArray | None, list[str]]:
     """Read the mask of the sea from flags of land and water.
 
     Parameters
     ----------
     dataset : xarray.Dataset
-        With a variable whose ``flag_meanings`` name land and water, or the variable `mask` of a
-        GHRSST file, whose bits are documented.
+        With a variable whose ``flag_meanings`` name land and water, or whose ``standard_name`` is
+        that of a binary mask, or the variable `mask` of a GHRSST file, whose bits are documented;
+        or with a mask of zeros and ones that says nothing of itself.
+    quantities : sequence of hashable
+        Variables that have values on the sea alone. They tell what the zeros and ones of a bare
+        mask mean, if one of both is where they have none, but for strays; dask chunks are computed
+        for it. A single map that has values just where the mask is one does not tell it from a mask
+        of clouds.
 
     Returns
     -------
@@ -80,6 +98,8 @@ def find_sea(dataset: xr.Dataset) -> tuple[xr.DataArray | None, list[str]]:
         meanings = _meanings(flag)
         if not meanings and name == "mask" and "analysed_sst" in dataset:
             meanings, flag = _DOCUMENTED, flag.assign_attrs(flag_masks="1 2 4 8 16")
+        if not meanings and "mask" in str(name).lower():
+            meanings = _meanings_by_values(flag, [dataset[each] for each in quantities])
         here = set(flag.dims) - {"time"} == {*dataset["lat"].dims, *dataset["lon"].dims}
         if not here or not any(map(_is_land, meanings)) or not any(map(_is_open, meanings)):
             continue
@@ -121,8 +141,26 @@ def _is_open(meaning: str) -> bool:
     return bool(_words(meaning) & _WATER) and not _is_ice(meaning) and not _is_land(meaning)
 
 
+def _meanings_by_values(flag: xr.DataArray, quantities: list[xr.DataArray]) -> dict[str, int]:
+    """Return what zeros and ones mean: land is where quantities hardly ever have a value."""
+    if not np.isin(flag.values, (0, 1)).all():
+        return {}
+    for array in quantities:
+        if not set(flag.dims) <= set(array.dims):
+            continue
+        often = array.notnull().sum(set(array.dims) - set(flag.dims)).transpose(*flag.dims).values
+        one, zero = often[flag.values == 1] > 0, often[flag.values == 0] > 0
+        low, high = sorted([one.mean(), zero.mean()]) if one.size and zero.size else (1.0, 1.0)
+        if low < STRAY * high and (array.size > often.size or high < 1):
+            sea = int(one.mean() > zero.mean())
+            return {"sea": sea, "land": 1 - sea}
+    return {}
+
+
 def _meanings(flag: xr.DataArray) -> dict[str, int]:
     """Return the value or the bit of each meaning; MUR writes ``1=open-sea, 2=land, ...``."""
+    if str(flag.attrs.get("standard_name")) in _BINARY:
+        return _BINARY[str(flag.attrs["standard_name"])]
     words = str(flag.attrs.get("flag_meanings", ""))
     if "=" in words:
         return {word.strip(): int(n) for n, word in re.findall(r"(\d+)=([^,;]+)", words)}

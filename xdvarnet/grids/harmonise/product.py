@@ -57,7 +57,8 @@ def harmonise(dataset: xr.Dataset | pd.DataFrame) -> xr.Dataset:
 
         Other variables keep name and values; further variants of the same quantity (filtered ones)
         are left out. Dimensions keep their order, values their dtype and chunks; of dask arrays
-        only positions, times and flags of land are computed. Longitudes of points and of
+        only positions, times and flags of land are computed, and for a bare mask where there are
+        values. Longitudes of points and of
         curvilinear grids are -180 <= lon < 180; an axis is shifted as a whole so that its western
         end is in that range.
         Points of a track without time or position are left out, and columns of a globe that come
@@ -66,7 +67,8 @@ def harmonise(dataset: xr.Dataset | pd.DataFrame) -> xr.Dataset:
         best quality are kept), and so are fills and what is outside the valid range. Attributes of
         packing and valid ranges are left out. Daily maps of temperature alone, stamped 09:00 or
         12:00, are stamped 00:00 of their date. Flags of land and water give the boolean coordinate
-        ``sea``.
+        ``sea``: by their ``flag_meanings`` or ``standard_name``; a bare mask of zeros and ones by
+        where the quantities have no values, which is land.
 
         The attribute ``xdvarnet_harmonised`` lists what was done, and ``history`` has a line more.
         Harmonising again changes nothing.
@@ -123,7 +125,7 @@ def harmonise(dataset: xr.Dataset | pd.DataFrame) -> xr.Dataset:
     done += steps
     dataset, steps = wrap_longitude(dataset)
     done += steps
-    dataset, steps = (dataset, []) if points else _add_sea(dataset)
+    dataset, steps = (dataset, []) if points else _add_sea(dataset, chosen)
     done += steps
     dataset, steps = build(dataset, roles)
     done += steps
@@ -196,10 +198,10 @@ def _are_daily(maps: xr.Dataset) -> bool:
     return not steps.size or bool(np.median(steps / _DAY) == 1)
 
 
-def _add_sea(maps: xr.Dataset) -> tuple[xr.Dataset, list[str]]:
+def _add_sea(maps: xr.Dataset, chosen: list[str]) -> tuple[xr.Dataset, list[str]]:
     if "sea" in maps.variables:
         return maps, []
-    sea, done = find_sea(maps)
+    sea, done = find_sea(maps, chosen)
     return (maps if sea is None else maps.assign_coords(sea=sea.variable)), done
 
 

@@ -58,9 +58,9 @@ def choose_engine(
     if memory is None and cost.memory > WARNED * GIGABYTE:
         warn(
             f"{cells}, with the margin, take up to {cost.memory / GIGABYTE:.3g} GB and about "
-            f"{_duration(cost.seconds())} by the {chosen} engine; SPDEField(..., "
-            f"memory='{_ceiling(cost):g} GB') allows it without this warning, and a smaller or "
-            "coarser domain takes less."
+            f"{_duration(cost.seconds())} by the {chosen} engine; "
+            f"memory='{_ceiling(cost):g} GB' of the field, or of with_options of a calibrated "
+            "model, allows it without this warning, and a smaller or coarser domain takes less."
         )
     return chosen
 

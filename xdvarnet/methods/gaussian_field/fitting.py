@@ -66,26 +66,23 @@ def fit_field[Field: Likely](
     tried: list[dict[str, float]] = []
 
     def cost(logarithms: np.ndarray) -> float:
-        likelihood = field(logarithms).log_likelihood(observations, grid)
+        with warnings.catch_warnings():
+            # all trials take much the same, and many have short lengths on the way
+            ignored = "" if tried else "the correlation length of"
+            warnings.filterwarnings("ignore", ignored, XdvarnetWarning)
+            likelihood = field(logarithms).log_likelihood(observations, grid)
         parameters = dict(zip(names, np.exp(logarithms).tolist(), strict=True))
         tried.append({**parameters, "log_likelihood": likelihood})
         return -likelihood
 
     start = np.log([vars(start_field)[name] for name in names])
     simplex = np.vstack([start, start + np.log(FIRST_STEP) * np.eye(len(names))])
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", XdvarnetWarning)  # of short lengths on the way
-        found = optimize.minimize(
-            cost,
-            start,
-            method="Nelder-Mead",
-            options={
-                "maxfev": trials,
-                "initial_simplex": simplex,
-                "xatol": 0.01,
-                "fatol": 0.01,
-            },
-        )
+    found = optimize.minimize(
+        cost,
+        start,
+        method="Nelder-Mead",
+        options={"maxfev": trials, "initial_simplex": simplex, "xatol": 0.01, "fatol": 0.01},
+    )
     logger.info("log-likelihood %.6g after %d trials", -found.fun, found.nfev)
     return field(found.x).replace(history=_label(tried, start_field.units))
 
@@ -104,7 +101,7 @@ def _label(trials: list[dict[str, float]], units: str) -> xr.Dataset:
 def usual_parameters(observations: xr.Dataset, variable: str) -> dict[str, Any]:
     """Return parameters to start from, by the latitude and the spread of observations."""
     check_dataset(observations)
-    values = trusted_values(check_variable(observations, variable))
+    values = trusted_values(check_variable(observations, variable, argument="variable"))
     latitude = observations[find_axes(observations, time=False).latitude]
     std = float(values.std())
     if not std > 0:

@@ -17,6 +17,7 @@ from xdvarnet.grids.checks import (
     quantity,
     read_noise,
 )
+from xdvarnet.grids.plausible import warn_of_noise
 from xdvarnet.mapping.background import Background, ObservedBackground, check_background
 from xdvarnet.mapping.protocol import Analysis, Observations, Reconstructor
 from xdvarnet.methods.gaussian_field.domain import (
@@ -188,6 +189,12 @@ class GaussianField(Reconstructor):
                 "`condition`."
             )
         return self.noise
+
+    def check_values(self, observations: Observations) -> None:
+        """Warn of a noise that is larger than the anomalies."""
+        if isinstance(self.noise, float):
+            values = observations.values[self.variable]
+            warn_of_noise(self.noise, values, self.variable, self.units)
 
     def solve(
         self,

@@ -21,7 +21,9 @@ from xdvarnet.grids.checks import (
     quantity,
     read_noise,
 )
+from xdvarnet.grids.plausible import warn_of_noise
 from xdvarnet.mapping.background import Background, ObservedBackground, check_background
+from xdvarnet.mapping.progress import show_progress
 from xdvarnet.mapping.protocol import (
     Analysis,
     Fields,
@@ -153,6 +155,7 @@ class OptimalInterpolation(Reconstructor):
         self.correlation_time = quantity(correlation_time, "day", "correlation_time")
         self.noise = read_noise(noise, variable, units)
         self.std = None if std is None else quantity(std, units, "std")
+        self.estimates_std = std is None
         self.std_length = None if std_length is None else quantity(std_length, "km", "std_length")
         if std is not None and std_length is not None:
             raise InvalidInputError(
@@ -199,6 +202,7 @@ class OptimalInterpolation(Reconstructor):
         noise: str | Mapping[Hashable, str | float] | None = None,
         trials: int = 60,
         rng: RandomState = 0,
+        progress: bool = False,
     ) -> "OptimalInterpolation":
         """Return the interpolation that predicts observations best, each pass from the others.
 
@@ -212,8 +216,10 @@ class OptimalInterpolation(Reconstructor):
         Parameters
         ----------
         observations : xarray.Dataset
-            Tracks, harmonised, where there is a `grid`; else gridded observations, of which whole
-            days are withheld.
+            Tracks, harmonised, where there is a `grid`; else gridded observations. Of these the
+            others of the same day are withheld from each up to a distance that is drawn from those
+            of the cells in gaps to what is observed on their day; on all the day where there are no
+            gaps.
         grid : xarray.Dataset, optional
             Longitude, latitude and ``sea`` of the maps that are to be made.
         variable : str
@@ -231,26 +237,31 @@ class OptimalInterpolation(Reconstructor):
             Most trials of each covariance.
         rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
             Draws the observations that are predicted.
+        progress : bool
+            Whether to show a bar over the trials.
 
         Returns
         -------
         OptimalInterpolation
-            In the units of the observations. ``history`` has the trials: the parameters, ``rmse``
-            and ``log_score`` of the predictions, and ``spread``, the predicted errors over the
-            actual ones; and the noise of single measurements by crossovers as an attribute, where
-            there are 30 crossovers. With a `noise` of each observation it has no noise.
+            In the units of the observations. ``history`` has the trials, none where there are too
+            few observations: the parameters, ``rmse`` and ``log_score`` of the predictions, and
+            ``spread``, the predicted errors over the actual ones; and the noise of single
+            measurements by crossovers as an attribute, where there are 30 crossovers. With a
+            `noise` of each observation it has no noise.
 
         Raises
         ------
         InvalidInputError, InvalidTypeError, UnknownNameError
-            As `xdvarnet.reconstruct` and `xdvarnet.bin_tracks` do.
+            As `xdvarnet.reconstruct` and `xdvarnet.bin_tracks` do; if there are no two different
+            values at sea.
 
         Warns
         -----
         XdvarnetWarning
-            If there are too few observations to learn from: the length is then three deformation
-            radii at the mean latitude, the time 20 days, the noise a third of the standard
-            deviation. If the best is at the edge of what was tried, or the correlation time is
+            If there are too few observations to learn from, or they are not predicted by those of
+            other passes: the length is then three deformation radii at the mean latitude, the time
+            20 days, the noise a third of the standard deviation. If all are of one day: the time is
+            then 20 days. If the best is at the edge of what was tried, or the correlation time is
             longer than the record. If the variable has no attribute ``units``.
 
         Examples
@@ -263,7 +274,7 @@ class OptimalInterpolation(Reconstructor):
         7
         """
         check_dataset(observations)
-        attributes = check_variable(observations, variable).attrs
+        attributes = check_variable(observations, variable, argument="variable").attrs
         if "units" not in attributes:
             warn(f"variable {variable!r} has no attribute 'units'; 'm' is assumed.")
         name = 1.0 if noise is None else name_of_noise(noise, variable)
@@ -281,7 +292,8 @@ class OptimalInterpolation(Reconstructor):
         if covariance is not None:
             check_known(covariance, CORRELATIONS, "covariance")
         covariances = list(CORRELATIONS) if covariance is None else [covariance]
-        return tune(start, observations, grid, covariances, trials, rng)
+        with show_progress(progress):
+            return tune(start, observations, grid, covariances, trials, rng)
 
     def with_options(
         self,
@@ -309,6 +321,12 @@ class OptimalInterpolation(Reconstructor):
         """Return another interpolation, with some arguments of this one changed."""
         arguments: dict[str, Any] = {name: vars(self)[name] for name in ARGUMENTS}
         return OptimalInterpolation(self.variable, **{**arguments, **changes})
+
+    def check_values(self, observations: Observations) -> None:
+        """Warn of a noise that is larger than the anomalies."""
+        if isinstance(self.noise, float):
+            values = observations.values[self.variable]
+            warn_of_noise(self.noise, values, self.variable, self.units)
 
     def solve(
         self,

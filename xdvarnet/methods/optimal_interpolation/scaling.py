@@ -47,7 +47,7 @@ class Scaled:
 
     def at(self, target: Observations, lengths: tuple[float, float]) -> "Scaled":
         """Return the same observations, with the cells and days of another domain."""
-        arrays = _positions(*target.place) / lengths[0], target.days / lengths[1]
+        arrays = positions(*target.place) / lengths[0], target.days / lengths[1]
         cells, times = (torch.from_numpy(array).to(self.cells.device) for array in arrays)
         return replace(self, cells=cells, times=times)
 
@@ -79,7 +79,7 @@ def scale(
     """
     observed = np.isfinite(values) & observations.sea
     day, cell = np.divmod(np.flatnonzero(observed), prior.size)
-    cells, times = _positions(*observations.place) / lengths[0], observations.days / lengths[1]
+    cells, times = positions(*observations.place) / lengths[0], observations.days / lengths[1]
     amplitude = prior.ravel()[cell]
     variance = np.maximum((noise[observed] / amplitude) ** 2, LEAST_NOISE)
     arrays = cells[cell], times[day], values[observed] / amplitude, variance, cells, times
@@ -152,7 +152,7 @@ def nearest_cells(
     return field[np.ix_(rows, columns)]
 
 
-def _positions(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
+def positions(latitude: np.ndarray, longitude: np.ndarray) -> np.ndarray:
     """Positions of the cells of a map, in km from the centre of the Earth, shape (cell, 3)."""
     north, east = np.meshgrid(np.deg2rad(latitude), np.deg2rad(longitude), indexing="ij")
     across = np.cos(north)

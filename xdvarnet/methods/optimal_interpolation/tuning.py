@@ -1,7 +1,7 @@
 """Lengths and noise of optimal interpolation, by the passes of a record that it predicts unseen."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol, Self
 
@@ -13,20 +13,23 @@ from scipy.spatial import KDTree
 
 from xdvarnet._random import RandomState, default_rng
 from xdvarnet.diagnostics import ROTATION_RATE
-from xdvarnet.errors import warn
+from xdvarnet.errors import InvalidInputError, warn
 from xdvarnet.grids.checks import check_counts
 from xdvarnet.grids.internal import to_internal
 from xdvarnet.grids.points import find_points
 from xdvarnet.mapping.anomalies import take_anomalies, units_of_input
 from xdvarnet.mapping.background import Background
 from xdvarnet.mapping.binning import bin_observations
+from xdvarnet.mapping.progress import count_up
 from xdvarnet.mapping.protocol import Observations
 from xdvarnet.methods.optimal_interpolation.blended import one_core_each
-from xdvarnet.methods.optimal_interpolation.covariance import CORRELATIONS, Correlation
+from xdvarnet.methods.optimal_interpolation.covariance import Correlation
+from xdvarnet.methods.optimal_interpolation.gaps import gap_distances
 from xdvarnet.methods.optimal_interpolation.local import LocalAnalysis, Sample, working_type
 from xdvarnet.methods.optimal_interpolation.scaling import Scaled
-from xdvarnet.tracks.bin import bin_tracks, daily_stamps
+from xdvarnet.tracks.bin import bin_tracks
 from xdvarnet.tracks.crossovers import crossovers
+from xdvarnet.tracks.dates import days_of_tracks
 from xdvarnet.tracks.segments import segments
 
 logger = logging.getLogger("xdvarnet")
@@ -45,6 +48,10 @@ FEWEST_CROSSOVERS = 30
 
 PASS_GAP = "60 s"
 """Longest gap inside a pass."""
+
+MANY = 5
+"""Observations of which the nearest that are not withheld are taken, in `NEIGHBOURS`: of maps that
+are observed nearly everywhere, all the nearest are withheld."""
 
 BATCH = 50
 """Observations that are predicted together."""
@@ -92,6 +99,7 @@ class Tunable(Protocol):
 
     variable: str
     variables: Mapping[str, str]
+    units: str
     background: Background
     correlation_length: float
     correlation_time: float
@@ -171,6 +179,7 @@ def predict_withheld(
     centres: np.ndarray,
     correlation: Correlation,
     half_window: float,
+    radii: np.ndarray | None = None,
 ) -> Score:
     """Predict some observations, each from the others but those of its own group.
 
@@ -186,21 +195,31 @@ def predict_withheld(
         Positions of those that are predicted, shape (c,).
     correlation, half_window
         As in `BlendedAnalysis`.
+    radii : numpy.ndarray, optional
+        Scaled distances up to which those of its group are withheld from each, shape (c,); by
+        default all are.
     """
     points = torch.cat([sample.place, sample.time[:, None]], 1).numpy()
     number = min(NEIGHBOURS, len(points))
-    _, near = KDTree(points).query(points[centres], k=np.arange(1, number + 1))
+    some = number if radii is None else min(MANY * NEIGHBOURS, len(points))
+    _, near = KDTree(points).query(points[centres], k=np.arange(1, some + 1))
+    hidden = groups[near] == groups[centres, None]
+    if radii is not None:
+        apart = np.linalg.norm(points[near, :3] - points[centres, None, :3], axis=-1)
+        hidden &= apart <= radii[:, None]
+        first = np.argsort(hidden, axis=1, kind="stable")[:, :number]
+        near, hidden = (np.take_along_axis(each, first, axis=1) for each in (near, hidden))
+    hidden |= np.abs(points[near, 3] - points[centres, None, 3]) > half_window
     origin = torch.zeros(1, 1, 3, dtype=torch.float64), torch.zeros(1, dtype=torch.float64)
 
     def predict(first: int) -> tuple[torch.Tensor, torch.Tensor]:
-        chosen, index = centres[first : first + BATCH], near[first : first + BATCH]
-        hidden = groups[index] == groups[chosen, None]
-        hidden |= np.abs(points[index, 3] - points[chosen, None, 3]) > half_window
+        batch = slice(first, first + BATCH)
+        chosen, index = centres[batch], near[batch]
         local = sample.around(
             torch.from_numpy(index),
             sample.place[chosen, None],
             sample.time[chosen, None],
-            torch.from_numpy(np.where(hidden, WITHHELD, 1.0)),
+            torch.from_numpy(np.where(hidden[batch], WITHHELD, 1.0)),
             working_type(sample, number),
         )
         analysis = LocalAnalysis(local, correlation)
@@ -241,7 +260,7 @@ class Record:
         if grid is not None:
             passes = segments(observations, gap=PASS_GAP).astype(float)
             points = find_points(observations)
-            stamps = daily_stamps(points.days, points.calendar)
+            stamps = days_of_tracks(points, grid)
             gridded = bin_observations(observations, grid, [name], errors, stamps)
             only_passes = observations.drop_vars(observations.data_vars).assign(segment=passes)
             labels = bin_tracks(only_passes, grid, statistic="median", time=stamps)
@@ -274,43 +293,73 @@ def tune[Model: Tunable](
     record = Record.of(start, observations, grid)
     values = record.observations.values[start.variable]
     spread = float(np.nanstd(values)) if record.groups.size else 0.0
+    if not spread:
+        raise InvalidInputError(
+            f"{start.variable!r} has {record.groups.size} observed cells at sea, and no two "
+            "different values: there is nothing to learn from. Check that it has values, and the "
+            "region, the period and the mask."
+        )
     latitude = float(record.observations.place[0].mean())
     begin = start.replace(
         correlation_length=typical_length(latitude),
         correlation_time=TYPICAL_TIME,
     )
     if not start.error_variables:
-        begin = begin.replace(noise=record.noise or TYPICAL_NOISE * spread or start.noise)
-    if record.groups.size < FEWEST or np.unique(record.groups).size < 3 or not spread:
+        begin = begin.replace(noise=record.noise or TYPICAL_NOISE * spread)
+    if record.groups.size < FEWEST or np.unique(record.groups).size < 3:
         warn(
             f"there are {record.groups.size} observed cells of {np.unique(record.groups).size} "
             f"passes or days, and it takes {FEWEST} cells of 3 passes to learn from; the lengths "
             f"are the usual ones at this latitude: {begin!r}."
         )
-        return begin
+        return begin.replace(history=describe_trials([], begin.units))
     generator = default_rng(rng)
     count = min(CENTRES, record.groups.size)
     centres = np.sort(generator.choice(record.groups.size, count, replace=False))
-    search: Search[Model] = Search(record, centres)
+    radii = None
+    if grid is None:
+        radii = gap_distances(record.observations, start.variable, count, generator)
+    search: Search[Model] = Search(record, centres, radii)
     step, limits = FIRST_STEP, search.limits(begin)
-    for covariance in covariances:
-        model = search.best[0] if search.trials else begin
-        search.simplex(model.replace(covariance=covariance), trials, step, limits)
-        step = NEXT_STEP
-    best, score = search.best
-    for lengths in STD_LENGTHS:
-        local = best.replace(std_length=lengths * best.correlation_length)
-        local_score = search.score(local)
-        if local_score.better_than(score):
-            best, score = local, local_score
+    with count_up("trial", trials * len(covariances) + len(STD_LENGTHS)) as search.count:
+        for covariance in covariances:
+            model = search.best[0] if search.trials else begin
+            search.simplex(model.replace(covariance=covariance), trials, step, limits)
+            step = NEXT_STEP
+        best, score = search.best
+        learned = score.better_than(search.without_others())
+        for lengths in STD_LENGTHS if learned else ():
+            local = best.replace(std_length=lengths * best.correlation_length)
+            local_score = search.score(local)
+            if local_score.better_than(score):
+                best, score = local, local_score
+    history = describe_trials(search.trials, best.units)
+    if record.noise is not None:
+        history.attrs["crossover_noise"] = record.noise
+    if not learned:
+        warn(
+            "observations are not predicted by those of other passes or days, which are too few "
+            "or too far apart to tell the lengths: these are the usual ones at this latitude, "
+            f"{begin!r}. Give more days."
+        )
+        return begin.replace(history=history)
     warn_at_edges(best, limits)
     days = float(np.ptp(record.observations.days)) + 1
-    if best.correlation_time > days:
+    if search.one_day:
+        warn(
+            "all observations are of one day, which tells no correlation_time: it is the usual "
+            f"one, {TYPICAL_TIME:g} days. Give more days, or another with replace(...)."
+        )
+    elif best.correlation_time > days:
         warn(
             f"the best correlation_time, {best.correlation_time:.3g} days, is longer than the "
             f"record of {days:g} days, which tells little of it: another may give another."
         )
-    return best.replace(history=search.history())
+    return best.replace(history=history)
+
+
+type Trial[Model: Tunable] = tuple[Model, Score]
+"""A model that was tried, and how well it predicts."""
 
 
 class Search[Model: Tunable]:
@@ -322,25 +371,44 @@ class Search[Model: Tunable]:
         Observations and their passes.
     centres : numpy.ndarray
         Positions of the observations that are predicted.
+    radii : numpy.ndarray or None
+        Distances (km) up to which others of their day are withheld from them; None of tracks.
     """
 
-    def __init__(self, record: Record, centres: np.ndarray) -> None:
-        self.record, self.centres = record, centres
-        self.trials: list[tuple[Model, Score]] = []
+    def __init__(self, record: Record, centres: np.ndarray, radii: np.ndarray | None) -> None:
+        self.record, self.centres, self.radii = record, centres, radii
+        self.trials: list[Trial[Model]] = []
+        self.count: Callable[[], object] = lambda: None
+        days, _, _ = np.nonzero(np.isfinite(next(iter(record.observations.values.values()))))
+        self.one_day = np.unique(days).size == 1
 
     @property
-    def best(self) -> tuple[Model, Score]:
+    def best(self) -> Trial[Model]:
         """The trial with the lowest score."""
         return min(self.trials, key=lambda trial: trial[1].log_score)
+
+    def without_others(self) -> Score:
+        """Return how well the background alone predicts, with the best of variances."""
+        arrays = self.record.observations
+        (values,) = arrays.values.values()
+        errors = values[np.isfinite(values) & arrays.sea][self.centres].astype(float)
+        return Score(errors, np.full(errors.size, np.mean(errors**2)))
 
     def score(self, model: Model) -> Score:
         """Try a model."""
         scaled = model.scale(self.record.observations)
         half = model.time_window / 2 / model.correlation_time
         score = predict_withheld(
-            scaled.sample, scaled.scale, self.record.groups, self.centres, model.correlation, half
+            scaled.sample,
+            scaled.scale,
+            self.record.groups,
+            self.centres,
+            model.correlation,
+            half,
+            None if self.radii is None else self.radii / model.correlation_length,
         )
         self.trials.append((model, score))
+        self.count()
         logger.info("%s: %s", model, score)
         return score
 
@@ -374,39 +442,38 @@ class Search[Model: Tunable]:
         reach = dict(zip(PARAMETERS, REACH, strict=True))
         limits = np.array([np.multiply(reach[name], usual[name]) for name in sought(start)])
         limits[1] = np.maximum(limits[1], [SHORTEST_TIME, 2 * SHORTEST_TIME])
+        if self.one_day:
+            limits[1] = start.correlation_time
         return limits
 
-    def history(self) -> xr.Dataset:
-        """Return the trials, in their order."""
-        units = {"correlation_length": "km", "correlation_time": "days"}
-        model_units = next(iter(self.trials[0][0].variables.values()))
-        columns: dict[str, tuple[str, list, dict[str, str]]] = {
-            name: (
-                "trial",
-                [vars(model)[name] for model, _ in self.trials],
-                {"units": units.get(name, model_units)},
-            )
-            for name in sought(self.trials[0][0])
-        }
-        lengths = [np.nan if m.std_length is None else m.std_length for m, _ in self.trials]
-        columns["std_length"] = "trial", lengths, {"units": "km"}
-        scores = [score for _, score in self.trials]
-        columns["rmse"] = "trial", [each.rmse for each in scores], {"units": model_units}
-        columns["log_score"] = "trial", [each.log_score for each in scores], {"units": "1"}
-        columns["spread"] = "trial", [each.spread for each in scores], {"units": "1"}
-        kinds = list(CORRELATIONS)
-        numbers = [kinds.index(model.covariance) for model, _ in self.trials]
-        columns["covariance"] = "trial", numbers, {"flag_meanings": " ".join(kinds)}
-        history = xr.Dataset(columns)
-        noise = self.record.noise
-        return history.assign_attrs({} if noise is None else {"crossover_noise": noise})
+
+def describe_trials[Model: Tunable](trials: Sequence[Trial[Model]], units: str) -> xr.Dataset:
+    """Return trials, in their order, of models with these units."""
+    units_of = {"correlation_length": "km", "correlation_time": "days"}
+    parameters = sought(trials[0][0]) if trials else PARAMETERS
+    columns: dict[str, tuple[str, list, dict[str, str]]] = {
+        name: (
+            "trial",
+            [vars(model)[name] for model, _ in trials],
+            {"units": units_of.get(name, units)},
+        )
+        for name in parameters
+    }
+    lengths = [np.nan if model.std_length is None else model.std_length for model, _ in trials]
+    columns["std_length"] = "trial", lengths, {"units": "km"}
+    scores = [score for _, score in trials]
+    columns["rmse"] = "trial", [each.rmse for each in scores], {"units": units}
+    columns["log_score"] = "trial", [each.log_score for each in scores], {"units": "1"}
+    columns["spread"] = "trial", [each.spread for each in scores], {"units": "1"}
+    covariances = np.array([model.covariance for model, _ in trials], str)
+    return xr.Dataset(columns).assign(covariance=("trial", covariances))
 
 
 def warn_at_edges(best: Tunable, limits: np.ndarray) -> None:
     """Warn of a parameter that is as large or as small as any that was tried."""
     for name, (low, high) in zip(sought(best), limits, strict=True):
         value = vars(best)[name]
-        if not low * EDGE < value < high / EDGE:
+        if low < high and not low * EDGE < value < high / EDGE:
             warn(
                 f"the best {name}, {value:.3g}, is at the edge of what was tried ({low:.3g} to "
                 f"{high:.3g}): these observations do not tell it. Give more days or passes, or "
