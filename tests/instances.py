@@ -31,7 +31,7 @@ from xdvarnet.methods import (
     ThreeDVar,
     WeakFourDVar,
 )
-from xdvarnet.networks import DVarNet, Normalizer, SeriesInversion
+from xdvarnet.networks import DVarNet, Normalizer, Scaled, SeriesInversion, TrainingGrid
 from xdvarnet.solver import (
     BilinearAutoencoder,
     ConvLSTMStep,
@@ -67,9 +67,9 @@ def known_background() -> MeanMapBackground:
 @_of(MAKERS)
 def interpolation(**options) -> OptimalInterpolation:
     # all observations in three days, so that no choice among neighbours hangs on rounding
-    options = {"neighbours": 1000, "time_window": 3} | options
+    options = {"noise": 0.02, "neighbours": 1000, "time_window": 3} | options
     return OptimalInterpolation(
-        "ssh", correlation_length="90 km", correlation_time="3 days", noise=0.02, **options
+        "ssh", correlation_length="90 km", correlation_time="3 days", **options
     )
 
 
@@ -125,6 +125,12 @@ def network_from_nothing() -> DVarNet:
 @_of(MAKERS)
 def network_from_the_interpolation() -> DVarNet:
     return network(interpolation())
+
+
+@_of(MAKERS)
+def interpolation_that_is_changed() -> Scaled:
+    home = TrainingGrid((0.25, 0.4), (36.0, 39.25))
+    return Scaled(network(interpolation()).replace(training_grid=home), interpolation(), weight=0.5)
 
 
 @_of(MAKERS)

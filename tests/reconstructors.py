@@ -9,7 +9,8 @@ from scipy.ndimage import gaussian_filter
 from xdvarnet.grids.coords import Grid
 from xdvarnet.mapping.background import Background, NoBackground
 from xdvarnet.mapping.cover import Window
-from xdvarnet.mapping.protocol import Analysis, Observations, Reconstructor
+from xdvarnet.mapping.observations import Analysis, Observations
+from xdvarnet.mapping.protocol import Reconstructor
 from xdvarnet.mapping.windows import Windowed
 from xdvarnet.networks.training_grid import TrainingGrid
 

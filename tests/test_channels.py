@@ -5,7 +5,7 @@ import pytest
 import torch
 from toys import toy_interpolation, toy_model
 
-from xdvarnet.mapping.protocol import Analysis, Observations
+from xdvarnet.mapping.observations import Analysis, Observations
 from xdvarnet.networks.channels import count_context, to_channels, to_inputs
 from xdvarnet.networks.normalizer import Normalizer
 

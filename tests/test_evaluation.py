@@ -9,7 +9,7 @@ from toys import toy_interpolation, toy_tracks, toy_truth
 import xdvarnet
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError
 from xdvarnet.evaluation import evaluate, leaderboard, predict_withheld
-from xdvarnet.mapping.protocol import Analysis
+from xdvarnet.mapping.observations import Analysis
 from xdvarnet.tracks.crossovers import crossover_noise
 
 TRUTH = toy_truth(days=6)

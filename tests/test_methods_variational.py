@@ -11,7 +11,7 @@ from scipy.linalg import expm
 from xdvarnet.datasets import lorenz63, observe_series
 from xdvarnet.dynamics.lorenz import Lorenz63
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, XdvarnetWarning
-from xdvarnet.mapping.protocol import Observations
+from xdvarnet.mapping.observations import Observations
 from xdvarnet.methods.climatology import Climatology
 from xdvarnet.methods.dynamical import StateWindow
 from xdvarnet.methods.variational import StrongFourDVar, ThreeDVar, WeakFourDVar

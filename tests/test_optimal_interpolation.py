@@ -14,7 +14,8 @@ import xdvarnet.methods.optimal_interpolation.local as local
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError
 from xdvarnet.grids.smoothing import local_mean
 from xdvarnet.mapping.background import ObservedBackground
-from xdvarnet.mapping.protocol import Observations, Reconstructor
+from xdvarnet.mapping.observations import Observations
+from xdvarnet.mapping.protocol import Reconstructor
 from xdvarnet.methods.optimal_interpolation.interpolation import OptimalInterpolation
 
 pytestmark = pytest.mark.filterwarnings("error")

@@ -7,7 +7,8 @@ import pytest
 import xarray as xr
 from reconstructors import Identity, gappy
 
-from xdvarnet.mapping.protocol import Analysis, Observations, Reconstructor
+from xdvarnet.mapping.observations import Analysis, Observations
+from xdvarnet.mapping.protocol import Reconstructor
 from xdvarnet.methods.optimal_interpolation.interpolation import OptimalInterpolation
 from xdvarnet.methods.trivial import MeanMapOffset, Persistence
 

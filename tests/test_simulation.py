@@ -9,7 +9,7 @@ from scipy import integrate
 from xdvarnet.calibration.errors import ErrorProcess
 from xdvarnet.calibration.simulation import Simulation, UnitField
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.mapping.protocol import Analysis, Observations
+from xdvarnet.mapping.observations import Analysis, Observations
 from xdvarnet.spde.scales import TIME
 
 PROCESS = ErrorProcess(

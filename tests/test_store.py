@@ -20,7 +20,8 @@ from reconstructors import Smoother, gappy
 import xdvarnet
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, StoreError
 from xdvarnet.mapping.background import ObservedBackground
-from xdvarnet.mapping.protocol import Analysis, Observations, Reconstructor
+from xdvarnet.mapping.observations import Analysis, Observations
+from xdvarnet.mapping.protocol import Reconstructor
 from xdvarnet.mapping.store import finished_blocks
 
 DAYS = 48

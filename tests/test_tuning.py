@@ -12,11 +12,12 @@ import xdvarnet
 import xdvarnet.methods.optimal_interpolation.tuning as module
 from xdvarnet.errors import InvalidInputError, UnknownNameError, XdvarnetWarning
 from xdvarnet.mapping.background import NoBackground
-from xdvarnet.mapping.protocol import Observations
+from xdvarnet.mapping.observations import Observations
 from xdvarnet.methods.optimal_interpolation.covariance import gaussian
 from xdvarnet.methods.optimal_interpolation.gaps import gap_distances
 from xdvarnet.methods.optimal_interpolation.local import Sample
-from xdvarnet.methods.optimal_interpolation.tuning import predict_withheld, typical_length
+from xdvarnet.methods.optimal_interpolation.prediction import predict_withheld
+from xdvarnet.methods.optimal_interpolation.tuning import typical_length
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -23,7 +23,7 @@ from comparison import markdown
 import xdvarnet
 from xdvarnet.evaluation import leaderboard, predict_withheld
 from xdvarnet.mapping.background import MeanMapBackground
-from xdvarnet.mapping.protocol import Analysis
+from xdvarnet.mapping.observations import Analysis
 from xdvarnet.methods.optimal_interpolation.covariance import CORRELATIONS, squared_distances
 
 RESULTS = Path(__file__).parents[1] / "results"

@@ -23,7 +23,8 @@ from comparison import markdown
 
 import xdvarnet
 from xdvarnet.grids.points import find_points
-from xdvarnet.mapping.protocol import Analysis, Observations, Reconstructor
+from xdvarnet.mapping.observations import Analysis, Observations
+from xdvarnet.mapping.protocol import Reconstructor
 from xdvarnet.methods.optimal_interpolation.covariance import MATERN32
 from xdvarnet.methods.optimal_interpolation.scaling import prior_std
 from xdvarnet.tracks.bin import daily_stamps

@@ -24,7 +24,8 @@ from comparison import NETWORK, ONE_STD, markdown, network_of
 
 import xdvarnet
 from xdvarnet.evaluation import leaderboard, predict_withheld
-from xdvarnet.mapping.protocol import Analysis, Observations, Reconstructor
+from xdvarnet.mapping.observations import Analysis, Observations
+from xdvarnet.mapping.protocol import Reconstructor
 from xdvarnet.solver import ReconstructionLoss
 from xdvarnet.tracks.crossovers import crossovers
 from xdvarnet.tracks.segments import segments

@@ -30,17 +30,11 @@ from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_kind, check_known, quantity
 from xdvarnet.grids.coords import Grid
 from xdvarnet.mapping.background import Background
+from xdvarnet.mapping.holding import Holding
 from xdvarnet.mapping.lead import Lead
+from xdvarnet.mapping.observations import Analysis, Fields, Observations
 from xdvarnet.mapping.progress import track
-from xdvarnet.mapping.protocol import (
-    Analysis,
-    Fields,
-    Observations,
-    Reconstructor,
-    Record,
-    analyse,
-    check_model,
-)
+from xdvarnet.mapping.protocol import Reconstructor, analyse, check_model
 from xdvarnet.methods.gaussian_field.domain import torch_generator
 from xdvarnet.methods.gaussian_field.field import SPDEField
 
@@ -61,7 +55,7 @@ LEAST_NOISE = 1e-3
 """Smallest noise of kriging, in standard deviations of the signal."""
 
 
-class Calibrated(Reconstructor):
+class Calibrated(Holding):
     """A model whose maps have a standard deviation and members; `xdvarnet.calibrate` makes it.
 
     Parameters
@@ -183,35 +177,14 @@ class Calibrated(Reconstructor):
         return tuple(self.model.observed)
 
     @property
-    def error_variables(self) -> Mapping[str, str]:
-        """Those of the model and of what gives the spread."""
-        return errors_read(self.model, self._formal)
-
-    @property
-    def halo(self) -> float | None:
-        """The longer one of the model and of what gives the spread."""
-        halos = [each.halo for each in self._parts]
-        known = [halo for halo in halos if halo is not None]
-        return max(known) if len(known) == len(halos) else None
-
-    @property
-    def learns(self) -> list[str]:
-        """What the model and what gives the spread learn."""
-        return [name for part in self._parts for name in part.learns]
-
-    def learn(self, record: Record) -> Fields:
-        """Return what both learn."""
-        return {name: found for part in self._parts for name, found in part.learn(record).items()}
-
-    @property
-    def _parts(self) -> list[Reconstructor]:
+    def held(self) -> list[Reconstructor]:
+        """The model and what gives the spread."""
         return [part for part in (self.model, self._formal) if part is not None]
 
     def check(self, grid: Grid) -> None:
         """Refuse what the model, or what gives the spread, refuses."""
-        self.model.check(grid)
-        if self._formal is not None:
-            self._formal.check(grid)
+        for part in self.held:
+            part.check(grid)
 
     def check_values(self, observations: Observations) -> None:
         """Warn as the model does."""

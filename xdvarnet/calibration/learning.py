@@ -21,7 +21,8 @@ from xdvarnet.calibration.simulation import Simulation
 from xdvarnet.calibration.tracks import errors_along_tracks
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_counts, check_kind, check_known
-from xdvarnet.mapping.protocol import Fields, Reconstructor, analyse, check_model
+from xdvarnet.mapping.observations import Fields
+from xdvarnet.mapping.protocol import Reconstructor, analyse, check_model
 from xdvarnet.methods.gaussian_field.domain import torch_generator
 from xdvarnet.observing.observer import Observer
 from xdvarnet.training.data import check_maps, scored_days, span

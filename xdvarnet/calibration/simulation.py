@@ -11,7 +11,8 @@ import torch
 from xdvarnet.calibration.errors import ErrorProcess
 from xdvarnet.errors import XdvarnetWarning
 from xdvarnet.grids.checks import check_times
-from xdvarnet.mapping.protocol import Fields, Observations, Reconstructor, analyse
+from xdvarnet.mapping.observations import Fields, Observations
+from xdvarnet.mapping.protocol import Reconstructor, analyse
 from xdvarnet.methods.gaussian_field.domain import Domain, extended_mesh
 from xdvarnet.spde.chain import matern_chain
 from xdvarnet.spde.field import Prior

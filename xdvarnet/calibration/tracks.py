@@ -23,12 +23,8 @@ from xdvarnet.grids.internal import DIMS, to_internal
 from xdvarnet.grids.points import find_points
 from xdvarnet.mapping.anomalies import take_anomalies, units_of_input
 from xdvarnet.mapping.binning import bin_observations
-from xdvarnet.mapping.protocol import (
-    Fields,
-    Observations,
-    Reconstructor,
-    analyse,
-)
+from xdvarnet.mapping.observations import Fields, Observations
+from xdvarnet.mapping.protocol import Reconstructor, analyse
 from xdvarnet.methods.gaussian_field.domain import torch_generator
 from xdvarnet.tracks.crossovers import crossover_noise, crossovers
 from xdvarnet.tracks.dates import days_of_tracks

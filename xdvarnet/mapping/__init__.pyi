@@ -4,7 +4,7 @@ from xdvarnet.mapping.background import NoBackground as NoBackground
 from xdvarnet.mapping.background import ObservedBackground as ObservedBackground
 from xdvarnet.mapping.cover import Window as Window
 from xdvarnet.mapping.lead import Lead as Lead
-from xdvarnet.mapping.protocol import Analysis as Analysis
-from xdvarnet.mapping.protocol import Observations as Observations
+from xdvarnet.mapping.observations import Analysis as Analysis
+from xdvarnet.mapping.observations import Observations as Observations
 from xdvarnet.mapping.protocol import Reconstructor as Reconstructor
 from xdvarnet.mapping.windows import Windowed as Windowed

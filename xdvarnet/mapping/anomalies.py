@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 import xarray as xr
 
 from xdvarnet.mapping.background import Background
-from xdvarnet.mapping.protocol import Observations
+from xdvarnet.mapping.observations import Observations
 
 
 def units_of_input(

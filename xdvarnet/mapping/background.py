@@ -256,7 +256,8 @@ class ObservedBackground(Background):
         """
         check_regular(observed["longitude"].values, "longitude", "ObservedBackground")
         basin = running_basin_mean(observed, self.days)
-        anomalies = observed - basin
+        # float64 sums of single precision are exact but for the smallest: no order changes them
+        anomalies = (observed - basin).astype(np.float32)
         mean = xr.apply_ufunc(
             local_mean,
             anomalies.sum("time", dtype=float),

@@ -9,14 +9,8 @@ import xarray as xr
 
 from xdvarnet.errors import InvalidInputError, warn
 from xdvarnet.grids.internal import DIMS
-from xdvarnet.mapping.protocol import (
-    Analysis,
-    Fields,
-    Observations,
-    Reconstructor,
-    Record,
-    analyse,
-)
+from xdvarnet.mapping.observations import Analysis, Fields, Observations, Record
+from xdvarnet.mapping.protocol import Reconstructor, analyse
 
 
 def check_observed(observed: bool, sea: np.ndarray, names: Iterable[str]) -> None:

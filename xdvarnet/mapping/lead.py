@@ -16,15 +16,9 @@ from xdvarnet.grids.internal import DIMS
 from xdvarnet.grids.series import STATE
 from xdvarnet.mapping.anomalies import take_anomalies, units_of_input
 from xdvarnet.mapping.background import Background, NoBackground
+from xdvarnet.mapping.observations import Analysis, Fields, Observations
 from xdvarnet.mapping.progress import track
-from xdvarnet.mapping.protocol import (
-    Analysis,
-    Fields,
-    Observations,
-    Reconstructor,
-    analyse,
-    check_model,
-)
+from xdvarnet.mapping.protocol import Reconstructor, analyse, check_model
 
 
 class Lead(Reconstructor):
@@ -154,7 +148,7 @@ class Lead(Reconstructor):
                 warnings.simplefilter("ignore", XdvarnetWarning)  # of windows, for each day anew
                 analysis = analyse(self.model, part, members=members, rng=rng)
             found.append(_add(analysis.take(part.used), background))
-        if first and self.model.estimates_std:
+        if first and self.model.learns:
             warn(
                 f"the first {self.days} day(s) have no observation {self.days} day(s) before, from "
                 "which their standard deviation could be estimated: it is that of the noise there, "

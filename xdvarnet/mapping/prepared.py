@@ -13,7 +13,8 @@ from xdvarnet.grids.internal import DIMS, hide_unobserved, internal_grid, to_int
 from xdvarnet.grids.labels import field_attributes, model_attributes
 from xdvarnet.grids.provenance import encode_axes
 from xdvarnet.mapping.anomalies import units_of_input
-from xdvarnet.mapping.protocol import Fields, Reconstructor
+from xdvarnet.mapping.observations import Fields
+from xdvarnet.mapping.protocol import Reconstructor
 
 
 @dataclass(frozen=True)

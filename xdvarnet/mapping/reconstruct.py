@@ -12,16 +12,10 @@ from xdvarnet.grids.internal import DIMS
 from xdvarnet.grids.series import STATE
 from xdvarnet.mapping.job import reconstruct_to_store
 from xdvarnet.mapping.lazy import analyse_lazily, check_observed, learn_lazily
+from xdvarnet.mapping.observations import Analysis, Observations
 from xdvarnet.mapping.prepared import Prepared
 from xdvarnet.mapping.progress import show_progress
-from xdvarnet.mapping.protocol import (
-    Analysis,
-    Observations,
-    Reconstructor,
-    analyse,
-    check_analysis,
-    check_model,
-)
+from xdvarnet.mapping.protocol import Reconstructor, analyse, check_analysis, check_model
 from xdvarnet.mapping.series import reconstruct_series
 
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from xdvarnet.mapping.protocol import Analysis, Observations
+from xdvarnet.mapping.observations import Analysis, Observations
 
 
 @dataclass(frozen=True)

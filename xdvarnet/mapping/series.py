@@ -6,7 +6,8 @@ import xarray as xr
 from xdvarnet.errors import InvalidInputError, warn
 from xdvarnet.grids.labels import field_attributes, model_attributes
 from xdvarnet.grids.series import STATE, check_labels, find_series
-from xdvarnet.mapping.protocol import Observations, Reconstructor, analyse
+from xdvarnet.mapping.observations import Observations
+from xdvarnet.mapping.protocol import Reconstructor, analyse
 
 
 def reconstruct_series(

@@ -1,7 +1,7 @@
 """Models that see one window at a time: cover a domain with windows, solve each, blend."""
 
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 
 import numpy as np
@@ -13,24 +13,17 @@ from xdvarnet.grids.coords import Grid, is_ring
 from xdvarnet.grids.internal import DIMS
 from xdvarnet.mapping.blend import blend
 from xdvarnet.mapping.cover import Cover, Position, Window, cover
+from xdvarnet.mapping.holding import Holding
+from xdvarnet.mapping.observations import Analysis, Observations
 from xdvarnet.mapping.progress import track
-from xdvarnet.mapping.protocol import (
-    Analysis,
-    Fields,
-    Observations,
-    Reconstructor,
-    Record,
-    analyse,
-    check_shapes,
-    no_members,
-)
+from xdvarnet.mapping.protocol import Reconstructor, analyse, check_shapes, no_members
 from xdvarnet.mapping.ring import Ring
 
 Field = tuple[str, str]
 """A field of an analysis: ``("mean" | "std", variable)``."""
 
 
-class Windowed(Reconstructor):
+class Windowed(Holding):
     """A model that sees one window at a time, such as a network.
 
     A domain is covered with overlapping windows that follow the first day of the record, each is
@@ -54,24 +47,15 @@ class Windowed(Reconstructor):
         """Reconstruct the fields of one window, with its first guess where there is one."""
 
     @property
+    def held(self) -> list[Reconstructor]:
+        """The first guess, where there is one."""
+        return [] if self.first_guess is None else [self.first_guess]
+
+    @property
     def halo(self) -> float | None:
         """Days of a window on either side, and those of the first guess."""
-        before = 0 if self.first_guess is None else self.first_guess.halo
+        before = super().halo
         return None if before is None else self.window.time - 1 + before
-
-    @property
-    def learns(self) -> Sequence[str]:
-        """What the first guess learns."""
-        return () if self.first_guess is None else self.first_guess.learns
-
-    def learn(self, record: Record) -> Fields:
-        """Return what the first guess learns."""
-        return {} if self.first_guess is None else self.first_guess.learn(record)
-
-    @property
-    def error_variables(self) -> Mapping[str, str]:
-        """Those of the first guess."""
-        return {} if self.first_guess is None else self.first_guess.error_variables
 
     @property
     def gives_formal_std(self) -> bool:

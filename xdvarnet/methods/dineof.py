@@ -8,7 +8,8 @@ from xdvarnet._random import RandomState, default_rng
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_counts, check_units
 from xdvarnet.mapping.background import Background, ObservedBackground
-from xdvarnet.mapping.protocol import Analysis, Observations, Reconstructor, no_members
+from xdvarnet.mapping.observations import Analysis, Observations
+from xdvarnet.mapping.protocol import Reconstructor, no_members
 
 SHARE, LEAST = 0.03, 40
 """Share of the observations that choose the number of modes, and the fewest of them."""

@@ -14,7 +14,8 @@ import numpy as np
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_times
 from xdvarnet.mapping.background import NoBackground
-from xdvarnet.mapping.protocol import Analysis, Observations, Reconstructor
+from xdvarnet.mapping.observations import Analysis, Observations
+from xdvarnet.mapping.protocol import Reconstructor
 from xdvarnet.methods.climatology import Climatology
 
 

@@ -13,7 +13,8 @@ from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_dataset
 from xdvarnet.grids.coords import Axes, find_axes
 from xdvarnet.mapping.background import Background, MeanMapBackground
-from xdvarnet.mapping.protocol import Analysis, Observations, Reconstructor, no_members
+from xdvarnet.mapping.observations import Analysis, Observations
+from xdvarnet.mapping.protocol import Reconstructor, no_members
 
 
 class MeanMapOffset(Reconstructor):

@@ -12,7 +12,8 @@ from torch.nn import functional
 
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_kind
-from xdvarnet.mapping.protocol import Observations, Reconstructor
+from xdvarnet.mapping.observations import Observations
+from xdvarnet.mapping.protocol import Reconstructor
 from xdvarnet.networks.normalizer import Normalizer
 from xdvarnet.solver.contracts import Solver, Step
 from xdvarnet.solver.data import Data

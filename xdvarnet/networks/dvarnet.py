@@ -14,7 +14,8 @@ from xdvarnet.grids.coords import Grid
 from xdvarnet.mapping.background import Background, ObservedBackground
 from xdvarnet.mapping.cover import Window
 from xdvarnet.mapping.description import check_storable
-from xdvarnet.mapping.protocol import Observations, Reconstructor
+from xdvarnet.mapping.observations import Observations
+from xdvarnet.mapping.protocol import Reconstructor
 from xdvarnet.mapping.windows import check_first_guess
 from xdvarnet.networks.channels import check_channels, count_context
 from xdvarnet.networks.normalizer import Normalizer

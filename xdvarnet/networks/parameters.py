@@ -14,12 +14,8 @@ from xdvarnet.grids.internal import DIMS, internal_grid, to_internal
 from xdvarnet.mapping.anomalies import take_anomalies, units_of_input
 from xdvarnet.mapping.background import Background, NoBackground
 from xdvarnet.mapping.cover import Window
-from xdvarnet.mapping.protocol import (
-    Analysis,
-    Observations,
-    Reconstructor,
-    analyse,
-)
+from xdvarnet.mapping.observations import Analysis, Observations
+from xdvarnet.mapping.protocol import Reconstructor, analyse
 from xdvarnet.mapping.windows import Windowed
 from xdvarnet.networks.normalizer import Normalizer
 from xdvarnet.solver.contracts import Solver

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.mapping.protocol import Analysis, Observations
+from xdvarnet.mapping.observations import Analysis, Observations
 from xdvarnet.mapping.windows import Windowed
 from xdvarnet.networks.channels import to_channels, to_inputs
 from xdvarnet.networks.normalizer import Normalizer

@@ -14,7 +14,7 @@ from xdvarnet.grids.coords import find_axes, find_grid
 from xdvarnet.grids.internal import to_internal
 from xdvarnet.mapping.background import Background
 from xdvarnet.mapping.cover import Window
-from xdvarnet.mapping.protocol import Analysis
+from xdvarnet.mapping.observations import Analysis
 from xdvarnet.mapping.windows import Windowed
 from xdvarnet.observing.observer import Observer
 from xdvarnet.training.draws import Augmentation, Draw, draw, random_windows, vary

@@ -1,6 +1,6 @@
 """Real tracks to learn from: some passes are removed, and are the truth."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -79,6 +79,21 @@ class RemovedPasses:
         return to_internal(binned, units_of_input(self.variables, self._errors))
 
 
+def fold_passes(
+    tracks: xr.Dataset, folds: int, rng: np.random.Generator
+) -> Iterator[tuple[xr.Dataset, xr.Dataset]]:
+    """Split tracks into a part of the passes and the others, each pass being once in the part.
+
+    Raises
+    ------
+    InvalidInputError
+        If there are fewer than eight passes.
+    """
+    passes, labels = _passes(tracks)
+    for part in np.array_split(rng.permutation(labels), folds):
+        yield _split(tracks, passes, part)
+
+
 def split_passes(
     tracks: xr.Dataset, share: float, rng: np.random.Generator
 ) -> tuple[xr.Dataset, xr.Dataset]:
@@ -89,6 +104,13 @@ def split_passes(
     InvalidInputError
         If there are fewer than eight passes.
     """
+    passes, labels = _passes(tracks)
+    count = min(max(round(share * labels.size), 1), labels.size - 1)
+    return _split(tracks, passes, rng.choice(labels, count, replace=False))
+
+
+def _passes(tracks: xr.Dataset) -> tuple[xr.DataArray, np.ndarray]:
+    """Label the pass of each point; return the different labels too."""
     passes = segments(tracks, gap=PASS_GAP)
     labels = np.unique(passes)
     if labels.size < LEAST_PASSES:
@@ -96,9 +118,14 @@ def split_passes(
             f"the tracks have {labels.size} pass(es) without a gap of {PASS_GAP}; learning from "
             f"tracks needs {LEAST_PASSES} at least, of which some are removed. Give more days."
         )
-    count = min(max(round(share * labels.size), 1), labels.size - 1)
-    chosen = np.isin(passes.values, rng.choice(labels, count, replace=False))
-    some, others = (tracks.isel({passes.dims[0]: part}) for part in (chosen, ~chosen))
+    return passes, labels
+
+
+def _split(
+    tracks: xr.Dataset, passes: xr.DataArray, part: np.ndarray
+) -> tuple[xr.Dataset, xr.Dataset]:
+    chosen = np.isin(passes.values, part)
+    some, others = (tracks.isel({passes.dims[0]: each}) for each in (chosen, ~chosen))
     return some, others
 
 

@@ -9,7 +9,6 @@ import xarray as xr
 from xdvarnet._random import RandomState, default_rng
 from xdvarnet.errors import InvalidInputError, warn
 from xdvarnet.grids.checks import (
-    check_counts,
     check_dataset,
     check_members,
     check_variable,
@@ -23,7 +22,6 @@ from xdvarnet.methods.gaussian_field.domain import Domain
 from xdvarnet.methods.gaussian_field.fitting import fit_field, usual_parameters
 from xdvarnet.methods.gaussian_field.observations import (
     ErrorStd,
-    empty_map,
     error_std,
     gridded_cells,
     label_map,
@@ -32,7 +30,8 @@ from xdvarnet.methods.gaussian_field.observations import (
     read_errors,
     track_cells,
 )
-from xdvarnet.methods.gaussian_field.process import GaussianField, posterior_costs, sample_costs
+from xdvarnet.methods.gaussian_field.process import posterior_costs
+from xdvarnet.methods.gaussian_field.sampling import SampledField
 from xdvarnet.spde.field import Posterior
 from xdvarnet.spde.iterative import IterativePosterior
 from xdvarnet.tracks.noise import add_noise, name_of_noise
@@ -40,7 +39,7 @@ from xdvarnet.tracks.noise import add_noise, name_of_noise
 logger = logging.getLogger("xdvarnet")
 
 
-class SPDEField(GaussianField):
+class SPDEField(SampledField):
     r"""A Gaussian field with a physical covariance, and kriging with it.
 
     The field is the stationary solution of
@@ -126,52 +125,6 @@ class SPDEField(GaussianField):
     >>> dict(draws["ssh"].sizes)
     {'member': 3, 'time': 2, 'lat': 20, 'lon': 30}
     """
-
-    def sample(self, grid: xr.Dataset, *, members: int, rng: RandomState = None) -> xr.Dataset:
-        """Draw members of the prior.
-
-        Parameters
-        ----------
-        grid : xarray.Dataset
-            Days, latitude and longitude, and the coordinate ``sea`` where there is one; coordinates
-            suffice.
-        members : int
-            How many.
-        rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
-            Source of the members; two calls with one seed are equal.
-
-        Returns
-        -------
-        xarray.Dataset
-            The variable along ``member``, time, latitude and longitude, NaN on land.
-
-        Raises
-        ------
-        InvalidTypeError
-            If `grid` is no Dataset.
-        InvalidInputError
-            If an axis is missing, the days are not one apart, there is no sea, or it takes more
-            memory than it may.
-
-        Warns
-        -----
-        XdvarnetWarning
-            If it takes more than 2 GB and ``memory`` sets no limit.
-        """
-        check_dataset(grid)
-        check_counts({"members": members})
-        units = {"units": self.variables[self.variable]}
-        template = empty_map(grid, self.variable, units)
-        known = to_internal(template, self.variables)
-        days, latitude, longitude = (known[dim].values for dim in DIMS)
-        costs = sample_costs(members)
-        domain = self._domain(days, latitude, longitude, known["sea"].values, costs)
-        drawn = domain.sample(members, default_rng(rng))
-        drawn[:, :, ~known["sea"].values] = np.nan
-        array = label_map(drawn, template[self.variable], self.variable)
-        result = array.to_dataset(name=self.variable)
-        result.attrs = model_attributes(grid.attrs, "sample of", self, {})
-        return result
 
     def condition(
         self,

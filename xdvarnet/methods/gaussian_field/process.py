@@ -19,7 +19,8 @@ from xdvarnet.grids.checks import (
 )
 from xdvarnet.grids.plausible import warn_of_noise
 from xdvarnet.mapping.background import Background, ObservedBackground, check_background
-from xdvarnet.mapping.protocol import Analysis, Observations, Reconstructor
+from xdvarnet.mapping.observations import Analysis, Observations
+from xdvarnet.mapping.protocol import Reconstructor
 from xdvarnet.methods.gaussian_field.domain import (
     Domain,
     Margin,

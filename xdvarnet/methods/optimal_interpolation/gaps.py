@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.spatial import KDTree
 
-from xdvarnet.mapping.protocol import Observations
+from xdvarnet.mapping.observations import Observations
 from xdvarnet.methods.optimal_interpolation.scaling import positions
 
 

@@ -8,7 +8,7 @@ import torch
 from xdvarnet.grids.checks import check_regular
 from xdvarnet.grids.coords import EARTH_RADIUS
 from xdvarnet.grids.smoothing import local_mean
-from xdvarnet.mapping.protocol import Observations
+from xdvarnet.mapping.observations import Observations
 from xdvarnet.methods.optimal_interpolation.local import Sample
 
 LEAST_NOISE = 1e-10

@@ -1,0 +1,178 @@
+"""Map seas on which a network was not trained: two simulated ones, and ten days of real tracks.
+
+Usage: python docs/recipes/scaled.py TRACKS.nc FOLDER [MODEL ...]
+
+MODEL is a name or a file of a network, by default ``ssh-twin``, which was trained on the sea
+"gulf-stream". All is found on the tracks that are mapped: `OptimalInterpolation.fit`, and the
+weight of `Scaled.fit` on withheld passes. Simulated: 30 days of `twin_ocean`, averaged to 10 km,
+along the tracks of four altimeters, three seeds; the score is the error over that of the
+interpolation, of the maps of the days 3 to 28. Real: each mission is withheld in turn, as in
+real_tracks.py. What was found is kept in FOLDER; the table goes to docs/results/scaled_tables.md.
+An hour of one core.
+"""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from comparison import markdown
+
+import xdvarnet
+from xdvarnet.datasets import twin_ocean
+from xdvarnet.evaluation import leaderboard, predict_withheld
+from xdvarnet.grids.coords import days_since_epoch
+from xdvarnet.networks import Scaled
+from xdvarnet.observing.missions import MISSIONS
+from xdvarnet.observing.orbits import ground_track
+
+RESULTS = Path(__file__).parents[1] / "results"
+SEAS = {"gulf-stream": 0.03, "northeast-atlantic": 0.01}  # noise of a measurement, m
+SEEDS, DAYS, INNER = (20, 21, 22), 30, slice(2, 28)
+ALTIMETERS = ["jason3", "sentinel3a", "sentinel3b", "saral"]
+NOISE = 0.018  # m, of one measurement of the real tracks, as on their page
+
+
+def truth_of(sea: str, seed: int) -> xr.Dataset:
+    """Return a simulated sea at 10 km."""
+    maps = twin_ocean(sea, days=DAYS, seed=seed)[["ssh"]]
+    coarse = maps.coarsen(lat=2, lon=2).mean()
+    coarse["ssh"].attrs = maps["ssh"].attrs
+    return coarse
+
+
+def tracks_of(truth: xr.Dataset, noise: float, seed: int) -> xr.Dataset:
+    """Return points of four altimeters with independent errors."""
+    generator = np.random.default_rng(seed)
+    days = days_since_epoch(truth["time"])
+    region = tuple(
+        float(getattr(truth[dim], end)()) for dim in ("lon", "lat") for end in ("min", "max")
+    )
+    parts = []
+    for mission in ALTIMETERS:
+        time, longitude, latitude = ground_track(
+            MISSIONS[mission], days[0], days[-1], phase=generator.random(), region=region
+        )
+        stamps = np.datetime64("1950-01-01", "ns") + (time * 86400e9).astype("timedelta64[ns]")
+        points = xr.Dataset(
+            coords={
+                "time": stamps,
+                "longitude": ("time", longitude, {"units": "degrees_east"}),
+                "latitude": ("time", latitude, {"units": "degrees_north"}),
+                "mission": ("time", np.full(time.size, mission)),
+            }
+        )
+        sampled = truth.dvarnet.sample_tracks(points)
+        errors = noise * generator.standard_normal(time.size)
+        parts.append(points.assign(ssh=("time", sampled["ssh"].values + errors)))
+    tracks = xr.concat(parts, "time").sortby("time").dropna("time", subset=["ssh"])
+    tracks["ssh"].attrs = truth["ssh"].attrs
+    return tracks
+
+
+def name_of(model: str) -> str:
+    """Return the name of a network in the table."""
+    return f"`{Path(model).stem}`"
+
+
+def simulated(models: list[str], folder: Path) -> pd.DataFrame:
+    """Return error ratios and weights, a row for each sea, seed and network."""
+    rows = []
+    for sea, noise in SEAS.items():
+        for seed in SEEDS:
+            made = folder / f"scaled_{sea}_{seed}.csv"
+            if not made.exists():
+                truth = truth_of(sea, seed)
+                tracks, grid = tracks_of(truth, noise, seed), truth.drop_vars("ssh").isel(time=0)
+                oi = xdvarnet.OptimalInterpolation.fit(tracks, grid, covariance="gaussian")
+                observed = tracks[["ssh"]].dvarnet.bin_tracks(grid, time=truth["time"])
+                first = observed.dvarnet.reconstruct(oi)["ssh"]
+                found = []
+                for model in models:
+                    scaled = Scaled.fit(xdvarnet.load_model(model), tracks, grid, interpolation=oi)
+                    whole = Scaled(scaled.network, oi)
+                    change = observed.dvarnet.reconstruct(whole)["ssh"] - first
+                    error = [
+                        float(np.sqrt(((each - truth["ssh"])[INNER] ** 2).mean()))
+                        for each in (first, first + scaled.weight * change, first + change)
+                    ]
+                    found.append(
+                        {
+                            "sea": sea,
+                            "seed": seed,
+                            "network": name_of(model),
+                            "OI (cm)": 100 * error[0],
+                            "over OI": error[1] / error[0],
+                            "over OI, weight 1": error[2] / error[0],
+                            "weight": scaled.weight,
+                        }
+                    )
+                    print(found[-1], flush=True)
+                pd.DataFrame(found).to_csv(made, index=False)
+            rows.append(pd.read_csv(made))
+    return pd.concat(rows)
+
+
+def real(path: str, models: list[str], folder: Path) -> pd.DataFrame:
+    """Return the scores along withheld missions, and the weights."""
+    grid = xdvarnet.datasets.mediterranean().isel(time=0)
+    with xr.open_dataset(path) as file:
+        tracks = file.load().dvarnet.harmonise()
+    made, weights = folder / "scaled_real.nc", folder / "scaled_real.csv"
+    if not made.exists():
+        fitted: dict[int, xdvarnet.OptimalInterpolation] = {}
+        found: dict[str, list[float]] = {name_of(model): [] for model in models}
+
+        def interpolation(seen: xr.Dataset) -> xdvarnet.OptimalInterpolation:
+            size = seen["ssh"].size
+            if size not in fitted:
+                fitted[size] = xdvarnet.OptimalInterpolation.fit(seen, grid)
+            return fitted[size]
+
+        def learner(model: str) -> object:
+            def learn(seen: xr.Dataset) -> Scaled:
+                oi = interpolation(seen)
+                scaled = Scaled.fit(xdvarnet.load_model(model), seen, grid, interpolation=oi)
+                found[name_of(model)].append(scaled.weight)
+                return scaled
+
+            return learn
+
+        methods = {"OI": interpolation, **{name_of(model): learner(model) for model in models}}
+        predict_withheld(methods, tracks, grid).to_netcdf(made)
+        pd.DataFrame(found).to_csv(weights, index=False)
+    scores = leaderboard(xr.load_dataset(made), noise=NOISE, rng=0)
+    table = 100 * scores[["rmse", "rmse_noise_removed"]].to_dataframe()
+    changes = scores[["change", "change_low", "change_high"]].to_dataframe()
+    table["over OI"] = 1 + changes["change"] / 100
+    table["interval"] = [
+        f"[{1 + low / 100:.3f}, {1 + high / 100:.3f}]"
+        for low, high in changes[["change_low", "change_high"]].to_numpy()
+    ]
+    table["weights"] = [
+        "",
+        *(" ".join(f"{w:.2f}" for w in part) for part in pd.read_csv(weights).T.to_numpy()),
+    ]
+    return table.rename(columns={"rmse": "RMSE (cm)", "rmse_noise_removed": "noise taken off (cm)"})
+
+
+def main() -> None:
+    """Run both, and write the tables."""
+    path, folder, models = sys.argv[1], Path(sys.argv[2]), sys.argv[3:] or ["ssh-twin"]
+    folder.mkdir(exist_ok=True)
+    seas = simulated(models, folder).groupby(["sea", "network"], sort=False)
+    mean, spread = (each.drop(columns="seed") for each in (seas.mean(), seas.std()))
+    columns = {
+        name: mean[name].map("{:.2f}".format) + spread[name].map(" ± {:.2f}".format)
+        for name in mean
+    }
+    table = pd.DataFrame(columns).reset_index().set_index("sea")
+    tracks = real(path, models, folder)
+    text = f"{markdown(table)}\n\n{markdown(tracks, digits=3)}\n"
+    (RESULTS / "scaled_tables.md").write_text(text, encoding="utf-8")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()

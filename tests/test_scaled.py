@@ -1,0 +1,257 @@
+"""A network on another sea: units, weights, and what must not change."""
+
+import copy
+
+import numpy as np
+import pytest
+import xarray as xr
+from instances import DAYS, interpolation, network
+from reconstructors import gappy
+
+import xdvarnet
+from xdvarnet.errors import InvalidInputError, InvalidTypeError, XdvarnetWarning
+from xdvarnet.mapping.observations import Observations
+from xdvarnet.networks import Scaled, TrainingGrid
+from xdvarnet.networks.work_grid import WorkGrid
+from xdvarnet.zoo import load_model, save_model
+
+pytestmark = pytest.mark.filterwarnings("ignore::xdvarnet.XdvarnetWarning")
+
+HOME = TrainingGrid((0.25, 0.4), (36.0, 39.25))
+"""The grid of `gappy`, where the toy network is at home."""
+
+
+NETWORK = network(interpolation()).replace(training_grid=HOME)
+
+
+def at_home() -> xdvarnet.DVarNet:
+    return NETWORK.replace(solver=copy.deepcopy(NETWORK.solver))
+
+
+def of_sea(factor: float = 1.0, **options) -> xdvarnet.OptimalInterpolation:
+    """Interpolate a sea whose heights are as many times larger."""
+    return interpolation(std=0.05 * factor, noise=0.02 * factor, **options)
+
+
+def at_zero(dataset: xr.Dataset) -> xr.Dataset:
+    return dataset.assign(ssh=(dataset["ssh"] - 0.1).assign_attrs(dataset["ssh"].attrs))
+
+
+@pytest.fixture(scope="module")
+def dataset():
+    return at_zero(gappy())
+
+
+NOTHING = xdvarnet.mapping.NoBackground()
+
+
+def test_weight_zero_is_the_interpolation(dataset):
+    oi = interpolation()
+    maps = dataset.dvarnet.reconstruct(Scaled(at_home(), oi, weight=0))
+    own = dataset.dvarnet.reconstruct(oi)
+    np.testing.assert_array_equal(maps["ssh"], own["ssh"])
+    np.testing.assert_array_equal(maps["ssh_std"], own["ssh_std"])
+    assert maps.attrs["xdvarnet_scaled"].endswith("weight of the network 0")
+
+
+def test_a_network_that_changes_nothing_gives_the_interpolation(dataset):
+    still = at_home()
+    still.solver.step.decode.weight.data.zero_()
+    still.solver.step.decode.bias.data.zero_()
+    oi = interpolation()
+    maps = dataset.dvarnet.reconstruct(Scaled(still, oi))
+    np.testing.assert_allclose(maps["ssh"], dataset.dvarnet.reconstruct(oi)["ssh"], atol=1e-5)
+
+
+def test_the_change_is_in_proportion_to_the_weight(dataset):
+    oi = interpolation()
+    none, half, whole = (
+        dataset.dvarnet.reconstruct(Scaled(at_home(), oi, weight=weight))["ssh"]
+        for weight in (0, 0.5, 1)
+    )
+    assert float(abs(whole - none).max()) > 1e-4
+    np.testing.assert_allclose(half, (none + whole) / 2, atol=1e-6)
+
+
+def test_heights_in_other_units_are_the_same_sea(dataset):
+    maps = dataset.dvarnet.reconstruct(Scaled(at_home(), of_sea(background=NOTHING)))
+    larger = dataset.assign(ssh=(10 * dataset["ssh"]).assign_attrs(dataset["ssh"].attrs))
+    other = larger.dvarnet.reconstruct(Scaled(at_home(), of_sea(10, background=NOTHING)))
+    np.testing.assert_allclose(other["ssh"], 10 * maps["ssh"], rtol=1e-4, atol=1e-5)
+
+
+def test_a_sea_of_other_lengths_and_times_is_the_same_sea(dataset):
+    """Twice as far apart at the equator and twice as slow, with lengths and times along."""
+
+    def sea(factor: int) -> xr.Dataset:
+        axes = {name: dataset[name].values for name in ("lat", "lon")}
+        grown = {name: factor * (axis - axis.mean()) for name, axis in axes.items()}
+        days = np.datetime64("2020-02-01", "ns") + factor * np.arange(11) * np.timedelta64(1, "D")
+        moved = dataset.assign_coords(time=days)
+        for name, values in grown.items():
+            moved = moved.assign_coords({name: (name, values, dataset[name].attrs)})
+        return moved
+
+    def oi(factor: int) -> xdvarnet.OptimalInterpolation:
+        return xdvarnet.OptimalInterpolation(
+            "ssh",
+            correlation_length=20.0 * factor,
+            correlation_time=3.0 * factor,
+            noise=0.02,
+            std=0.05,
+            neighbours=2000,
+            time_window=3 * factor,
+            background=NOTHING,
+        )
+
+    one, two = (
+        sea(factor).dvarnet.reconstruct(Scaled(at_home(), oi(factor)))["ssh"] for factor in (1, 2)
+    )
+    error = np.nanmax(abs(one.values - two.values))
+    assert error < 0.02 * float(np.nanmax(abs(one.values)))
+
+
+def test_save_and_load(dataset, tmp_path):
+    model = Scaled(at_home(), of_sea(), weight=0.4)
+    save_model(model, tmp_path / "scaled.safetensors")
+    loaded = load_model(tmp_path / "scaled.safetensors")
+    assert loaded.weight == 0.4
+    xr.testing.assert_equal(dataset.dvarnet.reconstruct(loaded), dataset.dvarnet.reconstruct(model))
+
+
+def test_what_it_is_not_made_for():
+    with pytest.raises(InvalidTypeError, match=r"network is 'ssh-twin'; give load_model"):
+        Scaled("ssh-twin", interpolation())
+    with pytest.raises(InvalidTypeError, match=r"OptimalInterpolation.fit\(tracks, grid\)"):
+        Scaled(at_home(), at_home())
+    with pytest.raises(InvalidInputError, match="does not say in which units"):
+        Scaled(network(None).replace(training_grid=HOME), interpolation())
+    with pytest.raises(InvalidInputError, match="does not say in which units"):
+        Scaled(network(interpolation()), interpolation())
+    with pytest.raises(InvalidInputError, match="weight=1.5 is not accepted"):
+        Scaled(at_home(), interpolation(), weight=1.5)
+    with pytest.raises(InvalidInputError, match="has no ensemble"):
+        gappy().dvarnet.reconstruct(Scaled(at_home(), interpolation()), members=3)
+
+
+def test_warnings(dataset):
+    with pytest.warns(XdvarnetWarning, match="noise of 0.04 is more than half of .* 0.05"):
+        dataset.dvarnet.reconstruct(Scaled(at_home(), interpolation(std=0.05, noise=0.04)))
+    short = dataset.isel(time=slice(DAYS - 2))
+    with pytest.warns(XdvarnetWarning, match="the record has 3 days; the network sees 5"):
+        short.dvarnet.reconstruct(Scaled(at_home(), of_sea()))
+
+
+# the work grid
+
+
+def domain(days: int = 7, rows: int = 9, columns: int = 12) -> Observations:
+    sea = np.ones((rows, columns), bool)
+    sea[:3, :4] = False
+    axes = 100.0 + np.arange(days), 30 + 0.5 * np.arange(rows), 5 + 0.5 * np.arange(columns)
+    return Observations({}, *axes, sea)
+
+
+def test_the_work_grid_covers_the_domain():
+    grid = WorkGrid.over(domain(), 30.0, 0.7, (5, 4, 4))
+    steps = np.diff(grid.days), np.diff(grid.latitude), np.diff(grid.longitude)
+    np.testing.assert_allclose(steps[0], 0.7)
+    kilometres = 111.2 * steps[1], 111.2 * np.cos(np.deg2rad(32)) * steps[2]
+    for each in kilometres:
+        np.testing.assert_allclose(each, 30, rtol=1e-3)
+    whole = domain()
+    for axis, known in zip(
+        (grid.days, grid.latitude, grid.longitude), (whole.days, *whole.place), strict=True
+    ):
+        assert axis[0] <= known[0] + 1e-6 and axis[-1] >= known[-1] - 1e-6
+    padded = WorkGrid.over(domain(), 30.0, 0.7, (40, 50, 60))
+    assert padded.shape == (40, 50, 60)
+    assert not padded.sea[0].any()
+    assert not padded.sea[:, -1].any()
+
+
+def test_fields_go_to_the_work_grid_and_back():
+    whole = domain()
+    grid = WorkGrid.over(whole, 11.0, 0.25, (5, 4, 4))
+    days, rows, columns = np.meshgrid(grid.days, grid.latitude, grid.longitude, indexing="ij")
+    linear = 0.3 * (days - 100) + 0.1 * rows - 0.2 * columns
+    days, rows, columns = np.meshgrid(whole.days, *whole.place, indexing="ij")
+    expected = 0.3 * (days - 100) + 0.1 * rows - 0.2 * columns
+    inner = np.zeros(whole.sea.shape, bool)
+    inner[4:-1, 5:-1] = True
+    back = grid.sample(linear, whole)
+    np.testing.assert_allclose(back[:, inner], expected[:, inner], atol=1e-9)
+    binned = grid.bin(whole, np.where(np.arange(7)[:, None, None] == 3, expected, np.nan))
+    assert np.isfinite(binned).sum() == whole.sea.sum()
+    seen = np.isfinite(binned)
+    assert np.abs(binned[seen] - linear[seen]).max() < 0.3 * 0.13 + 0.3 * 0.06
+
+
+def test_several_observations_of_a_cell_are_averaged():
+    whole = domain()
+    values = np.random.default_rng(0).standard_normal((7, 9, 12))
+    one = WorkGrid(np.array([103.0]), np.array([32.0]), np.array([8.0]), np.ones((1, 1), bool))
+    np.testing.assert_allclose(one.bin(whole, values), values[:, whole.sea].mean(), rtol=1e-5)
+
+
+# the weight
+
+
+def tracks_of(truth: xr.Dataset, noise: float, seed: int) -> xr.Dataset:
+    """Points along straight lines, one pass a line, four a day."""
+    rng = np.random.default_rng(seed)
+    parts = []
+    for day, field in enumerate(truth["ssh"]):
+        for line in range(4):
+            share = np.linspace(0, 1, 60)
+            start, end = rng.uniform(2, 9, 2)
+            latitude = 36 + 3.2 * share
+            longitude = start + (end - start) * share
+            values = field.drop_vars("time").interp(
+                lat=xr.DataArray(latitude, dims="time"), lon=xr.DataArray(longitude, dims="time")
+            )
+            stamps = truth["time"].values[day] + np.timedelta64(3, "h") * line
+            time = stamps + (1e9 * np.arange(60)).astype("timedelta64[ns]")
+            part = xr.Dataset(
+                {"ssh": ("time", values.values + noise * rng.standard_normal(60))},
+                {
+                    "time": time,
+                    "latitude": ("time", latitude, {"units": "degrees_north"}),
+                    "longitude": ("time", longitude, {"units": "degrees_east"}),
+                },
+            )
+            parts.append(part.dropna("time"))
+    tracks = xr.concat(parts, "time")
+    tracks["ssh"].attrs = {"units": "m", "standard_name": "sea_surface_height"}
+    return tracks
+
+
+class Known(Scaled):
+    """In place of the network, something of which the right weight is known."""
+
+    share = 0.0
+
+    def change(self, observations: Observations) -> np.ndarray:
+        found = self.interpolation.solve(observations).mean["ssh"]
+        truth = gappy(unobserved=0.0)["ssh"].fillna(0.1).values - 0.1
+        return type(self).share * (truth - found)
+
+
+@pytest.mark.parametrize(("share", "expected"), [(2.0, 0.5), (1.25, 0.8), (0.5, 1.0), (-1.0, 0.0)])
+def test_the_weight_is_that_which_predicts_withheld_passes(monkeypatch, share, expected):
+    truth = at_zero(gappy(unobserved=0.0))
+    tracks = tracks_of(truth, 0.001, 0)
+    monkeypatch.setattr(Known, "share", share)
+    oi = of_sea(background=NOTHING)
+    if expected == 0:
+        with pytest.warns(XdvarnetWarning, match="does not help on withheld passes"):
+            model = Known.fit(at_home(), tracks, gappy().drop_vars("ssh"), interpolation=oi)
+    else:
+        model = Known.fit(at_home(), tracks, gappy().drop_vars("ssh"), interpolation=oi)
+    assert model.weight == pytest.approx(expected, abs=0.06)
+
+
+def test_too_few_passes_to_find_a_weight():
+    truth = at_zero(gappy(unobserved=0.0)).isel(time=slice(1))
+    with pytest.raises(InvalidInputError, match="learning from tracks needs 8 at least"):
+        Scaled.fit(at_home(), tracks_of(truth, 0.01, 0), gappy(), interpolation=of_sea())

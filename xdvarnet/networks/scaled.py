@@ -1,0 +1,258 @@
+"""A network of one sea on another: in the units of an interpolation that was fitted to it."""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+import xarray as xr
+
+from xdvarnet._random import RandomState, default_rng
+from xdvarnet.errors import InvalidInputError, warn
+from xdvarnet.grids.checks import check_kind
+from xdvarnet.mapping.observations import Analysis, Observations
+from xdvarnet.mapping.protocol import Reconstructor, no_members
+from xdvarnet.methods.optimal_interpolation.interpolation import OptimalInterpolation
+from xdvarnet.networks.dvarnet import DVarNet
+from xdvarnet.networks.training_grid import DEGREE
+from xdvarnet.networks.work_grid import WorkGrid
+from xdvarnet.training.passes import RemovedPasses, fold_passes
+
+logger = logging.getLogger("xdvarnet")
+
+FOLDS = 4
+"""Parts of the passes that are withheld in turn to find the weight."""
+
+NOISY = 0.5
+"""Noise over the standard deviation of the signal from which on a warning is given."""
+
+
+class Scaled(Reconstructor):
+    """A network that maps a sea on which it was not trained.
+
+    An optimal interpolation that was fitted to the sea tells its length, its time and its local
+    standard deviation. In these units the sea is brought to a work grid, on which a correlation
+    length has as many cells, and a correlation time as many steps, as in the training. There the
+    network starts from the interpolation. The map is that of the interpolation on the own grid,
+    plus the change that the network makes, times a weight:
+
+    ``map = OI + weight x (network - OI on the work grid)``
+
+    `fit` finds the weight on withheld passes, so that a network that does not suit a sea does no
+    harm. The standard deviation is the formal one of the interpolation; `xdvarnet.calibrate` makes
+    it that of the map.
+
+    Parameters
+    ----------
+    network : DVarNet
+        Of one variable, trained with an `OptimalInterpolation` as its first guess, such as
+        ``load_model("ssh-twin")``.
+    interpolation : OptimalInterpolation
+        Fitted to the sea.
+    weight : float
+        From 0, the interpolation alone, to 1.
+
+    Raises
+    ------
+    InvalidTypeError
+        If network or interpolation are of another kind.
+    InvalidInputError
+        If the network has several variables, another first guess or was not trained, or the weight
+        is not from 0 to 1.
+
+    Notes
+    -----
+    Cells of the work grid are as wide as high at the mean latitude of the domain alone, so a
+    domain should not span more than some 20 degrees of latitude. A domain with fewer cells or steps
+    than a window of the network is padded with land, and with days that the interpolation fills.
+
+    Examples
+    --------
+    >>> import xdvarnet
+    >>> truth = xdvarnet.datasets.mediterranean().isel(time=slice(12), lon=slice(60, 160))
+    >>> obs = xdvarnet.observe(truth, ["jason1", "envisat"], noise=0.02, rng=0)
+    >>> oi = xdvarnet.OptimalInterpolation(
+    ...     "ssh", correlation_length="68 km", correlation_time="13 days", noise=0.0135
+    ... )
+    >>> model = xdvarnet.Scaled(xdvarnet.load_model("ssh-twin"), oi, weight=0.5)
+    >>> maps = obs.dvarnet.reconstruct(model)
+    """
+
+    gives_std = True
+
+    def __init__(
+        self, network: DVarNet, interpolation: OptimalInterpolation, *, weight: float = 1.0
+    ) -> None:
+        check_kind(isinstance(network, DVarNet), "network", network, "load_model('ssh-twin')")
+        check_kind(
+            isinstance(interpolation, OptimalInterpolation),
+            "interpolation",
+            interpolation,
+            "OptimalInterpolation.fit(tracks, grid)",
+        )
+        guess, grid = network.first_guess, network.training_grid
+        if (
+            not isinstance(guess, OptimalInterpolation)
+            or grid is None
+            or len(network.variables) > 1
+        ):
+            raise InvalidInputError(
+                f"{network!r} does not say in which units it sees a sea: give a trained network "
+                "of one variable with an OptimalInterpolation as its first guess, such as "
+                "load_model('ssh-twin')."
+            )
+        if not 0 <= weight <= 1:
+            raise InvalidInputError(f"weight={weight!r} is not accepted; give one from 0 to 1.")
+        self.network, self.interpolation, self.weight = network, interpolation, float(weight)
+        self.variables = interpolation.variables
+        self.background = interpolation.background
+        self._training_grid = grid
+        self._spacing = (
+            grid.spacing[0] * DEGREE * interpolation.correlation_length / guess.correlation_length
+        )
+        self._step = interpolation.correlation_time / guess.correlation_time
+
+    def __repr__(self) -> str:
+        return f"Scaled({self.network!r}, {self.interpolation!r}, weight={self.weight:.3g})"
+
+    @classmethod
+    def fit(
+        cls,
+        network: DVarNet,
+        tracks: xr.Dataset,
+        grid: xr.Dataset,
+        *,
+        interpolation: OptimalInterpolation | None = None,
+        rng: RandomState = 0,
+    ) -> "Scaled":
+        """Return the network for the sea of some tracks.
+
+        The passes are withheld in four parts in turn. The weight is that with which the change of
+        the network predicts best what the interpolation of the others leaves: the slope of a
+        regression through zero, kept between 0 and 1.
+
+        Parameters
+        ----------
+        network : DVarNet
+            As above.
+        tracks : xarray.Dataset
+            Harmonised points of nadir altimeters.
+        grid : xarray.Dataset
+            Longitude, latitude and ``sea`` of the maps.
+        interpolation : OptimalInterpolation, optional
+            By default ``OptimalInterpolation.fit(tracks, grid)``, of the variable of the network.
+        rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
+            Draws the parts.
+
+        Raises
+        ------
+        InvalidInputError
+            If the tracks have fewer than eight passes: give an interpolation and a weight then.
+
+        Warns
+        -----
+        XdvarnetWarning
+            If the weight is 0: the maps are those of the interpolation.
+        """
+        if interpolation is None:
+            (variable,) = network.variables
+            interpolation = OptimalInterpolation.fit(tracks, grid, variable=variable, rng=rng)
+        whole, name = cls(network, interpolation), interpolation.variable
+        draws = RemovedPasses(tracks, grid, whole.variables, whole.background, None, 1 / FOLDS)
+        products = []
+        for hidden, seen in fold_passes(tracks, FOLDS, default_rng(rng)):
+            draw = draws.draw(seen, hidden)
+            change = whole.change(draw.observations)
+            rest = draw.truth[name] - interpolation.solve(draw.observations).mean[name]
+            known = np.isfinite(rest) & draw.observations.sea
+            products.append([np.sum((rest * change)[known]), np.sum(change[known] ** 2)])
+        along, square = np.sum(products, axis=0)
+        logger.info("weights of the parts: %s", [part[0] / part[1] for part in products])
+        weight = float(np.clip(along / square, 0, 1)) if square > 0 else 0.0
+        if weight == 0:
+            warn(
+                "the network does not help on withheld passes of this sea; its weight is 0, and "
+                "the maps are those of the interpolation."
+            )
+        return cls(network, interpolation, weight=weight)
+
+    def attributes(self, members: int | None) -> dict[str, str | int]:
+        """Return the units of the sea and the weight."""
+        oi = self.interpolation
+        return {
+            **super().attributes(members),
+            "xdvarnet_scaled": (
+                f"correlation length {oi.correlation_length:.3g} km, time "
+                f"{oi.correlation_time:.3g} days; weight of the network {self.weight:.3g}"
+            ),
+        }
+
+    @property
+    def error_variables(self) -> Mapping[str, str]:
+        """Those of the interpolation."""
+        return self.interpolation.error_variables
+
+    def check_values(self, observations: Observations) -> None:
+        """Warn as the interpolation does."""
+        self.interpolation.check_values(observations)
+
+    def solve(
+        self,
+        observations: Observations,
+        *,
+        members: int | None = None,
+        rng: np.random.Generator | None = None,
+    ) -> Analysis:
+        """Interpolate, and add what the network changes.
+
+        Raises
+        ------
+        InvalidInputError
+            If members are asked for: it has them once calibrated.
+        """
+        if members is not None:
+            raise no_members(self)
+        analysis = self.interpolation.solve(observations)
+        if self.weight == 0:
+            return analysis
+        name = self.interpolation.variable
+        mean = analysis.mean[name] + self.weight * self.change(observations)
+        return replace(analysis, mean={name: mean.astype(np.float32)})
+
+    def change(self, observations: Observations) -> np.ndarray:
+        """Return what the network adds to the interpolation, shape (time, latitude, longitude)."""
+        name, (own_name,) = self.interpolation.variable, self.network.variables
+        grid = WorkGrid.over(observations, self._spacing, self._step, self.network.window.sizes)
+        guess, prior = self.interpolation.analyse_at(
+            observations, grid.days, grid.latitude, grid.longitude, grid.sea
+        )
+        self._warn(observations, prior)
+        unit = (prior / self.network.scaling.std[own_name]).astype(np.float32)
+        start = Analysis({own_name: guess.mean[name] / unit}, {own_name: guess.std[name] / unit})
+        steps, rows, columns = map(np.arange, grid.shape)
+        north, east = self._training_grid.spacing
+        domain = Observations(
+            {own_name: grid.bin(observations, observations.values[name]) / unit},
+            steps.astype(float),
+            np.mean(self._training_grid.latitudes) + north * (rows - rows.size / 2),
+            east * columns,
+            grid.sea,
+            first_guess=start,
+        )
+        change = self.network.solve(domain).mean[own_name] - start.mean[own_name]
+        return grid.sample(change * unit, observations)
+
+    def _warn(self, observations: Observations, prior: np.ndarray) -> None:
+        """Warn of a sea of which the network cannot see enough."""
+        oi, window = self.interpolation, self.network.window
+        if isinstance(oi.noise, float) and oi.noise > NOISY * float(np.median(prior)):
+            warn(
+                f"the noise of {oi.noise:.3g} is more than half of the signal's standard deviation "
+                f"of {float(np.median(prior)):.3g}; expect little of a network."
+            )
+        days = float(np.ptp(observations.days)) + 1
+        if days < window.time * self._step:
+            warn(
+                f"the record has {days:g} days; the network sees {window.time * self._step:.3g} "
+                "at once, some of them without observations; more days are better."
+            )
