@@ -235,3 +235,13 @@ def test_import_leaves_the_global_generator_alone():
         "import xdvarnet; print(before == np.random.get_state()[1].tolist())"
     )
     assert run_python(code).strip() == "True"
+
+
+def test_rooms_stay_small():
+    """A module has one idea, and a class can be read at once."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        source = path.read_text(encoding="utf-8")
+        assert len(source.splitlines()) < 450, path
+        for node in ast.walk(ast.parse(source)):
+            if isinstance(node, ast.ClassDef):
+                assert node.end_lineno - node.lineno < 300, f"{path}: {node.name}"

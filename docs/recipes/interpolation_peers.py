@@ -26,7 +26,6 @@ from xdvarnet.grids.points import find_points
 from xdvarnet.mapping.observations import Analysis, Observations
 from xdvarnet.mapping.protocol import Reconstructor
 from xdvarnet.methods.optimal_interpolation.covariance import MATERN32
-from xdvarnet.methods.optimal_interpolation.scaling import prior_std
 from xdvarnet.tracks.bin import daily_stamps
 from xdvarnet.tracks.segments import find_missions
 
@@ -55,7 +54,7 @@ class Peer(Reconstructor):
         """Analyse day by day, on sea."""
         del members, rng
         ssh = observations.values["ssh"]
-        std = float(np.mean(prior_std(observations, ssh, self.numbers.noise, None, None)))
+        std = float(self.numbers.scale(observations).prior.mean())
         latitude, longitude = observations.place
         day, row, column = np.nonzero(np.isfinite(ssh))
         seen = np.stack([longitude[column], latitude[row], observations.days[day]], 1)
