@@ -191,7 +191,7 @@ def test_blocks_are_as_long_as_the_halo():
 
 
 def test_short_chunks_are_joined_with_a_warning(dataset):
-    with pytest.warns(XdvarnetWarning, match=r"chunks of 1 day.* 4 days .*chunk\(time=16"):
+    with pytest.warns(XdvarnetWarning, match=r"chunks of up to 1 days .* 4 days .*chunk\(time=8"):
         reconstruct(dataset.chunk(time=1), Smoother())
 
 

@@ -83,7 +83,8 @@ ACCESSOR_SIGNATURES = {
         "(self, variable, *, time=None, ax=None, cmap=None, vmin=None, vmax=None, "
         "title=None, colorbar=True)"
     ),
-    "reconstruct": "(self, model, *, members=None, return_members=False, rng=None, progress=False)",
+    "reconstruct": "(self, model, *, members=None, return_members=False, rng=None, progress=False, "
+    "store=None)",
     "regrid": "(self, target, *, method='linear', engine='native', weights=None, na_thres=None)",
     "sample_tracks": "(self, tracks, *, method='linear', engine='xarray')",
     "score": "(self, reference, *, variable=None, kind='gridded')",

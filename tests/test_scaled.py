@@ -120,13 +120,13 @@ def test_save_and_load(dataset, tmp_path):
 
 
 def test_what_it_is_not_made_for():
-    with pytest.raises(InvalidTypeError, match=r"network is 'ssh-twin'; give load_model"):
+    with pytest.raises(InvalidTypeError, match="network is 'ssh-twin'; give a DVarNet"):
         Scaled("ssh-twin", interpolation())
     with pytest.raises(InvalidTypeError, match=r"OptimalInterpolation.fit\(tracks, grid\)"):
         Scaled(at_home(), at_home())
     with pytest.raises(InvalidInputError, match="does not say in which units"):
         Scaled(network(None).replace(training_grid=HOME), interpolation())
-    with pytest.raises(InvalidInputError, match="does not say in which units"):
+    with pytest.raises(InvalidInputError, match="was not trained"):
         Scaled(network(interpolation()), interpolation())
     with pytest.raises(InvalidInputError, match="weight=1.5 is not accepted"):
         Scaled(at_home(), interpolation(), weight=1.5)
@@ -249,6 +249,11 @@ def test_the_weight_is_that_which_predicts_withheld_passes(monkeypatch, share, e
     else:
         model = Known.fit(at_home(), tracks, gappy().drop_vars("ssh"), interpolation=oi)
     assert model.weight == pytest.approx(expected, abs=0.06)
+
+
+def test_gridded_observations_have_no_passes():
+    with pytest.raises(InvalidInputError, match="no points along a track"):
+        Scaled.fit(at_home(), gappy(), gappy(), interpolation=of_sea())
 
 
 def test_too_few_passes_to_find_a_weight():

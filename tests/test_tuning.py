@@ -13,6 +13,7 @@ import xdvarnet.methods.optimal_interpolation.tuning as module
 from xdvarnet.errors import InvalidInputError, UnknownNameError, XdvarnetWarning
 from xdvarnet.mapping.background import NoBackground
 from xdvarnet.mapping.observations import Observations
+from xdvarnet.methods.optimal_interpolation import prediction
 from xdvarnet.methods.optimal_interpolation.covariance import gaussian
 from xdvarnet.methods.optimal_interpolation.gaps import gap_distances
 from xdvarnet.methods.optimal_interpolation.local import Sample
@@ -25,7 +26,7 @@ def few_predictions():
     """Predict fewer observations, which is enough for so small a sea."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(module, "CENTRES", 300)
-        patch.setattr(module, "NEIGHBOURS", 80)
+        patch.setattr(prediction, "NEIGHBOURS", 80)
         yield
 
 

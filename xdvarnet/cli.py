@@ -43,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     warnings.showwarning = _show_warning
+    warnings.filterwarnings("ignore", category=RuntimeWarning)  # of xarray, about metadata
     try:
         options.run(options)
     except (XdvarnetError, OSError) as error:
@@ -112,7 +113,7 @@ def _score(options: argparse.Namespace) -> None:
         scores = score(maps, reference, variable=options.variable, kind=options.kind)
         for name, value in scores.data_vars.items():
             if value.ndim == 0:
-                print(f"{name:24s} {float(value):12.5g} {value.attrs.get('units', '')}")
+                print(f"{name:24s} {float(value):12.6g} {value.attrs.get('units', '')}")
 
 
 def _models(options: argparse.Namespace) -> None:
@@ -132,7 +133,7 @@ def _open(path: str) -> xr.Dataset:
         if len(files) > 1:
             return xr.open_mfdataset(files, chunks={})
         return xr.open_dataset(files[0], chunks={})
-    except ValueError as error:
+    except (ValueError, OSError) as error:
         raise InvalidInputError(f"{path} cannot be read: {error}") from error
 
 

@@ -7,6 +7,9 @@ import xarray as xr
 
 from xdvarnet.grids.provenance import derived, lasting
 
+UNFINISHED = "xdvarnet_unfinished"
+"""Attribute of maps of which not all days are computed yet."""
+
 FORMAL = "formal error of the analysis, not calibrated; often too small"
 """What the attributes say of a standard deviation that was never compared with errors."""
 

@@ -11,7 +11,6 @@ from xdvarnet.grids.internal import DIMS
 from xdvarnet.mapping.description import Arrays, describe
 from xdvarnet.mapping.lazy import analyse_lazily, blocks_of_days, learn_lazily
 from xdvarnet.mapping.prepared import Prepared
-from xdvarnet.mapping.progress import show_progress
 from xdvarnet.mapping.protocol import Reconstructor
 from xdvarnet.mapping.store import begin, day_digests, digest, fill, locked
 
@@ -31,8 +30,7 @@ def reconstruct_to_store(
         record = _record(prepared)
         settings = _settings(prepared)
         stored = begin(path, _maps(prepared, record), record, settings, dim)
-        with show_progress(progress):
-            fill(path, _maps(prepared, stored), dim)
+        fill(path, _maps(prepared, stored), dim, progress=progress)
         return xr.open_zarr(path)
 
 
@@ -76,11 +74,13 @@ def _settings(prepared: Prepared) -> dict[str, object]:
     arrays: Arrays = {}
     settings = _flatten(describe(prepared.model, arrays), "model")
     settings |= {name: digest(array) for name, array in arrays.items()}
-    places = {dim: prepared.observed[dim].values for dim in DIMS}
+    for name, label in zip(DIMS, prepared.grid.axes.dims, strict=True):
+        axis = prepared.dataset[label].values
+        text = f"{axis.size} from {axis[0]} to {axis[-1]}"
+        settings[f"the input's {name}"] = f"{text} ({digest(prepared.observed[name].values):x})"
     sea = np.asarray(prepared.observed["sea"])
-    settings |= {f"the input's {name}": digest(array) for name, array in places.items()}
-    version = importlib.metadata.version("xdvarnet")
-    return {"xdvarnet": version, **settings, "the input's sea": digest(sea)}
+    settings["the input's sea"] = f"{int(sea.sum())} cells ({digest(sea):x})"
+    return {"xdvarnet": importlib.metadata.version("xdvarnet"), **settings}
 
 
 def _flatten(description: object, name: str) -> dict[str, object]:

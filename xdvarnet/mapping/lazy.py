@@ -222,12 +222,14 @@ def _warn_of_short_chunks(
     """Warn where chunks were joined because the halo is longer."""
     if model.halo is None or len(blocks) == len(chunks):
         return
-    days = max(block.stop - block.start for block in blocks)
+    days, halo = max(block.stop - block.start for block in blocks), int(np.ceil(model.halo))
+    became = "all days are one task"
+    if len(blocks) > 1:
+        became = f"they are joined to {len(blocks)} blocks of up to {days} days"
     warn(
-        f"chunks of {min(chunks)} day(s) are shorter than the {model.halo:.3g} days on either side "
-        f"that a map of {type(model).__name__} needs: they are joined to {len(blocks)} blocks of "
-        f"up to {days} days, each read with {2 * model.halo:.3g} days more. Longer chunks cost "
-        f"less: dataset.chunk(time={4 * int(np.ceil(model.halo))})."
+        f"chunks of up to {max(chunks)} days are shorter than the {model.halo:.3g} days on either "
+        f"side that a map of {type(model).__name__} needs: {became}. Chunks of {2 * halo} days or "
+        f"more cost less: dataset.chunk(time={2 * halo})."
     )
 
 

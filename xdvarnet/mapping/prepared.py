@@ -6,7 +6,7 @@ from typing import Self
 
 import xarray as xr
 
-from xdvarnet.errors import InvalidInputError, warn
+from xdvarnet.errors import InvalidInputError, UnknownNameError, warn
 from xdvarnet.grids.checks import check_times, units_factor
 from xdvarnet.grids.coords import Grid
 from xdvarnet.grids.internal import DIMS, hide_unobserved, internal_grid, to_internal
@@ -45,6 +45,13 @@ class Prepared:
         grid = internal_grid(dataset)
         _check_days(grid)
         model.check(grid)
+        for name, of in model.error_variables.items():
+            if name not in dataset:
+                raise UnknownNameError(
+                    f"the errors of {of!r} are read from {name!r}, which is not among "
+                    f"{sorted(map(str, dataset.data_vars))}. Tracks get it by bin_tracks(grid, "
+                    "noise=...); or give the model one noise: model.replace(noise=...)."
+                )
         inputs = units_of_input(model.variables, model.error_variables)
         observed = to_internal(dataset, inputs)
         model.background.check_days(observed["time"].values)

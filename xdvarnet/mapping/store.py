@@ -18,14 +18,12 @@ from pathlib import Path
 import filelock
 import numpy as np
 import xarray as xr
+from tqdm.auto import tqdm
 
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, StoreError
-from xdvarnet.mapping.progress import track
+from xdvarnet.grids.labels import UNFINISHED
 
 JOB, DONE, SETTINGS = "job", "done", "settings"
-
-AT_ONCE = 4
-"""Blocks in work for each thread of a cluster, so that none waits for the slowest."""
 
 
 @contextmanager
@@ -49,9 +47,13 @@ def locked(path: str | os.PathLike) -> Iterator[Path]:
             "such as 'maps.zarr'."
         )
     whole = Path(path).absolute()
+    if not whole.parent.is_dir() or not os.access(whole.parent, os.W_OK):
+        raise StoreError(
+            f"{path} cannot be written: {whole.parent} is no folder that can be written to. Make "
+            "it, or give another path."
+        )
     lock = filelock.FileLock(whole.with_name(f".{whole.name}.lock"))
     try:
-        whole.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=0)
     except filelock.Timeout as error:
         raise StoreError(
@@ -100,13 +102,15 @@ def begin(
     return xr.open_zarr(path, group=JOB).drop_vars(DONE)
 
 
-def fill(path: Path, maps: xr.Dataset, dim: str) -> None:
+def fill(path: Path, maps: xr.Dataset, dim: str, *, progress: bool) -> None:
     """Compute the blocks of days that are not there yet; each is written and marked as it is ready.
 
     Parameters
     ----------
     path, maps, dim
         As for `begin`.
+    progress : bool
+        Whether to show a bar of the blocks.
 
     Raises
     ------
@@ -120,21 +124,27 @@ def fill(path: Path, maps: xr.Dataset, dim: str) -> None:
     left = np.flatnonzero(finished_blocks(path) == 0).tolist()
     varying = maps.drop_vars([name for name, var in maps.variables.items() if dim not in var.dims])
     write = dask.delayed(write_block, pure=False)
-    step = AT_ONCE * _workers()
-    for first in track(range(0, len(left), step), "batch of blocks", -(-len(left) // step)):
-        tasks = [
-            write(varying.isel({dim: regions[number]}), path, dim, regions[number], number)
-            for number in left[first : first + step]
-        ]
-        try:
-            dask.compute(*tasks)
-        except Exception as error:
-            written = int(finished_blocks(path).sum())
-            raise StoreError(
-                f"a block of days failed: {type(error).__name__}: {error}. {written} of "
-                f"{len(regions)} blocks are in {path}, {len(regions) - written} are left; the same "
-                "call goes on with them."
-            ) from error
+    step = _workers()
+    bar = tqdm(
+        total=len(regions), initial=len(regions) - len(left), unit="block", disable=not progress
+    )
+    with bar:
+        for first in range(0, len(left), step):
+            tasks = [
+                write(varying.isel({dim: regions[number]}), path, dim, regions[number], number)
+                for number in left[first : first + step]
+            ]
+            try:
+                dask.compute(*tasks)
+            except Exception as error:
+                written = int(finished_blocks(path).sum())
+                raise StoreError(
+                    f"a block of days failed: {type(error).__name__}: {error}. {written} of "
+                    f"{len(regions)} blocks are in {path}, {len(regions) - written} are left; the "
+                    "same call goes on with them."
+                ) from error
+            bar.update(len(tasks))
+    _mark_finished(path)
 
 
 def write_block(maps: xr.Dataset, path: Path, dim: str, region: slice, number: int) -> None:
@@ -145,6 +155,18 @@ def write_block(maps: xr.Dataset, path: Path, dim: str, region: slice, number: i
     done = zarr.open_group(path, path=JOB, mode="r+")[DONE]
     assert isinstance(done, zarr.Array)
     done[number] = 1
+
+
+def _mark_finished(path: Path) -> None:
+    """Take away what says that days are missing."""
+    import zarr
+
+    if UNFINISHED not in xr.open_zarr(path).attrs:
+        return
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Consolidated metadata")
+        del zarr.open_group(path, mode="r+", use_consolidated=False).attrs[UNFINISHED]
+        zarr.consolidate_metadata(path)
 
 
 def finished_blocks(path: Path) -> np.ndarray:
@@ -179,6 +201,7 @@ def _make(
 ) -> None:
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
     maps = maps.assign_coords({name: axis.compute() for name, axis in maps.coords.items()})
+    maps = maps.assign_attrs({UNFINISHED: "days without maps are not written yet"})
     done = xr.Variable("block", np.zeros(len(maps.chunksizes[dim]), np.int8))
     job = record.assign({DONE: done}).assign_attrs({SETTINGS: json.dumps(settings)})
     try:
@@ -189,7 +212,9 @@ def _make(
             job.to_zarr(partial, group=JOB, encoding=marks, consolidated=True)
         os.replace(partial, path)
     except OSError as error:
-        raise StoreError(f"{path} cannot be written: {error}") from error
+        raise StoreError(
+            f"{path} was not begun: the input cannot be read, or the store not written: {error}"
+        ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

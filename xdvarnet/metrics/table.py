@@ -5,10 +5,11 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
-from xdvarnet.errors import InvalidInputError, UnknownNameError
+from xdvarnet.errors import InvalidInputError, UnknownNameError, warn
 from xdvarnet.grids.checks import HARMONISED, check_dataset, check_known, check_variable
 from xdvarnet.grids.coords import find_axes
 from xdvarnet.grids.harmonise.roles import find_roles
+from xdvarnet.grids.labels import UNFINISHED
 from xdvarnet.grids.points import find_points
 from xdvarnet.metrics.alignment import compare, warn_if_few
 from xdvarnet.metrics.challenges import ose2021a, osse2020a
@@ -72,7 +73,7 @@ def score(
     XdvarnetWarning
         If the score of a challenge is not known, such as an effective resolution, and is NaN; if
         under half of a gridded reference, in the region and period of the maps, is compared (not
-        for dask arrays).
+        for dask arrays); if the maps are of a store that is not finished.
 
     Raises
     ------
@@ -97,6 +98,8 @@ def score(
     check_known(kind, [*AGAINST_GRIDS, *AGAINST_TRACKS, "series"], "kind of score")
     check_dataset(maps)
     check_dataset(reference)
+    if UNFINISHED in maps.attrs:
+        warn("the store of these maps is not finished; only the days that are written are scored.")
     if kind == "series":
         return score_series(maps, reference)
     _check_sort(reference, kind)

@@ -10,13 +10,14 @@ import xarray as xr
 from xdvarnet._random import RandomState, default_rng
 from xdvarnet.errors import InvalidInputError, warn
 from xdvarnet.grids.checks import check_kind
+from xdvarnet.mapping.background import Background
 from xdvarnet.mapping.observations import Analysis, Observations
 from xdvarnet.mapping.protocol import Reconstructor, no_members
 from xdvarnet.methods.optimal_interpolation.interpolation import OptimalInterpolation
 from xdvarnet.networks.dvarnet import DVarNet
 from xdvarnet.networks.training_grid import DEGREE
 from xdvarnet.networks.work_grid import WorkGrid
-from xdvarnet.training.passes import RemovedPasses, fold_passes
+from xdvarnet.training.passes import RemovedPasses, check_tracks, fold_passes
 
 logger = logging.getLogger("xdvarnet")
 
@@ -83,7 +84,8 @@ class Scaled(Reconstructor):
     def __init__(
         self, network: DVarNet, interpolation: OptimalInterpolation, *, weight: float = 1.0
     ) -> None:
-        check_kind(isinstance(network, DVarNet), "network", network, "load_model('ssh-twin')")
+        hint = "a DVarNet such as load_model('ssh-twin'); of a calibrated model, its model.model"
+        check_kind(isinstance(network, DVarNet), "network", network, hint)
         check_kind(
             isinstance(interpolation, OptimalInterpolation),
             "interpolation",
@@ -91,14 +93,14 @@ class Scaled(Reconstructor):
             "OptimalInterpolation.fit(tracks, grid)",
         )
         guess, grid = network.first_guess, network.training_grid
-        if (
-            not isinstance(guess, OptimalInterpolation)
-            or grid is None
-            or len(network.variables) > 1
-        ):
+        if grid is None:
             raise InvalidInputError(
-                f"{network!r} does not say in which units it sees a sea: give a trained network "
-                "of one variable with an OptimalInterpolation as its first guess, such as "
+                "the network was not trained; call fit, or give one such as load_model('ssh-twin')."
+            )
+        if not isinstance(guess, OptimalInterpolation) or len(network.variables) > 1:
+            raise InvalidInputError(
+                "the network does not say in which units it sees a sea: it takes one of one "
+                "variable with an OptimalInterpolation as its first guess, such as "
                 "load_model('ssh-twin')."
             )
         if not 0 <= weight <= 1:
@@ -147,7 +149,8 @@ class Scaled(Reconstructor):
         Raises
         ------
         InvalidInputError
-            If the tracks have fewer than eight passes: give an interpolation and a weight then.
+            If these are no tracks, or have fewer than eight passes: give an interpolation and a
+            weight then, ``Scaled(network, interpolation, weight=0.5)``.
 
         Warns
         -----
@@ -158,7 +161,16 @@ class Scaled(Reconstructor):
             (variable,) = network.variables
             interpolation = OptimalInterpolation.fit(tracks, grid, variable=variable, rng=rng)
         whole, name = cls(network, interpolation), interpolation.variable
-        draws = RemovedPasses(tracks, grid, whole.variables, whole.background, None, 1 / FOLDS)
+        check_tracks(tracks, whole.variables)
+        draws = RemovedPasses(
+            tracks,
+            grid,
+            whole.variables,
+            whole.background,
+            None,
+            1 / FOLDS,
+            error_variables=interpolation.error_variables,
+        )
         products = []
         for hidden, seen in fold_passes(tracks, FOLDS, default_rng(rng)):
             draw = draws.draw(seen, hidden)
@@ -175,6 +187,26 @@ class Scaled(Reconstructor):
                 "the maps are those of the interpolation."
             )
         return cls(network, interpolation, weight=weight)
+
+    def with_options(
+        self,
+        *,
+        background: Background | None = None,
+        device: str | None = None,
+        precision: str | None = None,
+    ) -> "Scaled":
+        """Return the same with other options of its parts; None keeps an option.
+
+        Parameters
+        ----------
+        background : Background, optional
+            Of the interpolation.
+        device, precision : str, optional
+            Where the network runs and the interpolation is solved, and how the network runs.
+        """
+        network = self.network.with_options(device=device, precision=precision)
+        interpolation = self.interpolation.with_options(background=background, device=device)
+        return Scaled(network, interpolation, weight=self.weight)
 
     def attributes(self, members: int | None) -> dict[str, str | int]:
         """Return the units of the sea and the weight."""
@@ -193,8 +225,21 @@ class Scaled(Reconstructor):
         return self.interpolation.error_variables
 
     def check_values(self, observations: Observations) -> None:
-        """Warn as the interpolation does."""
+        """Warn as the interpolation does, and of a sea of which the network sees too little."""
         self.interpolation.check_values(observations)
+        oi, window = self.interpolation, self.network.window
+        std = float(np.median(oi.scale(observations).prior))
+        if isinstance(oi.noise, float) and oi.noise > NOISY * std:
+            warn(
+                f"the noise of {oi.noise:.3g} is more than half of the signal's standard deviation "
+                f"of {std:.3g}; expect little of a network."
+            )
+        days = float(np.ptp(observations.days)) + 1
+        if days < window.time * self._step:
+            warn(
+                f"the record has {days:g} days; the network sees {window.time * self._step:.3g} "
+                "at once, some of them without observations; more days are better."
+            )
 
     def solve(
         self,
@@ -226,7 +271,6 @@ class Scaled(Reconstructor):
         guess, prior = self.interpolation.analyse_at(
             observations, grid.days, grid.latitude, grid.longitude, grid.sea
         )
-        self._warn(observations, prior)
         unit = (prior / self.network.scaling.std[own_name]).astype(np.float32)
         start = Analysis({own_name: guess.mean[name] / unit}, {own_name: guess.std[name] / unit})
         steps, rows, columns = map(np.arange, grid.shape)
@@ -241,18 +285,3 @@ class Scaled(Reconstructor):
         )
         change = self.network.solve(domain).mean[own_name] - start.mean[own_name]
         return grid.sample(change * unit, observations)
-
-    def _warn(self, observations: Observations, prior: np.ndarray) -> None:
-        """Warn of a sea of which the network cannot see enough."""
-        oi, window = self.interpolation, self.network.window
-        if isinstance(oi.noise, float) and oi.noise > NOISY * float(np.median(prior)):
-            warn(
-                f"the noise of {oi.noise:.3g} is more than half of the signal's standard deviation "
-                f"of {float(np.median(prior)):.3g}; expect little of a network."
-            )
-        days = float(np.ptp(observations.days)) + 1
-        if days < window.time * self._step:
-            warn(
-                f"the record has {days:g} days; the network sees {window.time * self._step:.3g} "
-                "at once, some of them without observations; more days are better."
-            )

@@ -1,7 +1,7 @@
 """Real tracks to learn from: some passes are removed, and are the truth."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import xarray as xr
@@ -43,6 +43,8 @@ class RemovedPasses:
         Analysed for each draw.
     share : float
         Share of the passes that is removed.
+    error_variables : mapping of str to str
+        Errors to take along, beside those that the first guess reads.
     """
 
     tracks: xr.Dataset
@@ -51,6 +53,7 @@ class RemovedPasses:
     background: Background
     first_guess: Reconstructor | None
     share: float
+    error_variables: Mapping[str, str] = field(default_factory=dict)
 
     def __call__(self, number: int, rng: np.random.Generator) -> Draw:
         """Make draw `number`."""
@@ -70,7 +73,8 @@ class RemovedPasses:
 
     @property
     def _errors(self) -> Mapping[str, str]:
-        return {} if self.first_guess is None else self.first_guess.error_variables
+        guess = {} if self.first_guess is None else self.first_guess.error_variables
+        return {**guess, **self.error_variables}
 
     def _bin(self, tracks: xr.Dataset) -> xr.Dataset:
         points = find_points(self.tracks)
