@@ -5,6 +5,7 @@ import importlib.metadata
 import os
 import tempfile
 from dataclasses import asdict
+from dataclasses import fields as fields_of
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any, Literal
@@ -201,7 +202,7 @@ def _check(sea: str | Sea, days: int, seed: int, size: int, start: Any) -> np.da
 
 
 def _simulate(settings: dict) -> xr.Dataset:
-    sea = Sea(**{name: settings[name] for name in asdict(SEAS["gulf-stream"])})
+    sea = Sea(**{part.name: settings[part.name] for part in fields_of(Sea)})
     model = sea.model(settings["size"])
     with torch.no_grad():
         state = _start(sea, settings)

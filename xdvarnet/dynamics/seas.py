@@ -73,9 +73,9 @@ class Sea:
     Examples
     --------
     >>> from xdvarnet.dynamics.seas import Sea
-    >>> sea = Sea(latitude=15.0, deformation_radius=60e3, shear=-0.1, drag=5e-7)
+    >>> sea = Sea(latitude=15.0, deformation_radius=45e3, shear=-0.1, drag=5e-7)
     >>> round(sea.criticality, 2)
-    1.0
+    1.79
     """
 
     latitude: float
