@@ -1,17 +1,19 @@
 """Train one network for any sea, on seas in units of their own.
 
     python docs/recipes/any_sea_seas.py FOLDER/seas
-    python docs/recipes/train_any_sea.py FILE --folder FOLDER [--seconds 5000] [--start OTHER_FILE]
+    python docs/recipes/train_any_sea.py FILE --folder FOLDER --seconds 5000
+    python docs/recipes/train_any_sea.py FILE --folder OTHER_FOLDER --seas FOLDER/seas \\
+        --start OTHER_FILE --seed 1 --rate 5e-4
 
 The step is the U-Net of docs/recipes/train_twin.py, from the first guess of docs/recipes/
 any_sea_data.py. ``--seconds`` of processor time become a number of steps, which is kept in FOLDER:
 a training that was killed goes on from its checkpoint when it is started again. ``--start`` takes
-the weights of another training, with a schedule from its beginning (a lower ``--rate`` suits it)
-and a FOLDER and seed of its own. A training that is told to end (SIGTERM) still writes its model.
+the weights of another training, with a schedule from its beginning and a folder and a seed of its
+own. A training that is told to end (SIGTERM) still writes its model.
 
 The criterion is the mean over held-out seas of the error over that of the first guess;
-FOLDER/training.csv has it by sea. The seas that are learned from are those that are in FOLDER/seas
-when it is started. Draws are made by a second process.
+FOLDER/training.csv has it by sea. The seas that are learned from are those that are in the folder
+of seas when it is started. Draws are made by a second process.
 """
 
 import argparse
@@ -93,8 +95,8 @@ def build(seed: int) -> xdvarnet.DVarNet:
 
 
 def held_out(folder: Path) -> dict[str, list[Draw]]:
-    """Return the windows that are judged, by sea."""
-    seas = {name: partial(standard_maps, load(name, folder / "seas")) for name in VALIDATION}
+    """Return the windows that are judged, by sea, from the folder of seas."""
+    seas = {name: partial(standard_maps, load(name, folder)) for name in VALIDATION}
     kinds: dict[str, AnySea] = {name: OneKind([], make) for name, make in seas.items()}
     kinds["Gaussian"] = OneKind([], two_drifting_scales)
     windows = {}
@@ -157,7 +159,7 @@ class Course:
 
     def ratios(self) -> dict[str, float]:
         """Return the error over that of the first guess, by sea."""
-        return {name: self._ratio(windows) for name, windows in self.judged.items()}
+        return {name: round(self._ratio(seen), 4) for name, seen in self.judged.items()}
 
     def _ratio(self, windows: list[Draw]) -> float:
         inner = tuple(slice(edge, -edge) for edge in WINDOW.halo)
@@ -187,10 +189,38 @@ def count_epochs(course: Course, seconds: float, folder: Path) -> int:
     return int(json.loads(path.read_text())["epochs"])
 
 
+def learn(
+    course: Course, epochs: int, rate: float, checkpoint: Path, settings: Mapping[str, str]
+) -> None:
+    """Train the model of a course, which has the best weights also if it is told to end."""
+    before = course.ratios()
+    logger.info("%d epochs of %d steps of %s; before: %s", epochs, STEPS, course.model, before)
+    try:
+        history = train(
+            course.model.solver,
+            course.batches,
+            course.validate,
+            epochs=epochs,
+            steps_per_epoch=STEPS,
+            learning_rate=rate,
+            loss=LOSS,
+            device="cpu",
+            precision=course.model.precision,
+            error_before=float(np.mean(list(before.values()))),
+            checkpoint=checkpoint,
+            settings=settings,
+        )
+        course.model.history = label_history(history, "1")
+    except KeyboardInterrupt:
+        logger.info("told to end; the best weights so far are kept")
+    logger.info("best weights: %s", course.ratios())
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("file", type=Path)
     parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--seas", type=Path, help="folder of the seas, by default FOLDER/seas")
     parser.add_argument("--seconds", type=float, default=5000, help="processor time of the steps")
     parser.add_argument("--start", type=Path, help="model whose weights are trained further")
     parser.add_argument("--rate", type=float, default=1e-3)
@@ -203,55 +233,31 @@ def main() -> None:
     if arguments.start:
         started = xdvarnet.load_model(arguments.start)
         model.solver.load_state_dict(started.solver.state_dict())
-    folder = arguments.folder
-    names = [name for name in TRAINING if file_of(name, folder / "seas").exists()]
-    sources = [load(name, folder / "seas") for name in names]
-    pool = Pool(AnySea(sources), arguments.seed)
-    course = Course(model, pool, held_out(folder), folder / "training.csv")
+    folder, seas = arguments.folder, arguments.seas or arguments.folder / "seas"
+    folder.mkdir(parents=True, exist_ok=True)
+    names = [name for name in TRAINING if file_of(name, seas).exists()]
+    pool = Pool(AnySea([load(name, seas) for name in names]), arguments.seed)
+    course = Course(model, pool, held_out(seas), folder / "training.csv")
     epochs = count_epochs(course, arguments.seconds, folder)
-    logger.info("%d epochs of %d steps; %s", epochs, STEPS, model)
-    before = course.ratios()
-    logger.info("before: %s", before)
-    history = []
-    try:
-        history = train(
-            model.solver,
-            course.batches,
-            course.validate,
-            epochs=epochs,
-            steps_per_epoch=STEPS,
-            learning_rate=arguments.rate,
-            loss=LOSS,
-            device="cpu",
-            precision=model.precision,
-            checkpoint=folder / "training.checkpoint",
-            settings={
-                "seed": str(arguments.seed),
-                "start": str(arguments.start),
-                "rate": str(arguments.rate),
-                "epochs": str(epochs),
-                "loss": repr(LOSS),
-                "draws": f"{SIDE} cells, {DAYS} days, {', '.join(names)}",
-            },
-        )
-    except KeyboardInterrupt:
-        logger.info("told to end; the best weights so far are kept")
-    ratios = course.ratios()
-    logger.info("best weights: %s", ratios)
-    seas = ", ".join(f"{name} {value:.3f}" for name, value in ratios.items())
-    provenance = {
-        "training data": f"{len(sources)} two-layer quasi-geostrophic seas and Gaussian fields, in "
+    settings = {
+        "seed": str(arguments.seed),
+        "start": str(arguments.start),
+        "rate": str(arguments.rate),
+        "epochs": str(epochs),
+        "loss": repr(LOSS),
+        "draws": f"{SIDE} cells, {DAYS} days, {', '.join(names)}",
+    }
+    learn(course, epochs, arguments.rate, folder / "training.checkpoint", settings)
+    begun = f", from the weights of {arguments.start.name}" if arguments.start else ""
+    course.model.provenance = {
+        "training data": f"{len(names)} two-layer quasi-geostrophic seas and Gaussian fields, in "
         "units of their correlation length, time and standard deviation",
-        "training": f"{course.epoch + 1} epochs of {STEPS} x {BATCH} windows"
-        + (f", from the weights of {arguments.start.name}" if arguments.start else ""),
-        "validation": f"error over that of the first guess: {seas}",
+        "training": f"{course.epoch + 1} epochs of {STEPS} x {BATCH} windows{begun}",
+        "validation": f"error over that of the first guess: {course.ratios()}",
         "recipe": "docs/recipes/train_any_sea.py",
         "citation": "Fablet et al. 2021, doi 10.1029/2021MS002572",
     }
-    model = model.replace(provenance=provenance, precision="float32")
-    if history:
-        model = model.replace(history=label_history(history, "1"))
-    xdvarnet.save_model(model, arguments.file)
+    xdvarnet.save_model(course.model.with_options(precision="float32"), arguments.file)
 
 
 if __name__ == "__main__":
