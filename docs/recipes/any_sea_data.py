@@ -27,10 +27,10 @@ import xdvarnet
 from xdvarnet.mapping.protocol import Analysis, Observations, analyse
 from xdvarnet.training.draws import Draw
 
-SIDE, DAYS = 80, 21
+SIDE, DAYS = 80, 17
 """Cells of a side of a draw, and days of one whose record is longer than a window."""
 
-WINDOW = xdvarnet.mapping.Window(15, 64, 64, stride=(1, 40, 40), halo=(2, 8, 8))
+WINDOW = xdvarnet.mapping.Window(11, 64, 64, stride=(1, 40, 40), halo=(2, 8, 8))
 
 SHORTEST = 4
 """Days with observations in the shortest record."""

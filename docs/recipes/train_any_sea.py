@@ -1,12 +1,13 @@
 """Train one network for any sea, on seas in units of their own.
 
     python docs/recipes/any_sea_seas.py FOLDER/seas
-    python docs/recipes/train_any_sea.py FILE --folder FOLDER --seconds 5000
+    python docs/recipes/train_any_sea.py FILE --folder FOLDER --start ssh-twin --rate 5e-4
     python docs/recipes/train_any_sea.py FILE --folder OTHER_FOLDER --seas FOLDER/seas \\
         --start OTHER_FILE --seed 1 --rate 5e-4
 
-The step is the U-Net of docs/recipes/train_twin.py, from the first guess of docs/recipes/
-any_sea_data.py. ``--seconds`` of processor time become a number of steps, which is kept in FOLDER:
+The network is that of docs/recipes/train_twin.py, with the first guess of docs/recipes/
+any_sea_data.py. The weights of ``ssh-twin``, whose sea has nearly the standard scales, are a good
+start: without them, 600 steps brought nothing. ``--seconds`` of processor time become a number of steps, which is kept in FOLDER:
 a training that was killed goes on from its checkpoint when it is started again. ``--start`` takes
 the weights of another training, with a schedule from its beginning and a folder and a seed of its
 own. A training that is told to end (SIGTERM) still writes its model.
@@ -59,7 +60,7 @@ logger = logging.getLogger("any sea")
 BATCH, STEPS = 8, 120
 """Windows of a step, and steps of an epoch."""
 
-STEPS_A_DRAW = 6
+STEPS_A_DRAW = 5
 """Steps until a new draw replaces the oldest."""
 
 NOMINAL_NOISE = 0.2
@@ -222,7 +223,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, required=True)
     parser.add_argument("--seas", type=Path, help="folder of the seas, by default FOLDER/seas")
     parser.add_argument("--seconds", type=float, default=5000, help="processor time of the steps")
-    parser.add_argument("--start", type=Path, help="model whose weights are trained further")
+    parser.add_argument("--start", help="model whose weights are trained further, or its file")
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=0)
     arguments = parser.parse_args()
@@ -248,7 +249,7 @@ def main() -> None:
         "draws": f"{SIDE} cells, {DAYS} days, {', '.join(names)}",
     }
     learn(course, epochs, arguments.rate, folder / "training.checkpoint", settings)
-    begun = f", from the weights of {arguments.start.name}" if arguments.start else ""
+    begun = f", from the weights of {Path(arguments.start).name}" if arguments.start else ""
     course.model.provenance = {
         "training data": f"{len(names)} two-layer quasi-geostrophic seas and Gaussian fields, in "
         "units of their correlation length, time and standard deviation",
