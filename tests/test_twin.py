@@ -117,17 +117,17 @@ def test_another_seed_is_another_ocean(ocean):
     assert max(spread) < 1.6 * min(spread)
 
 
-def test_a_sea_of_ones_own(folder, monkeypatch):
+def test_a_sea_of_ones_own(tmp_path, monkeypatch):
     """It is simulated with its settings, which the attributes and the cache tell from others'."""
     monkeypatch.setattr("xdvarnet.dynamics.spin_up.TURNOVERS", 5.0)
     sea = Sea(latitude=-35.0, deformation_radius=80e3, shear=-0.4, drag=1.5e-6, beta=1e-11)
-    ocean = twin_ocean(sea, days=1, size=SIZE, cache=folder)
+    ocean = twin_ocean(sea, days=1, size=SIZE, cache=tmp_path)
     assert ocean.attrs["sea"] == "own"
     assert ocean.attrs["drag"] == sea.drag
     assert ocean["u"].attrs["mean_current"] == -0.4
     assert float(ocean["lat"].mean()) == pytest.approx(-35)
-    xr.testing.assert_identical(twin_ocean(sea, days=1, size=SIZE, cache=folder), ocean)
-    changed = twin_ocean(replace(sea, drag=2e-6), days=1, size=SIZE, cache=folder)
+    xr.testing.assert_identical(twin_ocean(sea, days=1, size=SIZE, cache=tmp_path), ocean)
+    changed = twin_ocean(replace(sea, drag=2e-6), days=1, size=SIZE, cache=tmp_path)
     assert float(abs(changed["ssh"] - ocean["ssh"]).max()) > 0
 
 

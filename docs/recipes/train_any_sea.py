@@ -7,10 +7,10 @@
 
 The network is that of docs/recipes/train_twin.py, with the first guess of docs/recipes/
 any_sea_data.py. The weights of ``ssh-twin``, whose sea has nearly the standard scales, are a good
-start: without them, 600 steps brought nothing. ``--seconds`` of processor time become a number of steps, which is kept in FOLDER:
-a training that was killed goes on from its checkpoint when it is started again. ``--start`` takes
-the weights of another training, with a schedule from its beginning and a folder and a seed of its
-own. A training that is told to end (SIGTERM) still writes its model.
+start: without them, 600 steps brought nothing. ``--seconds`` of processor time become a number of
+steps, which is kept in FOLDER: a training that was killed goes on from its checkpoint when it is
+started again. ``--start`` takes the weights of another training, with a schedule from its beginning
+and a folder and a seed of its own. A training that is told to end (SIGTERM) still writes its model.
 
 The criterion is the mean over held-out seas of the error over that of the first guess;
 FOLDER/training.csv has it by sea. The seas that are learned from are those that are in the folder
