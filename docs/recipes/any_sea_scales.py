@@ -1,53 +1,76 @@
-"""Scales of an interpolation fitted to observations of a sea, beside those of its correlation.
+"""Correlation length and time of an interpolation that is fitted to observations of each sea.
 
-    python docs/recipes/any_sea_scales.py FOLDER [--names east-1 west-9]
+    python docs/recipes/any_sea_scales.py FOLDER                 of the simulated seas, into FOLDER
+    python docs/recipes/any_sea_scales.py FOLDER --gaussian 4    of Gaussian ones, printed alone
 
-Prints what `OptimalInterpolation.fit` finds on the standard grid, over the 100 km and 8 days that
-the correlation of the maps gives: 1 where both agree. These ratios are `FITTED` of any_sea_seas.py.
+`OptimalInterpolation.fit` sees 60 days, on a grid on which the correlation of the maps falls to 1/e
+at ten cells and eight days. What is printed and kept are its scales over these: about the same
+length, and a time that is half as long in seas with an eastward shear.
 """
 
 import argparse
+import json
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 from any_sea_data import DEGREES, SIDE
-from any_sea_seas import load
-from any_sea_tracks import Errors, observe, random_missions
-from any_sea_truths import standard_maps
+from any_sea_seas import TRAINING, VALIDATION, Source, file_of
+from any_sea_tracks import Errors, altimeters, observe
+from any_sea_truths import FITTED_GAUSSIAN, gaussian_source, standard_maps
 
 import xdvarnet
 
-DAYS, NOISE = 60, 0.15
+DAYS, MISSIONS, NOISE, TRIALS = 60, 5, 0.15, 25
+
+
+def fit(source: Source, rng: np.random.Generator) -> dict[str, float]:
+    """Return length, time and noise of the fit, over those of the source."""
+    days = min(DAYS, int(8 * (len(source.maps) - 1) / source.time))
+    truth = standard_maps(source, days, SIDE, rng, exact=True)
+    errors = Errors(white=NOISE, constant=0.0, correlated=0.0, reach=1.0, cutoff=None)
+    sea = np.ones((SIDE, SIDE), bool)
+    seen = observe(truth, sea, altimeters(MISSIONS, rng), errors, rng)
+    place = DEGREES * (np.arange(SIDE) - (SIDE - 1) / 2)
+    maps = xr.Dataset(
+        {"ssh": (("time", "lat", "lon"), seen, {"units": "1"})},
+        {
+            "time": pd.date_range("2020-01-01", periods=days, unit="ns"),
+            "lat": ("lat", place, {"units": "degrees_north"}),
+            "lon": ("lon", place, {"units": "degrees_east"}),
+        },
+    )
+    oi = xdvarnet.OptimalInterpolation.fit(maps, covariance="gaussian", trials=TRIALS)
+    return {
+        "length": round(oi.correlation_length / 100, 3),
+        "time": round(oi.correlation_time / 8, 3),
+        "noise": round(oi.noise / NOISE, 3),
+    }
+
+
+def seas(folder: Path, gaussian: int) -> Iterator[tuple[str, Source, Path | None]]:
+    """Yield the seas to fit, and where the result is kept."""
+    for number in range(gaussian):
+        source = gaussian_source(np.random.default_rng(number))
+        yield f"Gaussian {number}", source.scaled(*(1 / np.array(FITTED_GAUSSIAN))), None
+    for name in [] if gaussian else VALIDATION | TRAINING:
+        path = file_of(name, folder)
+        if path.exists() and not path.with_suffix(".json").exists():
+            yield name, Source.of(np.load(path).astype(np.float32)), path.with_suffix(".json")
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--names", nargs="+", default=["east-1", "east-9", "west-4", "west-9"])
-    parser.add_argument("--trials", type=int, default=40)
+    parser.add_argument("--gaussian", type=int, default=0)
     arguments = parser.parse_args()
-    place = DEGREES * (np.arange(SIDE) - (SIDE - 1) / 2)
-    coords = {
-        "time": pd.date_range("2020-01-01", periods=DAYS, unit="ns"),
-        "lat": ("lat", place, {"units": "degrees_north"}),
-        "lon": ("lon", place, {"units": "degrees_east"}),
-    }
-    for name in arguments.names:
-        rng = np.random.default_rng(0)
-        source = load(name, arguments.folder)
-        days = min(DAYS, int(8 * (len(source.maps) - 1) / source.time))
-        truth = standard_maps(source, days, SIDE, rng, off=0.0)
-        errors = Errors(white=NOISE, constant=0.0, correlated=0.0, reach=1.0, cutoff=None)
-        seen = observe(truth, np.ones((SIDE, SIDE), bool), random_missions(rng), errors, rng)
-        maps = xr.Dataset(
-            {"ssh": (("time", "lat", "lon"), seen, {"units": "1"})},
-            {**coords, "time": coords["time"][:days]},
-        )
-        oi = xdvarnet.OptimalInterpolation.fit(maps, covariance="gaussian", trials=arguments.trials)
-        scales = oi.correlation_length / 100, oi.correlation_time / 8, oi.noise / NOISE
-        print("{}: length {:.2f}, time {:.2f}, noise {:.2f}".format(name, *scales), flush=True)
+    for name, source, path in seas(arguments.folder, arguments.gaussian):
+        scales = fit(source, np.random.default_rng(0))
+        print(name, scales, flush=True)
+        if path is not None:
+            path.write_text(json.dumps(scales))
 
 
 if __name__ == "__main__":

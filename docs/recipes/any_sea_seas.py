@@ -1,14 +1,17 @@
 """The simulated seas that ``ssh-any`` learns from and is judged on, in units of their own.
 
     python docs/recipes/any_sea_seas.py FOLDER          simulate all, 8 MB each, a minute of a core
+    python docs/recipes/any_sea_scales.py FOLDER        fit their scales
 
 A sea is a two-layer flow (`xdvarnet.datasets.twin_ocean`) on 128 x 128 cells of 10 km with a
 deformation radius of four cells. What differs are the numbers without dimension: the sign of the
 shear U, beta R^2 / U, drag R / U and the ratio of the depths. All else is a matter of units, which
-are taken from correlation length and time of the heights: see `Source`.
+are taken from the correlation length and time of an interpolation that is fitted to observations
+of the sea.
 """
 
 import argparse
+import json
 import os
 import tempfile
 import time
@@ -63,10 +66,6 @@ VALIDATION = {
 """Seas of kinds that are not trained on: beta, drag or depths are outside the range above."""
 
 
-FITTED_TIME = 0.75
-"""Correlation time of a fitted interpolation over that at which the correlation is 1/e."""
-
-
 @dataclass(frozen=True)
 class Source:
     """Complete maps on a periodic plane, with the scales that make them standard.
@@ -87,13 +86,12 @@ class Source:
 
     @classmethod
     def of(cls, maps: np.ndarray) -> "Source":
-        """Take the scales of maps from their correlation.
+        """Take the scales of maps from their correlation: where it is 1/e."""
+        return cls(maps, *correlation_scales(maps))
 
-        Interpolations that were fitted to observations of some of the seas (any_sea_scales.py) had
-        0.9 to 1.15 times the length and 0.7 to 0.8 times the time at which that is 1/e.
-        """
-        length, time = correlation_scales(maps)
-        return cls(maps, length, FITTED_TIME * time)
+    def scaled(self, length: float, time: float) -> "Source":
+        """Return the same maps with so many times the length and the time."""
+        return Source(self.maps, length * self.length, time * self.time)
 
 
 def own_sea(sign: int, beta: float, drag: float, layer_ratio: float) -> Sea:
@@ -158,8 +156,11 @@ def simulate(name: str, numbers: tuple[int, float, float, float], folder: Path) 
 
 
 def load(name: str, folder: Path) -> Source:
-    """Return a sea of the folder."""
-    return Source.of(np.load(file_of(name, folder)).astype(np.float32))
+    """Return a sea of the folder, with the scales of any_sea_scales.py."""
+    path = file_of(name, folder)
+    source = Source.of(np.load(path).astype(np.float32))
+    fitted = json.loads(path.with_suffix(".json").read_text())
+    return source.scaled(fitted["length"], fitted["time"])
 
 
 def file_of(name: str, folder: Path) -> Path:

@@ -104,18 +104,20 @@ class Mission:
 
 def random_missions(rng: np.random.Generator) -> list[Mission]:
     """Draw 2 to 7 altimeters at one latitude, or 1 to 3 and a swath."""
+    if rng.random() >= 0.15:
+        return altimeters(int(rng.integers(2, 8)), rng)
+    missions = altimeters(int(rng.integers(1, 4)), rng)
+    half = rng.uniform(3, 12)
+    sides = np.arange(half / 6, half)
+    across = tuple(np.concatenate([-sides[::-1], sides]))
+    return [*missions, _mission(missions[0].angle, missions[0].rate, 1.0, across, rng)]
+
+
+def altimeters(number: int, rng: np.random.Generator) -> list[Mission]:
+    """Draw altimeters at one latitude."""
     angle, rate = rng.uniform(0.15, 1.0), np.exp(rng.uniform(*np.log((0.5, 2.5))))
     step = rng.uniform(0.3, 1.2)
-    swath = rng.random() < 0.15
-    missions = []
-    for _ in range(rng.integers(1, 4) if swath else rng.integers(2, 8)):
-        missions.append(_mission(angle, rate, step, (0.0,), rng))
-    if swath:
-        half = rng.uniform(3, 12)
-        sides = np.arange(half / 6, half)
-        across = tuple(np.concatenate([-sides[::-1], sides]))
-        missions.append(_mission(angle, rate, 1.0, across, rng))
-    return missions
+    return [_mission(angle, rate, step, (0.0,), rng) for _ in range(number)]
 
 
 def _mission(

@@ -16,10 +16,17 @@ CELLS, STEPS = 10, 8
 """Correlation length and time of the standard grid, in cells and steps."""
 
 OFF = 0.15
-"""Largest error of the logarithm of a length, a time and a standard deviation."""
+"""Largest error of the logarithm of a length, a noise and a standard deviation."""
+
+OFF_TIME = (-0.15, 0.35)
+"""Error of the logarithm of the time: a fit is often shorter than what maps best."""
 
 GAUSSIAN_SHARE = 0.35
 """Share of the truths that are Gaussian fields."""
+
+FITTED_GAUSSIAN = 1.05, 1.05
+"""Scales of a fitted interpolation over those at which the correlation of a Gaussian field is 1/e:
+the mean of those that any_sea_scales.py finds for four."""
 
 RECORD, LONGEST_DRAW = 48, 24
 """Steps of a Gaussian field, and days on the standard grid that it is long enough for."""
@@ -40,13 +47,16 @@ def random_truth(
 
 
 def standard_maps(
-    source: Source, days: int, side: int, rng: np.random.Generator, *, off: float = OFF
+    source: Source, days: int, side: int, rng: np.random.Generator, *, exact: bool = False
 ) -> np.ndarray:
-    """Return a random piece of a source, whose scales are those of the standard grid but for `off`.
+    """Return a random piece of a source, whose scales are about those of the standard grid.
 
     Where the plane is smaller than the piece, it is repeated: it is periodic.
     """
-    length, time = np.exp(rng.uniform(-off, off, 2)) * (source.length, source.time)
+    length, time = source.length, source.time
+    if not exact:
+        length *= np.exp(rng.uniform(-OFF, OFF))
+        time *= np.exp(rng.uniform(*OFF_TIME))
     step = time / STEPS
     last = len(source.maps) - 1 - (days - 1) * step
     if last < 0:
@@ -154,7 +164,7 @@ def gaussian_source(rng: np.random.Generator) -> Source:
     amplitude = (in_time * np.sqrt(spectrum)).astype(np.float32)
     maps = fft.ifftn(fft.fftn(noise) * amplitude).real
     maps /= maps.std()
-    source = Source.of(maps)
+    source = Source.of(maps).scaled(*FITTED_GAUSSIAN)
     longest = (RECORD - 2) * STEPS / LONGEST_DRAW
     return replace(source, time=min(source.time, longest))
 

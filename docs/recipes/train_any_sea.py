@@ -1,6 +1,7 @@
 """Train one network for any sea, on seas in units of their own.
 
     python docs/recipes/any_sea_seas.py FOLDER/seas
+    python docs/recipes/any_sea_scales.py FOLDER/seas
     python docs/recipes/train_any_sea.py FILE --folder FOLDER --start ssh-twin --rate 5e-4
     python docs/recipes/train_any_sea.py FILE --folder OTHER_FOLDER --seas FOLDER/seas \\
         --start OTHER_FILE --seed 1 --rate 5e-4
@@ -236,7 +237,7 @@ def main() -> None:
         model.solver.load_state_dict(started.solver.state_dict())
     folder, seas = arguments.folder, arguments.seas or arguments.folder / "seas"
     folder.mkdir(parents=True, exist_ok=True)
-    names = [name for name in TRAINING if file_of(name, seas).exists()]
+    names = [name for name in TRAINING if file_of(name, seas).with_suffix(".json").exists()]
     pool = Pool(AnySea([load(name, seas) for name in names]), arguments.seed)
     course = Course(model, pool, held_out(seas), folder / "training.csv")
     epochs = count_epochs(course, arguments.seconds, folder)
