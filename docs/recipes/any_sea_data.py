@@ -44,8 +44,8 @@ DEGREES = 10 / 111.195
 LAND = (0.05, 0.5)
 """Share of land of the draws that have any."""
 
-POOL = 12
-"""Draws that windows are cut from."""
+POOL = 48
+"""Draws that windows are cut from: windows of one draw are alike, and a batch is of several."""
 
 
 def interpolation(noise: float) -> xdvarnet.OptimalInterpolation:
@@ -163,7 +163,7 @@ def cut(whole: Draw, rng: np.random.Generator) -> Draw:
 
 
 class Pool:
-    """The last draws of a training: draw n replaces draw n - POOL.
+    """The present draws of a training: draw n replaces draw n - POOL.
 
     The next draw is made by a second process meanwhile.
 
@@ -181,14 +181,14 @@ class Pool:
         self._maker = ProcessPoolExecutor(1, get_context("spawn"), _begin, (make, seed))
 
     def windows(self, number: int, count: int) -> Iterator[Draw]:
-        """Yield windows of the draws up to a number."""
-        wanted = range(max(0, number - POOL + 1), number + 2)
+        """Yield windows of the draws from a number on."""
         self._draws = {
-            each: self._draws.get(each) or self._maker.submit(_make, each) for each in wanted
+            each: self._draws.get(each) or self._maker.submit(_make, each)
+            for each in range(number, number + POOL + 1)
         }
         rng = np.random.default_rng([self._seed, 1, number])
         for _ in range(count):
-            chosen = int(rng.integers(wanted.start, number + 1))
+            chosen = number + int(rng.integers(POOL))
             yield cut(self._draws[chosen].result(), rng)
 
 

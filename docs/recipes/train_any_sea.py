@@ -61,7 +61,7 @@ logger = logging.getLogger("any sea")
 BATCH, STEPS = 8, 120
 """Windows of a step, and steps of an epoch."""
 
-STEPS_A_DRAW = 5
+STEPS_A_DRAW = 4
 """Steps until a new draw replaces the oldest."""
 
 NOMINAL_NOISE = 0.2
