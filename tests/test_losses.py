@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.solver.losses import ReconstructionLoss, VariationalLoss
+from xdvarnet.solver.batch import Batch
+from xdvarnet.solver.contracts import Solver
+from xdvarnet.solver.losses import ReconstructionLoss, RelativeLoss, VariationalLoss
 
 SHAPE = (2, 3, 4, 5)  # batch, channels, latitude, longitude
 
@@ -126,3 +128,49 @@ def test_weights_are_finite_and_not_negative(weight):
     for name in ("observation", "weight"):
         with pytest.raises(InvalidInputError, match=f"{name}={weight}"):
             VariationalLoss(None, **{name: weight})
+
+
+class Fixed(Solver):
+    """A network that gives a state, whatever it sees."""
+
+    def __init__(self, state: torch.Tensor) -> None:
+        super().__init__()
+        self.state = state
+
+    def forward(self, *_: object) -> torch.Tensor:
+        return self.state
+
+
+def relative_loss(state: torch.Tensor, guess: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
+    """Return the relative loss of an analysis that began with a guess."""
+    batch = Batch(guess, truth, [], None, make_weights())
+    return RelativeLoss(gradient=2.0, prior=0.0).evaluate(Fixed(state), batch)
+
+
+def test_the_relative_loss_of_the_first_guess():
+    """Its field term is one, whatever the units of each sample."""
+    guess, truth, _ = make_fields()
+    units = torch.tensor([1.0, 100.0]).view(2, 1, 1, 1)
+    batch = Batch(units * guess, units * truth, [], None, make_weights())
+    value = RelativeLoss(gradient=0.0, prior=0.0).evaluate(Fixed(units * guess), batch)
+    assert value.item() == pytest.approx(1.0)
+
+
+def test_the_relative_loss_has_no_units():
+    """Samples of other units, and the mean of what both cost alone."""
+    state, truth, _ = make_fields()
+    guess = truth + torch.randn(SHAPE, generator=torch.Generator().manual_seed(1))
+    whole = relative_loss(state, guess, truth)
+    units = torch.tensor([0.01, 30.0]).view(2, 1, 1, 1)
+    torch.testing.assert_close(relative_loss(units * state, units * guess, units * truth), whole)
+    alone = [relative_loss(*(part[k : k + 1] for part in (state, guess, truth))) for k in (0, 1)]
+    torch.testing.assert_close(sum(alone) / 2, whole)
+
+
+def test_without_a_first_guess_the_relative_loss_is_over_the_truth():
+    state, truth, _ = make_fields()
+    value = relative_loss(torch.zeros_like(state), torch.zeros_like(state), truth)
+    field_alone = RelativeLoss(gradient=0.0, prior=0.0)
+    batch = Batch(torch.zeros_like(state), truth, [], None, make_weights())
+    assert field_alone.evaluate(Fixed(torch.zeros_like(state)), batch).item() == pytest.approx(1)
+    assert value > 1

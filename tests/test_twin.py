@@ -1,5 +1,7 @@
 """The simulated ocean: what it is made of, that seeds are other oceans, and its cache."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -8,7 +10,7 @@ import xarray as xr
 from xdvarnet.datasets import twin_ocean
 from xdvarnet.datasets.twin import STORED_SIZE, _resample, _stored
 from xdvarnet.diagnostics import geostrophic
-from xdvarnet.dynamics.seas import LENGTH, SEAS
+from xdvarnet.dynamics.seas import LENGTH, SEAS, Sea
 from xdvarnet.dynamics.spectral import SpectralGrid
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError, XdvarnetWarning
 
@@ -115,6 +117,20 @@ def test_another_seed_is_another_ocean(ocean):
     assert max(spread) < 1.6 * min(spread)
 
 
+def test_a_sea_of_ones_own(tmp_path, monkeypatch):
+    """It is simulated with its settings, which the attributes and the cache tell from others'."""
+    monkeypatch.setattr("xdvarnet.dynamics.spin_up.TURNOVERS", 5.0)
+    sea = Sea(latitude=-35.0, deformation_radius=80e3, shear=-0.4, drag=1.5e-6, beta=1e-11)
+    ocean = twin_ocean(sea, days=1, size=SIZE, cache=tmp_path)
+    assert ocean.attrs["sea"] == "own"
+    assert ocean.attrs["drag"] == sea.drag
+    assert ocean["u"].attrs["mean_current"] == -0.4
+    assert float(ocean["lat"].mean()) == pytest.approx(-35)
+    xr.testing.assert_identical(twin_ocean(sea, days=1, size=SIZE, cache=tmp_path), ocean)
+    changed = twin_ocean(replace(sea, drag=2e-6), days=1, size=SIZE, cache=tmp_path)
+    assert float(abs(changed["ssh"] - ocean["ssh"]).max()) > 0
+
+
 def test_resampling_keeps_waves():
     """What both grids hold is the same on both, at the common points."""
     x = torch.arange(16) * 2 * torch.pi / 16
@@ -169,6 +185,12 @@ def test_a_folder_that_cannot_be_written_costs_no_ocean(ocean, tmp_path, monkeyp
 @pytest.mark.parametrize(
     ("arguments", "error", "message"),
     [
+        ({"sea": 1}, InvalidTypeError, "sea is 1; give a name, or Sea"),
+        (
+            {"sea": Sea(latitude=40, deformation_radius=40e3, shear=0.01, drag=1e-6)},
+            InvalidInputError,
+            "is stable",
+        ),
         ({"sea": "dead"}, UnknownNameError, "known are gulf-stream, northeast-atlantic"),
         ({"days": 0}, InvalidInputError, "days=0"),
         ({"seed": -1}, InvalidInputError, "seed=-1"),

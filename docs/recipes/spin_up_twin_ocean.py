@@ -19,27 +19,17 @@ import xarray as xr
 from xdvarnet.datasets import twin_ocean
 from xdvarnet.dynamics.seas import SEAS, Sea
 from xdvarnet.dynamics.spectral import DAY, SpectralGrid, advance
+from xdvarnet.dynamics.spin_up import first_eddies
 
 SIZE = 128
 PACKAGE = Path(__file__).resolve().parents[2] / "xdvarnet" / "datasets"
-
-
-def random_eddies(grid: SpectralGrid, amplitude: float, length: float, seed: int) -> torch.Tensor:
-    """Gaussian stream function with wavelengths around `length` and a standard deviation."""
-    noise = torch.randn(SIZE, SIZE, generator=torch.Generator().manual_seed(seed))
-    share = grid.squared.sqrt() * length / (2 * torch.pi)
-    psi = grid.to_field(grid.to_spectrum(noise) * torch.exp(-4 * (share - 1) ** 2))
-    return amplitude * psi / psi.std()
 
 
 def spin_up(sea: Sea, days: int) -> torch.Tensor:
     """State (two layers and temperature) after `days`."""
     model = sea.model(SIZE)
     flow = model.flow
-    strength, wavelength = 4 * sea.shear * sea.deformation_radius, 10 * sea.deformation_radius
-    upper = random_eddies(flow.grid, strength, wavelength, seed=0)
-    vorticity = flow.potential_vorticity(torch.stack([upper, upper / 2]))
-    state = torch.cat([vorticity, torch.zeros(1, SIZE, SIZE)])
+    state = first_eddies(sea, model, torch.Generator().manual_seed(0))
     with torch.no_grad():
         for day in range(days):
             state = advance(model, state, DAY)

@@ -23,9 +23,16 @@ SIZES = (32, 64, 128, 256, 512)
 """Numbers of cells of a side: from a toy that hardly has eddies to 2.5 km."""
 
 
-@dataclass(frozen=True)
+POSITIVE = ("deformation_radius", "layer_ratio", "relaxation")
+"""Settings of a sea that are more than zero."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Sea:
     """Settings of a sea on a beta plane, in SI units.
+
+    Eddies grow where the potential vorticity of the two layers has gradients of opposite sign
+    (`criticality`).
 
     Deformation radii are those of the first mode at the place (Chelton et al. 1998,
     doi 10.1175/1520-0485(1998)028<0433:GVOTFB>2.0.CO;2). Shear and bottom drag are in the range
@@ -42,9 +49,12 @@ class Sea:
     deformation_radius : float
         m.
     shear : float
-        Zonal current of the upper layer above a deep layer whose mean is at rest, m/s.
+        Zonal current of the upper layer above a deep layer whose mean is at rest, m/s; negative for
+        a westward current.
     drag : float
         Rate of the bottom drag, s-1.
+    beta : float
+        Northward gradient of the Coriolis parameter, m-1 s-1; by default that of the latitude.
     temperature : float
         Mean at the surface, degrees Celsius.
     temperature_gradient : float
@@ -53,17 +63,47 @@ class Sea:
         Depth of the upper layer over that of the lower.
     relaxation : float
         Time in which an anomaly of temperature decays, s.
+
+    Raises
+    ------
+    InvalidInputError
+        If a radius, ratio or time is not positive, the drag is negative, another number is not
+        finite, or the latitude is on the equator or beyond a pole.
+
+    Examples
+    --------
+    >>> from xdvarnet.dynamics.seas import Sea
+    >>> sea = Sea(latitude=15.0, deformation_radius=45e3, shear=-0.1, drag=5e-7)
+    >>> round(sea.criticality, 2)
+    1.79
     """
 
     latitude: float
-    longitude: float
+    longitude: float = 0.0
     deformation_radius: float
     shear: float
     drag: float
-    temperature: float
-    temperature_gradient: float
+    beta: float = math.nan
+    temperature: float = 15.0
+    temperature_gradient: float = -6e-6
     layer_ratio: float = 0.25
     relaxation: float = 60 * DAY
+
+    def __post_init__(self) -> None:
+        if math.isnan(self.beta):
+            of_latitude = 2 * ROTATION_RATE * math.cos(math.radians(self.latitude)) / EARTH_RADIUS
+            object.__setattr__(self, "beta", of_latitude)
+        for name, value in vars(self).items():
+            if not math.isfinite(value) or (name in POSITIVE and value <= 0):
+                wanted = "number above zero" if name in POSITIVE else "finite number"
+                raise InvalidInputError(f"{name}={value}; give a {wanted}, in SI units.")
+        if self.drag < 0:
+            raise InvalidInputError(f"drag={self.drag}; give a rate of zero or more, in s-1.")
+        if not 0 < abs(self.latitude) <= 90:
+            raise InvalidInputError(
+                f"latitude={self.latitude}; a sea needs a Coriolis parameter: give degrees from "
+                "-90 to 90, not 0."
+            )
 
     @property
     def f0(self) -> float:
@@ -71,9 +111,17 @@ class Sea:
         return 2 * ROTATION_RATE * math.sin(math.radians(self.latitude))
 
     @property
-    def beta(self) -> float:
-        """Its northward gradient, m-1 s-1."""
-        return 2 * ROTATION_RATE * math.cos(math.radians(self.latitude)) / EARTH_RADIUS
+    def criticality(self) -> float:
+        """Shear over that from which on eddies grow without drag; above 1 it is unstable.
+
+        That is ``beta rd^2 (1 + delta)`` for a westward shear and ``1 / delta`` times as much for
+        an eastward one, with the radius rd and the ratio delta of the depths (Phillips 1951; Vallis
+        2017, Atmospheric and Oceanic Fluid Dynamics, 9.6).
+        """
+        least = self.beta * self.deformation_radius**2 * (1 + self.layer_ratio)
+        if self.shear * self.beta > 0:
+            least /= self.layer_ratio
+        return abs(self.shear / least) if least else math.inf
 
     def model(self, size: int = 256) -> WithTracer:
         """Model of the sea: two layers and the anomaly of temperature, (..., 3, y, x).

@@ -12,6 +12,7 @@ from xdvarnet.solver.inversions.recurrent_filter import RecurrentFilter as Recur
 from xdvarnet.solver.layout import Layout as Layout
 from xdvarnet.solver.losses import PriorLoss as PriorLoss
 from xdvarnet.solver.losses import ReconstructionLoss as ReconstructionLoss
+from xdvarnet.solver.losses import RelativeLoss as RelativeLoss
 from xdvarnet.solver.losses import VariationalLoss as VariationalLoss
 from xdvarnet.solver.minimisation import Minimisation as Minimisation
 from xdvarnet.solver.multiscale import TimeAttention as TimeAttention

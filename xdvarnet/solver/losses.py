@@ -61,7 +61,13 @@ class ReconstructionLoss:
             prior_cost = network.learned_prior.training_cost(state, batch.truth)
         else:
             prior_cost = state.new_zeros(len(state))
-        return self(state[:, : batch.truth.shape[1]], batch.truth, batch.weights, prior_cost)
+        size = self.error_size(batch)
+        state = state[:, : batch.truth.shape[1]]
+        return self(state / size, batch.truth / size, batch.weights, prior_cost)
+
+    def error_size(self, batch: Batch) -> torch.Tensor:
+        """Size of the errors that count as one, for each sample: (batch, 1, 1, 1)."""
+        return batch.truth.new_ones(len(batch.truth), 1, 1, 1)
 
     def __call__(
         self,
@@ -89,6 +95,28 @@ class ReconstructionLoss:
             both = torch.minimum(weights.narrow(dim, 0, length), weights.narrow(dim, 1, length))
             loss = loss + self.gradient * _mean(error.diff(dim=dim).square(), both)
         return loss
+
+
+@dataclass(frozen=True)
+class RelativeLoss(ReconstructionLoss):
+    """A `ReconstructionLoss` of errors over that of the first guess, for seas that differ.
+
+    The errors of each sample are divided by the root mean square error of its first guess, so that
+    no sample dominates because it has few observations or much variance. Without a first guess,
+    that is the size of the truth.
+
+    Attributes
+    ----------
+    field, gradient, prior : float
+        Weights of the three terms.
+    """
+
+    def error_size(self, batch: Batch) -> torch.Tensor:
+        """Root mean square error of the first guess of each sample, (batch, 1, 1, 1)."""
+        weights = batch.weights.expand_as(batch.truth)
+        squares = weights * (batch.state[:, : batch.truth.shape[1]] - batch.truth).square()
+        total = weights.sum((1, 2, 3), keepdim=True).clamp_min(1e-12)
+        return (squares.sum((1, 2, 3), keepdim=True) / total).sqrt().clamp_min(1e-6)
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,0 +1,266 @@
+"""Train one network for any sea, on seas in units of their own.
+
+    python docs/recipes/any_sea_seas.py FOLDER/seas
+    python docs/recipes/any_sea_scales.py FOLDER/seas
+    python docs/recipes/train_any_sea.py FILE --folder FOLDER --start ssh-twin --rate 5e-4
+    python docs/recipes/train_any_sea.py FILE --folder OTHER_FOLDER --seas FOLDER/seas \\
+        --start OTHER_FILE --seed 1 --rate 5e-4
+
+The network is that of docs/recipes/train_twin.py, with the first guess of docs/recipes/
+any_sea_data.py. The weights of ``ssh-twin``, whose sea has nearly the standard scales, are a good
+start: without them, 600 steps brought nothing. ``--seconds`` of processor time become a number of
+steps, which is kept in FOLDER: a training that was killed goes on from its checkpoint when it is
+started again. ``--start`` takes the weights of another training, with a schedule from its beginning
+and a folder and a seed of its own. A training that is told to end (SIGTERM) still writes its model.
+
+The criterion is the mean over held-out seas of the error over that of the first guess;
+FOLDER/training.csv has it by sea. The seas that are learned from are those that are in the folder
+of seas when it is started. Draws are made by a second process.
+"""
+
+import argparse
+import itertools
+import json
+import logging
+import signal
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+from any_sea_data import (
+    DAYS,
+    DEGREES,
+    SIDE,
+    WINDOW,
+    AnySea,
+    OneKind,
+    Pool,
+    cut,
+    interpolation,
+)
+from any_sea_seas import TRAINING, VALIDATION, file_of, load
+from any_sea_truths import standard_maps, two_drifting_scales
+
+import xdvarnet
+from xdvarnet.networks.normalizer import Normalizer
+from xdvarnet.networks.training_grid import TrainingGrid
+from xdvarnet.solver.batch import Batch
+from xdvarnet.solver.losses import RelativeLoss
+from xdvarnet.solver.multiscale import UNetStep
+from xdvarnet.training.draws import Draw
+from xdvarnet.training.loop import train
+from xdvarnet.training.schedule import label_history
+
+logger = logging.getLogger("any sea")
+
+BATCH, STEPS = 8, 120
+"""Windows of a step, and steps of an epoch."""
+
+STEPS_A_DRAW = 4
+"""Steps until a new draw replaces the oldest."""
+
+NOMINAL_NOISE = 0.2
+"""Of the first guess in the file; each draw has its own."""
+
+JUDGED = (6, 3)
+"""Draws of each held-out sea, and windows of each draw."""
+
+LOSS = RelativeLoss(field=1.0, gradient=2.0, prior=0.0)
+
+
+def build(seed: int) -> xdvarnet.DVarNet:
+    """Return the untrained network."""
+    torch.manual_seed(seed)
+    days, guess = WINDOW.time, interpolation(NOMINAL_NOISE)
+    context = xdvarnet.DVarNet.context_channels(days, guess)
+    solver = xdvarnet.solver.VariationalSolver(
+        xdvarnet.solver.BilinearAutoencoder(days, hidden=32, downscale=2),
+        xdvarnet.solver.MaskedObservation(),
+        UNetStep(days, hidden=32, context=context),
+        iterations=3,
+    )
+    edge = DEGREES * SIDE / 2
+    return xdvarnet.DVarNet(
+        solver,
+        variables={"ssh": "1"},
+        window=WINDOW,
+        first_guess=guess,
+        normalizer=Normalizer({"ssh": 1.0}),
+        training_grid=TrainingGrid((DEGREES, DEGREES), (-edge, edge)),
+        precision="bfloat16",
+    )
+
+
+def held_out(folder: Path) -> dict[str, list[Draw]]:
+    """Return the windows that are judged, by sea, from the folder of seas."""
+    seas = {name: partial(standard_maps, load(name, folder)) for name in VALIDATION}
+    kinds: dict[str, AnySea] = {name: OneKind([], make) for name, make in seas.items()}
+    kinds["Gaussian"] = OneKind([], two_drifting_scales)
+    windows = {}
+    for number, (name, kind) in enumerate(kinds.items()):
+        windows[name] = []
+        for turn in range(JUDGED[0]):
+            whole = kind(turn, np.random.default_rng([number, turn]))
+            rng = np.random.default_rng([number, turn, 1])
+            windows[name] += [cut(whole, rng) for _ in range(JUDGED[1])]
+    return windows
+
+
+@dataclass
+class Course:
+    """What a training sees, and how it goes.
+
+    Attributes
+    ----------
+    model : DVarNet
+        Whose solver is trained.
+    pool : Pool
+        What is learned from.
+    judged : mapping of str to list of Draw
+        Windows of each held-out sea.
+    log : pathlib.Path
+        Table that gets a row for each epoch.
+    """
+
+    model: xdvarnet.DVarNet
+    pool: Pool
+    judged: Mapping[str, list[Draw]]
+    log: Path
+    epoch: int = -1
+    begun: float = field(default_factory=time.time)
+
+    def batches(self, epoch: int) -> Iterator[Batch]:
+        """Yield the batches of an epoch."""
+        self.epoch = epoch
+        draws = STEPS // STEPS_A_DRAW
+        for number in range(epoch * draws, (epoch + 1) * draws):
+            windows = self.pool.windows(number, STEPS_A_DRAW * BATCH)
+            for group in itertools.batched(windows, BATCH):
+                yield self.model.batch(group)
+
+    def validate(self) -> float:
+        """Mean over the held-out seas of the error over that of the first guess."""
+        ratios = self.ratios()
+        row = {
+            "step": (self.epoch + 1) * STEPS,
+            "seconds": round(time.time() - self.begun),
+            "processor_seconds": round(time.process_time()),
+            "ratio": float(np.mean(list(ratios.values()))),
+            **ratios,
+        }
+        pd.DataFrame([row]).round(4).to_csv(
+            self.log, mode="a", header=not self.log.exists(), index=False
+        )
+        logger.info("%s", ", ".join(f"{name} {value:.3f}" for name, value in ratios.items()))
+        return row["ratio"]
+
+    def ratios(self) -> dict[str, float]:
+        """Return the error over that of the first guess, by sea."""
+        return {name: round(self._ratio(seen), 4) for name, seen in self.judged.items()}
+
+    def _ratio(self, windows: list[Draw]) -> float:
+        inner = tuple(slice(edge, -edge) for edge in WINDOW.halo)
+        squares = np.zeros(2)
+        for window in windows:
+            observations, truth = window.observations, window.truth["ssh"][inner]
+            assert observations.first_guess is not None
+            maps = self.model.solve_window(observations), observations.first_guess
+            squares += [np.nansum((each.mean["ssh"][inner] - truth) ** 2) for each in maps]
+        return float(np.sqrt(squares[0] / squares[1]))
+
+
+def count_epochs(course: Course, seconds: float, folder: Path) -> int:
+    """Return the epochs of a training, from a file or from the processor time of some steps."""
+    path = folder / "length.json"
+    if not path.exists():
+        batches = course.batches(0)
+        next(batches)
+        start = time.process_time()
+        for batch in itertools.islice(batches, 3 * STEPS_A_DRAW):
+            with torch.autocast("cpu", torch.bfloat16):
+                LOSS.evaluate(course.model.solver, batch).backward()
+        course.model.solver.zero_grad()
+        each = (time.process_time() - start) / (3 * STEPS_A_DRAW)
+        epochs = max(2, round(seconds / (each * STEPS)))
+        path.write_text(json.dumps({"epochs": epochs, "seconds a step": round(each, 3)}))
+    return int(json.loads(path.read_text())["epochs"])
+
+
+def learn(
+    course: Course, epochs: int, rate: float, checkpoint: Path, settings: Mapping[str, str]
+) -> None:
+    """Train the model of a course, which has the best weights also if it is told to end."""
+    before = course.ratios()
+    logger.info("%d epochs of %d steps of %s; before: %s", epochs, STEPS, course.model, before)
+    try:
+        history = train(
+            course.model.solver,
+            course.batches,
+            course.validate,
+            epochs=epochs,
+            steps_per_epoch=STEPS,
+            learning_rate=rate,
+            loss=LOSS,
+            device="cpu",
+            precision=course.model.precision,
+            error_before=float(np.mean(list(before.values()))),
+            checkpoint=checkpoint,
+            settings=settings,
+        )
+        course.model.history = label_history(history, "1")
+    except KeyboardInterrupt:
+        logger.info("told to end; the best weights so far are kept")
+    logger.info("best weights: %s", course.ratios())
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("file", type=Path)
+    parser.add_argument("--folder", type=Path, required=True)
+    parser.add_argument("--seas", type=Path, help="folder of the seas, by default FOLDER/seas")
+    parser.add_argument("--seconds", type=float, default=5000, help="processor time of the steps")
+    parser.add_argument("--start", help="model whose weights are trained further, or its file")
+    parser.add_argument("--rate", type=float, default=1e-3)
+    parser.add_argument("--seed", type=int, default=0)
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    logging.basicConfig(format="%(asctime)s %(message)s", level=logging.INFO)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    model = build(arguments.seed)
+    if arguments.start:
+        started = xdvarnet.load_model(arguments.start)
+        model.solver.load_state_dict(started.solver.state_dict())
+    folder, seas = arguments.folder, arguments.seas or arguments.folder / "seas"
+    folder.mkdir(parents=True, exist_ok=True)
+    names = [name for name in TRAINING if file_of(name, seas).with_suffix(".json").exists()]
+    pool = Pool(AnySea([load(name, seas) for name in names]), arguments.seed)
+    course = Course(model, pool, held_out(seas), folder / "training.csv")
+    epochs = count_epochs(course, arguments.seconds, folder)
+    settings = {
+        "seed": str(arguments.seed),
+        "start": str(arguments.start),
+        "rate": str(arguments.rate),
+        "epochs": str(epochs),
+        "loss": repr(LOSS),
+        "draws": f"{SIDE} cells, {DAYS} days, {', '.join(names)}",
+    }
+    learn(course, epochs, arguments.rate, folder / "training.checkpoint", settings)
+    begun = f", from the weights of {Path(arguments.start).name}" if arguments.start else ""
+    course.model.provenance = {
+        "training data": f"{len(names)} two-layer quasi-geostrophic seas and Gaussian fields, in "
+        "units of their correlation length, time and standard deviation",
+        "training": f"{course.epoch + 1} epochs of {STEPS} x {BATCH} windows{begun}",
+        "validation": f"error over that of the first guess: {course.ratios()}",
+        "recipe": "docs/recipes/train_any_sea.py",
+        "citation": "Fablet et al. 2021, doi 10.1029/2021MS002572",
+    }
+    xdvarnet.save_model(course.model.with_options(precision="float32"), arguments.file)
+
+
+if __name__ == "__main__":
+    main()
