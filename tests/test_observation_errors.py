@@ -267,7 +267,7 @@ def test_the_advice_about_bad_errors_works():
 def test_what_is_missing_or_of_other_units_is_said():
     model = of("interpolation")
     with pytest.raises(
-        UnknownNameError, match=r"'ssh_noise' is missing; the dataset has \['ssh'\]"
+        UnknownNameError, match=r"of 'ssh' are read from 'ssh_noise', .* bin_tracks\(grid"
     ):
         observations().dvarnet.reconstruct(model)
     obs = with_errors()

@@ -1,14 +1,16 @@
 """Compare optimal interpolation with other packages, on the same observations and numbers.
 
-Usage: python docs/recipes/interpolation_peers.py TRACKS.nc FOLDER
+Usage: python docs/recipes/interpolation_peers.py simulated FOLDER
+       python docs/recipes/interpolation_peers.py tracks FOLDER TRACKS.nc
 
 Needs ``pip install sverdrup``; pyinterp comes with the package. Two tests: the maps of twelve days
 of the Mediterranean, whose truth is there, and each mission of a file withheld in turn, as
 real_tracks.py does. Length, time, noise and one standard deviation are found by
 `OptimalInterpolation.fit` on the observations, for each covariance; all methods have the same, the
 same background and the same means of cells and days. Each run is a process of its own, so that its
-memory can be read. The table goes to docs/results/interpolation_peers_tables.md. About an hour of
-one core, and 8 GB, on Linux.
+memory can be read; what was found is kept in FOLDER. The tables are
+interpolation_peers_tables.md and interpolation_peers_tracks_tables.md of docs/results. Half
+an hour, and an hour, of one core, and 10 GB, on Linux.
 """
 
 import multiprocessing
@@ -126,7 +128,7 @@ METHODS = {
     "xdvarnet, Matern 3/2": ("matern32", lambda numbers: numbers),
     "sverdrup 0.2.0, Matern 3/2, dense": ("matern32", Sverdrup),
     "pyinterp, Gaussian, 24 neighbours": ("gaussian", lambda numbers: Pyinterp(numbers, 24)),
-    "pyinterp, Gaussian, 300 neighbours": ("gaussian", lambda numbers: Pyinterp(numbers, 300)),
+    "pyinterp, Gaussian, 100 neighbours": ("gaussian", lambda numbers: Pyinterp(numbers, 100)),
 }
 
 
@@ -167,29 +169,34 @@ def run(name: str, numbers: dict, observed: xr.Dataset) -> tuple[xr.Dataset, flo
     return result
 
 
-def simulated() -> tuple[dict, pd.DataFrame]:
-    """Return numbers, and the scores on twelve days with a truth."""
+def simulated(folder: Path) -> pd.DataFrame:
+    """Return the scores on twelve days with a truth."""
     truth = xdvarnet.datasets.mediterranean().isel(time=slice(-DAYS, None))
     observed = truth.dvarnet.observe(MISSIONS, noise=0.02, rng=0)
-    numbers = {kind: fit(kind, observed, None) for kind in ("gaussian", "matern32")}
-    rows = {}
+    numbers: dict[str, dict] = {}
+    made = folder / "peers_simulated.csv"
+    rows = pd.read_csv(made, index_col=0).to_dict("index") if made.exists() else {}
     for name, (kind, _) in METHODS.items():
+        if name in rows:
+            continue
+        if kind not in numbers:
+            numbers[kind] = fit(kind, observed, None)
         maps, seconds, memory = run(name, numbers[kind], observed)
         error = float(np.sqrt(((maps["ssh"] - truth["ssh"]) ** 2).mean()))
         std = float(np.sqrt((maps["ssh_std"] ** 2).mean()))
         rows[name] = {
-            "simulated: RMSE (cm)": 100 * error,
+            "RMSE (cm)": 100 * error,
             "std over error": std / error,
             "processor time (s)": seconds,
             "memory (GB)": memory,
         }
         print(name, rows[name], flush=True)
-    return numbers, pd.DataFrame(rows).T
+        pd.DataFrame(rows).T.to_csv(made)
+    return pd.DataFrame(rows).T.loc[list(METHODS)]
 
 
 def on_tracks(path: str, folder: Path) -> pd.DataFrame:
     """Return the scores along withheld missions."""
-    folder.mkdir(exist_ok=True)
     grid = xdvarnet.datasets.mediterranean()
     with xr.open_dataset(path) as file:
         tracks = file.load().dvarnet.harmonise()
@@ -220,18 +227,20 @@ def on_tracks(path: str, folder: Path) -> pd.DataFrame:
     for name in METHODS:
         error = np.sqrt(np.mean((points[name] - points["measured"]) ** 2))
         std = np.sqrt(np.mean(points[f"{name}, std"] ** 2))
-        rows[name] = {"tracks: RMSE (cm)": 100 * error, "predicted over actual": std / error}
+        rows[name] = {"RMSE (cm)": 100 * error, "predicted over actual": std / error}
     return pd.DataFrame(rows).T
 
 
 def main() -> None:
-    """Run both tests and write the table."""
-    path, folder = sys.argv[1], Path(sys.argv[2])
-    numbers, scores = simulated()
-    print(numbers)
-    table = scores.join(on_tracks(path, folder))
+    """Run a test and write its table."""
+    test, folder = sys.argv[1], Path(sys.argv[2])
+    folder.mkdir(exist_ok=True)
+    table = simulated(folder) if test == "simulated" else on_tracks(sys.argv[3], folder)
     text = markdown(table, digits=2)
-    (RESULTS / "interpolation_peers_tables.md").write_text(text + "\n", encoding="utf-8")
+    name = "interpolation_peers_tables.md"
+    if test == "tracks":
+        name = "interpolation_peers_tracks_tables.md"
+    (RESULTS / name).write_text(text + "\n", encoding="utf-8")
     print(text)
 
 

@@ -10,6 +10,7 @@ import xarray as xr
 from xdvarnet._random import RandomState, default_rng
 from xdvarnet.errors import InvalidInputError, warn
 from xdvarnet.grids.checks import check_kind
+from xdvarnet.grids.coords import Grid
 from xdvarnet.mapping.background import Background
 from xdvarnet.mapping.observations import Analysis, Observations
 from xdvarnet.mapping.protocol import Reconstructor, no_members
@@ -64,8 +65,9 @@ class Scaled(Reconstructor):
     Notes
     -----
     Cells of the work grid are as wide as high at the mean latitude of the domain alone, so a
-    domain should not span more than some 20 degrees of latitude. A domain with fewer cells or steps
-    than a window of the network is padded with land, and with days that the interpolation fills.
+    domain should not span more than some 20 degrees of latitude, and a globe is refused. A domain
+    with fewer cells or steps than a window of the network is padded with land, and with days that
+    the interpolation fills.
 
     Examples
     --------
@@ -223,6 +225,21 @@ class Scaled(Reconstructor):
     def error_variables(self) -> Mapping[str, str]:
         """Those of the interpolation."""
         return self.interpolation.error_variables
+
+    def check(self, grid: Grid) -> None:
+        """Refuse a globe.
+
+        Raises
+        ------
+        InvalidInputError
+            If longitudes go around the globe.
+        """
+        self.interpolation.check(grid)
+        if grid.is_ring:
+            raise InvalidInputError(
+                "a network on another sea is made for a basin, whose lengths are much alike, and "
+                "this grid is a globe; take a region with dataset.sel(...), or the interpolation."
+            )
 
     def check_values(self, observations: Observations) -> None:
         """Warn as the interpolation does, and of a sea of which the network sees too little."""
