@@ -236,6 +236,7 @@ def main() -> None:
     test, folder = sys.argv[1], Path(sys.argv[2])
     folder.mkdir(exist_ok=True)
     table = simulated(folder) if test == "simulated" else on_tracks(sys.argv[3], folder)
+    table["RMSE (cm)"] = table["RMSE (cm)"].map("{:.3f}".format)
     text = markdown(table, digits=2)
     name = "interpolation_peers_tables.md"
     if test == "tracks":
