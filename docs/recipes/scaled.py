@@ -5,10 +5,10 @@ Usage: python docs/recipes/scaled.py TRACKS.nc FOLDER [MODEL ...]
 MODEL is a name or a file of a network, by default ``ssh-twin``, which was trained on the sea
 "gulf-stream". All is found on the tracks that are mapped: `OptimalInterpolation.fit`, and the
 weight of `Scaled.fit` on withheld passes. Simulated: 30 days of `twin_ocean`, averaged to 10 km,
-along the tracks of four altimeters, three seeds; the score is the error over that of the
-interpolation, of the maps of the days 3 to 28. Real: each mission is withheld in turn, as in
-real_tracks.py. What was found is kept in FOLDER; the table goes to docs/results/scaled_tables.md.
-An hour of one core.
+along the tracks of four altimeters, as anomalies of a known mean, which is zero; three seeds. The
+score is the error over that of the interpolation, of the maps of the days 3 to 28. Real: each
+mission is withheld in turn, as in real_tracks.py. What was found is kept in FOLDER; the table goes
+to docs/results/scaled_tables.md. An hour of one core.
 """
 
 import sys
@@ -23,6 +23,7 @@ import xdvarnet
 from xdvarnet.datasets import twin_ocean
 from xdvarnet.evaluation import leaderboard, predict_withheld
 from xdvarnet.grids.coords import days_since_epoch
+from xdvarnet.mapping.background import NoBackground
 from xdvarnet.networks import Scaled
 from xdvarnet.observing.missions import MISSIONS
 from xdvarnet.observing.orbits import ground_track
@@ -85,7 +86,9 @@ def simulated(models: list[str], folder: Path) -> pd.DataFrame:
             if not made.exists():
                 truth = truth_of(sea, seed)
                 tracks, grid = tracks_of(truth, noise, seed), truth.drop_vars("ssh").isel(time=0)
-                oi = xdvarnet.OptimalInterpolation.fit(tracks, grid, covariance="gaussian")
+                oi = xdvarnet.OptimalInterpolation.fit(
+                    tracks, grid, covariance="gaussian", background=NoBackground()
+                )
                 observed = tracks[["ssh"]].dvarnet.bin_tracks(grid, time=truth["time"])
                 first = observed.dvarnet.reconstruct(oi)["ssh"]
                 found = []
