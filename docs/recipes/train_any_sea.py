@@ -15,7 +15,7 @@ and a folder and a seed of its own. A training that is told to end (SIGTERM) sti
 
 The criterion is the mean over held-out seas of the error over that of the first guess;
 FOLDER/training.csv has it by sea. The seas that are learned from are those that are in the folder
-of seas when it is started. Draws are made by a second process.
+of seas when it is started. Draws are made by other processes.
 """
 
 import argparse
@@ -61,11 +61,11 @@ logger = logging.getLogger("any sea")
 BATCH, STEPS = 8, 120
 """Windows of a step, and steps of an epoch."""
 
-STEPS_A_DRAW = 4
-"""Steps until a new draw replaces the oldest."""
-
 NOMINAL_NOISE = 0.2
 """Of the first guess in the file; each draw has its own."""
+
+TIMED = 18
+"""Steps whose processor time is measured."""
 
 JUDGED = (6, 3)
 """Draws of each held-out sea, and windows of each draw."""
@@ -137,11 +137,8 @@ class Course:
     def batches(self, epoch: int) -> Iterator[Batch]:
         """Yield the batches of an epoch."""
         self.epoch = epoch
-        draws = STEPS // STEPS_A_DRAW
-        for number in range(epoch * draws, (epoch + 1) * draws):
-            windows = self.pool.windows(number, STEPS_A_DRAW * BATCH)
-            for group in itertools.batched(windows, BATCH):
-                yield self.model.batch(group)
+        for step in range(epoch * STEPS, (epoch + 1) * STEPS):
+            yield self.model.batch(self.pool.windows(step, BATCH))
 
     def validate(self) -> float:
         """Mean over the held-out seas of the error over that of the first guess."""
@@ -181,11 +178,11 @@ def count_epochs(course: Course, seconds: float, folder: Path) -> int:
         batches = course.batches(0)
         next(batches)
         start = time.process_time()
-        for batch in itertools.islice(batches, 3 * STEPS_A_DRAW):
+        for batch in itertools.islice(batches, TIMED):
             with torch.autocast("cpu", torch.bfloat16):
                 LOSS.evaluate(course.model.solver, batch).backward()
         course.model.solver.zero_grad()
-        each = (time.process_time() - start) / (3 * STEPS_A_DRAW)
+        each = (time.process_time() - start) / TIMED
         epochs = max(2, round(seconds / (each * STEPS)))
         path.write_text(json.dumps({"epochs": epochs, "seconds a step": round(each, 3)}))
     return int(json.loads(path.read_text())["epochs"])
