@@ -238,14 +238,30 @@ def main() -> None:
         started = xdvarnet.load_model(arguments.start)
         model.solver.load_state_dict(started.solver.state_dict())
         name, earlier = Path(arguments.start).name, started.provenance["training"]
-        course.model.provenance = {
-            "training data": f"{len(names)} two-layer quasi-geostrophic seas and Gaussian fields, in "
-            "units of their correlation length, time and standard deviation",
-            "training": f"{course.epoch + 1} epochs of {STEPS} x {BATCH} windows{begun}",
-            "validation": f"error over that of the first guess: {course.ratios()}",
-            "recipe": "docs/recipes/train_any_sea.py",
-            "citation": "Fablet et al. 2021, doi 10.1029/2021MS002572",
-        }
+        begun = f", from the weights of {name} ({earlier})"
+    folder, seas = arguments.folder, arguments.seas or arguments.folder / "seas"
+    folder.mkdir(parents=True, exist_ok=True)
+    names = [name for name in TRAINING if file_of(name, seas).with_suffix(".json").exists()]
+    pool = Pool(AnySea([load(name, seas) for name in names]), arguments.seed)
+    course = Course(model, pool, held_out(seas), folder / "training.csv")
+    epochs = count_epochs(course, arguments.seconds, folder)
+    settings = {
+        "seed": str(arguments.seed),
+        "start": str(arguments.start),
+        "rate": str(arguments.rate),
+        "epochs": str(epochs),
+        "loss": repr(LOSS),
+        "draws": f"{SIDE} cells, {DAYS} days, {', '.join(names)}",
+    }
+    learn(course, epochs, arguments.rate, folder / "training.checkpoint", settings)
+    course.model.provenance = {
+        "training data": f"{len(names)} two-layer quasi-geostrophic seas and Gaussian fields, in "
+        "units of their correlation length, time and standard deviation",
+        "training": f"{course.epoch + 1} epochs of {STEPS} x {BATCH} windows{begun}",
+        "validation": f"error over that of the first guess: {course.ratios()}",
+        "recipe": "docs/recipes/train_any_sea.py",
+        "citation": "Fablet et al. 2021, doi 10.1029/2021MS002572",
+    }
     xdvarnet.save_model(course.model.with_options(precision="float32"), arguments.file)
 
 
