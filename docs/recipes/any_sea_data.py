@@ -10,7 +10,7 @@ interpolation with the scales of the standard grid and the noise of the draw.
 import argparse
 import signal
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from dataclasses import dataclass, replace
 from multiprocessing import get_context
@@ -27,7 +27,7 @@ import xdvarnet
 from xdvarnet.mapping.protocol import Analysis, Observations, analyse
 from xdvarnet.training.draws import Draw
 
-SIDE, DAYS = 80, 17
+SIDE, DAYS = 72, 15
 """Cells of a side of a draw, and days of one whose record is longer than a window."""
 
 WINDOW = xdvarnet.mapping.Window(11, 64, 64, stride=(1, 40, 40), halo=(2, 8, 8))
@@ -44,8 +44,10 @@ DEGREES = 10 / 111.195
 LAND = (0.05, 0.5)
 """Share of land of the draws that have any."""
 
-POOL = 48
-"""Draws that windows are cut from: windows of one draw are alike, and a batch is of several."""
+POOL, DRAWS_A_STEP, MAKERS = 48, 2, 3
+"""Draws that windows are cut from, new ones of each step of a training, and processes that make
+them. With batches of 8, four windows of a draw are seen: with 32 of them, the network learned the
+draws by heart."""
 
 
 def interpolation(noise: float) -> xdvarnet.OptimalInterpolation:
@@ -57,7 +59,8 @@ def interpolation(noise: float) -> xdvarnet.OptimalInterpolation:
         std=1.0,
         noise=noise,
         units="1",
-        neighbours=200,
+        neighbours=100,
+        time_window=21,
     )
 
 
@@ -132,7 +135,7 @@ def random_sea_mask(rng: np.random.Generator) -> np.ndarray:
 
 
 def cut(whole: Draw, rng: np.random.Generator) -> Draw:
-    """Cut a random window out of a draw, with enough sea."""
+    """Cut a random window out of a draw, with enough sea, mirrored or not as in `mirror`."""
     observations = whole.observations
     while True:
         corner = [
@@ -145,8 +148,10 @@ def cut(whole: Draw, rng: np.random.Generator) -> Draw:
         if observations.sea[box[1:]].mean() >= LEAST_SEA:
             break
 
-    def part(fields: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        return {name: array[box] for name, array in fields.items()}
+    north, sign = (int(rng.choice([-1, 1])) for _ in range(2))
+
+    def part(fields: Mapping[str, np.ndarray], factor: int = sign) -> dict[str, np.ndarray]:
+        return {name: factor * array[box][:, ::north] for name, array in fields.items()}
 
     guess = observations.first_guess
     assert guess is not None
@@ -156,16 +161,16 @@ def cut(whole: Draw, rng: np.random.Generator) -> Draw:
         observations.days[box[0]],
         latitude[box[1]],
         longitude[box[2]],
-        observations.sea[box[1:]],
-        Analysis(part(guess.mean), part(guess.std)),
+        observations.sea[box[1:]][::north],
+        Analysis(part(guess.mean), part(guess.std, 1)),
     )
     return Draw(window, part(whole.truth))
 
 
 class Pool:
-    """The present draws of a training: draw n replaces draw n - POOL.
+    """The present draws of a training, some of which are replaced at each step.
 
-    The next draw is made by a second process meanwhile.
+    Other processes make the draws of later steps meanwhile.
 
     Parameters
     ----------
@@ -178,18 +183,18 @@ class Pool:
     def __init__(self, make: AnySea, seed: int) -> None:
         self._seed = seed
         self._draws: dict[int, Future[Draw]] = {}
-        self._maker = ProcessPoolExecutor(1, get_context("spawn"), _begin, (make, seed))
+        self._makers = ProcessPoolExecutor(MAKERS, get_context("spawn"), _begin, (make, seed))
 
-    def windows(self, number: int, count: int) -> Iterator[Draw]:
-        """Yield windows of the draws from a number on."""
+    def windows(self, step: int, count: int) -> list[Draw]:
+        """Return windows of the draws of a step."""
+        first = step * DRAWS_A_STEP
         self._draws = {
-            each: self._draws.get(each) or self._maker.submit(_make, each)
-            for each in range(number, number + POOL + 1)
+            each: self._draws.get(each) or self._makers.submit(_make, each)
+            for each in range(first, first + POOL + 4 * MAKERS)
         }
-        rng = np.random.default_rng([self._seed, 1, number])
-        for _ in range(count):
-            chosen = number + int(rng.integers(POOL))
-            yield cut(self._draws[chosen].result(), rng)
+        rng = np.random.default_rng([self._seed, 1, step])
+        chosen = first + rng.integers(POOL, size=count)
+        return [cut(self._draws[int(each)].result(), rng) for each in chosen]
 
 
 def _begin(make: AnySea, seed: int) -> None:
