@@ -10,6 +10,7 @@ from reconstructors import gappy
 
 import xdvarnet
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, XdvarnetWarning
+from xdvarnet.mapping import Window
 from xdvarnet.mapping.observations import Observations
 from xdvarnet.networks import Scaled, TrainingGrid
 from xdvarnet.networks.work_grid import WorkGrid
@@ -153,7 +154,7 @@ def domain(days: int = 7, rows: int = 9, columns: int = 12) -> Observations:
 
 
 def test_the_work_grid_covers_the_domain():
-    grid = WorkGrid.over(domain(), 30.0, 0.7, (5, 4, 4))
+    grid = WorkGrid.over(domain(), 30.0, 0.7, Window(5, 4, 4))
     steps = np.diff(grid.days), np.diff(grid.latitude), np.diff(grid.longitude)
     np.testing.assert_allclose(steps[0], 0.7)
     kilometres = 111.2 * steps[1], 111.2 * np.cos(np.deg2rad(32)) * steps[2]
@@ -164,15 +165,24 @@ def test_the_work_grid_covers_the_domain():
         (grid.days, grid.latitude, grid.longitude), (whole.days, *whole.place), strict=True
     ):
         assert axis[0] <= known[0] + 1e-6 and axis[-1] >= known[-1] - 1e-6
-    padded = WorkGrid.over(domain(), 30.0, 0.7, (40, 50, 60))
+    padded = WorkGrid.over(domain(), 30.0, 0.7, Window(40, 50, 60))
     assert padded.shape == (40, 50, 60)
-    assert not padded.sea[0].any()
-    assert not padded.sea[:, -1].any()
+    assert not padded.sea[0, 0]
+    assert padded.sea[-1, -1]
+
+
+def test_whole_windows_fit_into_the_work_grid():
+    """So no window has an edge inside, which a network without coasts has never seen."""
+    window = Window(5, 8, 9, stride=(2, 4, 5), halo=(1, 1, 2))
+    for spacing in np.linspace(11, 40, 13):
+        grid = WorkGrid.over(domain(), spacing, 0.83, window)
+        for count, size, stride in zip(grid.shape, window.sizes, window.stride, strict=True):
+            assert (count - size) % stride == 0
 
 
 def test_fields_go_to_the_work_grid_and_back():
     whole = domain()
-    grid = WorkGrid.over(whole, 11.0, 0.25, (5, 4, 4))
+    grid = WorkGrid.over(whole, 11.0, 0.25, Window(5, 4, 4))
     days, rows, columns = np.meshgrid(grid.days, grid.latitude, grid.longitude, indexing="ij")
     linear = 0.3 * (days - 100) + 0.1 * rows - 0.2 * columns
     days, rows, columns = np.meshgrid(whole.days, *whole.place, indexing="ij")

@@ -65,9 +65,9 @@ class Scaled(Reconstructor):
     Notes
     -----
     Cells of the work grid are as wide as high at the mean latitude of the domain alone, so a
-    domain should not span more than some 20 degrees of latitude, and a globe is refused. A domain
-    with fewer cells or steps than a window of the network is padded with land, and with days that
-    the interpolation fills.
+    domain should not span more than some 20 degrees of latitude, and a globe is refused. The grid
+    reaches beyond the domain until whole windows fit; cells and days there are filled by the
+    interpolation.
 
     Examples
     --------
@@ -284,7 +284,7 @@ class Scaled(Reconstructor):
     def change(self, observations: Observations) -> np.ndarray:
         """Return what the network adds to the interpolation, shape (time, latitude, longitude)."""
         name, (own_name,) = self.interpolation.variable, self.network.variables
-        grid = WorkGrid.over(observations, self._spacing, self._step, self.network.window.sizes)
+        grid = WorkGrid.over(observations, self._spacing, self._step, self.network.window)
         guess, prior = self.interpolation.analyse_at(
             observations, grid.days, grid.latitude, grid.longitude, grid.sea
         )

@@ -11,6 +11,7 @@ from typing import Self
 import numpy as np
 from scipy.interpolate import RegularGridInterpolator
 
+from xdvarnet.mapping.cover import Window
 from xdvarnet.mapping.observations import Observations
 from xdvarnet.networks.training_grid import DEGREE
 
@@ -24,7 +25,7 @@ class WorkGrid:
     days, latitude, longitude : numpy.ndarray
         Increasing, with equal steps; days since 1950-01-01, and degrees.
     sea : numpy.ndarray
-        Shape (latitude, longitude); False beyond the domain.
+        Shape (latitude, longitude); beyond the domain that of the nearest cell.
     """
 
     days: np.ndarray
@@ -33,10 +34,11 @@ class WorkGrid:
     sea: np.ndarray
 
     @classmethod
-    def over(
-        cls, domain: Observations, spacing: float, step: float, least: tuple[int, int, int]
-    ) -> Self:
-        """Cover a domain.
+    def over(cls, domain: Observations, spacing: float, step: float, window: Window) -> Self:
+        """Cover a domain with whole windows.
+
+        It reaches beyond the domain on both sides, as unobserved sea where the nearest cell is sea:
+        a network that was trained without coasts knows that, and no edge inside a window.
 
         Parameters
         ----------
@@ -46,27 +48,20 @@ class WorkGrid:
             Of cells, in km, at the mean latitude.
         step : float
             In days.
-        least : tuple of int
-            Fewest steps, rows and columns; a smaller domain is padded on both sides.
+        window : Window
+            Of the network.
         """
+        assert window.stride is not None  # a window sets it
         latitude, longitude = domain.place
         widest = np.cos(np.deg2rad((latitude[0] + latitude[-1]) / 2))
         steps = step, spacing / DEGREE, spacing / DEGREE / widest
-        axes = [
-            _cover(axis, size, fewest)
-            for axis, size, fewest in zip(
-                (domain.days, latitude, longitude), steps, least, strict=True
+        days, north, east = (
+            _cover(axis, *sizes)
+            for axis, *sizes in zip(
+                (domain.days, latitude, longitude), steps, window.sizes, window.stride, strict=True
             )
-        ]
-        inside = [
-            _inside(axis, known, size)
-            for axis, known, size in zip(axes[1:], (latitude, longitude), steps[1:], strict=True)
-        ]
-        rows, columns = (
-            _nearest(known, axis) for known, axis in ((latitude, axes[1]), (longitude, axes[2]))
         )
-        sea = domain.sea[np.ix_(rows, columns)] & inside[0][:, None] & inside[1]
-        days, north, east = axes
+        sea = domain.sea[np.ix_(_nearest(latitude, north), _nearest(longitude, east))]
         return cls(days, north, east, sea)
 
     @property
@@ -112,10 +107,10 @@ class WorkGrid:
         return self.latitude, self.longitude
 
 
-def _cover(points: np.ndarray, step: float, least: int) -> np.ndarray:
-    """Equal steps from the first to the last point or beyond, at least so many."""
-    length = float(points[-1] - points[0])
-    count = max(int(np.ceil(length / step - 1e-6)) + 1, least)
+def _cover(points: np.ndarray, step: float, size: int, stride: int) -> np.ndarray:
+    """Equal steps from the first to the last point or beyond, as many as whole windows have."""
+    needed = int(np.ceil(float(points[-1] - points[0]) / step - 1e-6)) + 1
+    count = size + max(-(-(needed - size) // stride), 0) * stride
     start = (points[0] + points[-1]) / 2 - step * (count - 1) / 2
     return start + step * np.arange(count)
 
@@ -126,7 +121,3 @@ def _nearest(axis: np.ndarray, points: np.ndarray) -> np.ndarray:
     left = right - 1
     right = np.minimum(right, axis.size - 1)
     return np.where(points - axis[left] <= axis[right] - points, left, right)
-
-
-def _inside(axis: np.ndarray, known: np.ndarray, step: float) -> np.ndarray:
-    return (axis > known[0] - step) & (axis < known[-1] + step)
