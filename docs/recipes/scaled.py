@@ -1,14 +1,15 @@
 """Map seas on which a network was not trained: two simulated ones, and ten days of real tracks.
 
-Usage: python docs/recipes/scaled.py TRACKS.nc FOLDER [MODEL ...]
+Usage: python docs/recipes/scaled.py simulated FOLDER [MODEL ...]
+       python docs/recipes/scaled.py real FOLDER TRACKS.nc [MODEL ...]
 
 MODEL is a name or a file of a network, by default ``ssh-twin``, which was trained on the sea
 "gulf-stream". All is found on the tracks that are mapped: `OptimalInterpolation.fit`, and the
 weight of `Scaled.fit` on withheld passes. Simulated: 30 days of `twin_ocean`, averaged to 10 km,
-along the tracks of four altimeters, as anomalies of a known mean, which is zero; three seeds. The
+along the tracks of four altimeters, as anomalies of a known mean, which is zero. The
 score is the error over that of the interpolation, of the maps of the days 3 to 28. Real: each
-mission is withheld in turn, as in real_tracks.py. What was found is kept in FOLDER; the table goes
-to docs/results/scaled_tables.md. An hour of one core.
+mission is withheld in turn, as in real_tracks.py. What was found is kept in FOLDER; the tables go
+to docs/results/scaled_tables.md and scaled_tracks_tables.md. Ten minutes of one core for each sea.
 """
 
 import sys
@@ -30,7 +31,7 @@ from xdvarnet.observing.orbits import ground_track
 
 RESULTS = Path(__file__).parents[1] / "results"
 SEAS = {"gulf-stream": 0.03, "northeast-atlantic": 0.01}  # noise of a measurement, m
-SEEDS, DAYS, INNER = (20, 21, 22), 30, slice(2, 28)
+SEEDS, DAYS, INNER = (20,), 30, slice(2, 28)
 ALTIMETERS = ["jason3", "sentinel3a", "sentinel3b", "saral"]
 NOISE = 0.018  # m, of one measurement of the real tracks, as on their page
 
@@ -161,19 +162,16 @@ def real(path: str, models: list[str], folder: Path) -> pd.DataFrame:
 
 
 def main() -> None:
-    """Run both, and write the tables."""
-    path, folder, models = sys.argv[1], Path(sys.argv[2]), sys.argv[3:] or ["ssh-twin"]
+    """Run a test, and write its table."""
+    test, folder, rest = sys.argv[1], Path(sys.argv[2]), sys.argv[3:]
     folder.mkdir(exist_ok=True)
-    seas = simulated(models, folder).groupby(["sea", "network"], sort=False)
-    mean, spread = (each.drop(columns="seed") for each in (seas.mean(), seas.std()))
-    columns = {
-        name: mean[name].map("{:.2f}".format) + spread[name].map(" ± {:.2f}".format)
-        for name in mean
-    }
-    table = pd.DataFrame(columns).reset_index().set_index("sea")
-    tracks = real(path, models, folder)
-    text = f"{markdown(table)}\n\n{markdown(tracks, digits=3)}\n"
-    (RESULTS / "scaled_tables.md").write_text(text, encoding="utf-8")
+    if test == "simulated":
+        name, table = "scaled_tables.md", simulated(rest or ["ssh-twin"], folder)
+        text = markdown(table.drop(columns="seed").set_index("sea"), digits=2)
+    else:
+        name, models = "scaled_tracks_tables.md", rest[1:] or ["ssh-twin"]
+        text = markdown(real(rest[0], models, folder), digits=3)
+    (RESULTS / name).write_text(text + "\n", encoding="utf-8")
     print(text)
 
 
