@@ -207,6 +207,14 @@ def is_ring(longitude: np.ndarray) -> bool:
     return bool(360 - np.ptp(longitude) < 1.5 * np.median(steps))
 
 
+def nearest_positions(axis: np.ndarray, points: np.ndarray) -> np.ndarray:
+    """Return the positions on an increasing axis that are nearest to points; of two, the lower."""
+    right = np.clip(np.searchsorted(axis, points), 1, max(axis.size - 1, 1))
+    left = right - 1
+    right = np.minimum(right, axis.size - 1)
+    return np.where(points - axis[left] <= axis[right] - points, left, right)
+
+
 def around_the_globe(known: xr.DataArray) -> xr.DataArray:
     """Repeat a map of all longitudes on both sides, so that it reaches over any basin.
 

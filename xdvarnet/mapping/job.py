@@ -3,6 +3,7 @@
 import importlib.metadata
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import xarray as xr
@@ -25,7 +26,7 @@ def reconstruct_to_store(
 ) -> xr.Dataset:
     """Write the maps of a Dataset to a zarr store, block by block: see `xdvarnet.reconstruct`."""
     with locked(store) as path:
-        prepared = Prepared.of(_in_blocks(dataset, model), model)
+        prepared = _in_blocks(Prepared.of(dataset, model))
         dim = str(prepared.grid.axes.time)
         record = _record(prepared)
         settings = _settings(prepared)
@@ -34,15 +35,18 @@ def reconstruct_to_store(
         return xr.open_zarr(path)
 
 
-def _in_blocks(dataset: xr.Dataset, model: Reconstructor) -> xr.Dataset:
-    """Return a Dataset with a chunk for each block: whole maps, and equally many days."""
-    prepared = Prepared.of(dataset, model)
-    days, axes = prepared.grid.days, prepared.grid.axes
-    assert days is not None
-    chunks = prepared.observed.chunksizes.get("time", (1,) * days.size)
-    blocks = blocks_of_days(model.halo, days, chunks)
+def _in_blocks(prepared: Prepared) -> Prepared:
+    """Return the same with a chunk for each block: whole maps, and equally many days."""
+    days, halo = prepared.observed["time"].values, prepared.model.halo
+    chunks = prepared.observed.unify_chunks().chunksizes.get("time", (1,) * days.size)
+    blocks = blocks_of_days(halo, days, chunks)
     size = max(LEAST_DAYS, *(block.stop - block.start for block in blocks))
-    return dataset.chunk(dict(zip(axes.dims, (size, -1, -1), strict=True)))
+    sizes = size, -1, -1
+    return replace(
+        prepared,
+        dataset=prepared.dataset.chunk(dict(zip(prepared.grid.axes.dims, sizes, strict=True))),
+        observed=prepared.observed.chunk(dict(zip(DIMS, sizes, strict=True))),
+    )
 
 
 def _record(prepared: Prepared) -> xr.Dataset:

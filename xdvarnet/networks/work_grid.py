@@ -11,6 +11,7 @@ from typing import Self
 import numpy as np
 from scipy.interpolate import RegularGridInterpolator
 
+from xdvarnet.grids.coords import nearest_positions
 from xdvarnet.mapping.cover import Window
 from xdvarnet.mapping.observations import Observations
 from xdvarnet.networks.training_grid import DEGREE
@@ -61,7 +62,9 @@ class WorkGrid:
                 (domain.days, latitude, longitude), steps, window.sizes, window.stride, strict=True
             )
         )
-        sea = domain.sea[np.ix_(_nearest(latitude, north), _nearest(longitude, east))]
+        sea = domain.sea[
+            np.ix_(nearest_positions(latitude, north), nearest_positions(longitude, east))
+        ]
         return cls(days, north, east, sea)
 
     @property
@@ -75,7 +78,7 @@ class WorkGrid:
         axes = (self.days, *self._places)
         known = (domain.days, *domain.place)
         index = [
-            _nearest(axis, points)[where]
+            nearest_positions(axis, points)[where]
             for axis, points, where in zip(axes, known, observed, strict=True)
         ]
         cells = np.ravel_multi_index(tuple(index), self.shape)
@@ -113,11 +116,3 @@ def _cover(points: np.ndarray, step: float, size: int, stride: int) -> np.ndarra
     count = size + max(-(-(needed - size) // stride), 0) * stride
     start = (points[0] + points[-1]) / 2 - step * (count - 1) / 2
     return start + step * np.arange(count)
-
-
-def _nearest(axis: np.ndarray, points: np.ndarray) -> np.ndarray:
-    """Positions on an increasing axis that are nearest to points."""
-    right = np.clip(np.searchsorted(axis, points), 1, max(axis.size - 1, 1))
-    left = right - 1
-    right = np.minimum(right, axis.size - 1)
-    return np.where(points - axis[left] <= axis[right] - points, left, right)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from xdvarnet.grids.checks import check_regular
-from xdvarnet.grids.coords import EARTH_RADIUS
+from xdvarnet.grids.coords import EARTH_RADIUS, nearest_positions
 from xdvarnet.grids.smoothing import local_mean
 from xdvarnet.mapping.observations import Observations
 from xdvarnet.methods.optimal_interpolation.local import Sample
@@ -147,7 +147,7 @@ def nearest_cells(
 ) -> np.ndarray:
     """Return a map (latitude, longitude) at the nearest cells of other, increasing axes."""
     rows, columns = (
-        np.abs(axis[:, None] - points).argmin(0) for axis, points in zip(known, target, strict=True)
+        nearest_positions(axis, points) for axis, points in zip(known, target, strict=True)
     )
     return field[np.ix_(rows, columns)]
 
