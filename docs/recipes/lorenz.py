@@ -28,7 +28,6 @@ from xdvarnet.dynamics.lorenz import Lorenz63, Lorenz96
 from xdvarnet.dynamics.quadratic import QuadraticDynamics
 from xdvarnet.dynamics.rescaled import Rescaled
 from xdvarnet.networks.normalizer import Normalizer
-from xdvarnet.networks.series_checks import count_parameters
 from xdvarnet.networks.series_inversion import SeriesInversion
 from xdvarnet.solver.inversions.amortised import AmortisedFourDVar
 from xdvarnet.solver.inversions.direct import DirectNetwork
@@ -352,7 +351,7 @@ def run(
         "seed": seed,
         **found,
         "ode": one_step_error(model, data.truth["test"]),
-        "parameters": count_parameters(model.solver),
+        "parameters": model.parameters,
         "iterations": getattr(model.solver, "iterations", 1),
         "training_seconds": seconds,
         "training": asdict(row),

@@ -1,8 +1,10 @@
 """What maps: the reconstructor, and what is asked of it."""
 
+import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import replace
+from typing import Self
 
 import numpy as np
 
@@ -143,6 +145,15 @@ class Reconstructor(ABC):
                     f"{type(self).__name__} has no option {name}={option!r}; leave it out."
                 )
         return self
+
+    def replace(self, **changes: object) -> Self:
+        """Return another one, with some constructor arguments of this one changed.
+
+        A class keeps its constructor arguments as attributes of the same names, as a model file
+        also needs.
+        """
+        names = inspect.signature(type(self)).parameters
+        return type(self)(**{**{name: getattr(self, name) for name in names}, **changes})
 
     def solve_spread(
         self,

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Self
 
 import numpy as np
 import torch
@@ -181,10 +181,9 @@ class DVarNet(Trainable):
 
     def __repr__(self) -> str:
         names = ", ".join(f"{name} [{units}]" for name, units in self.variables.items())
-        parameters = sum(p.numel() for p in self.solver.parameters())
         return (
-            f"DVarNet({names}; {parameters} parameters, {self.solver.iterations or 1} iterations, "
-            f"window {' x '.join(map(str, self.window.sizes))})"
+            f"DVarNet({names}; {self.parameters} parameters, "
+            f"{self.solver.iterations or 1} iterations, window {' x '.join(map(str, self.window.sizes))})"
         )
 
     def summary(self) -> dict[str, object]:
@@ -194,11 +193,7 @@ class DVarNet(Trainable):
             "window": " x ".join(map(str, self.window.sizes)) + " (time, latitude, longitude)",
             "observed": ", ".join(self.observed),
             "tasks": describe_tasks(self.leads),
-            "solver": self.solver.summary,
-            "parameters": sum(p.numel() for p in self.solver.parameters()),
             "first guess": self.first_guess,
-            "runs on": f"{self.device}, {self.precision}",
-            **self.provenance,
         }
 
     @property
@@ -239,25 +234,9 @@ class DVarNet(Trainable):
             first_guess=first_guess or self.first_guess,
         )
 
-    def replace(self, **changes: object) -> "DVarNet":
+    def replace(self, **changes: object) -> Self:
         """Return another model, with some arguments of this one changed."""
-        arguments: dict[str, Any] = {
-            "solver": self.solver,
-            "variables": self.variables,
-            "window": self.window,
-            "observed": self.observed,
-            "leads": self.leads,
-            "background": self.given_background,
-            "first_guess": self.first_guess,
-            "normalizer": self.normalizer,
-            "training_grid": self.training_grid,
-            "provenance": self.provenance,
-            "history": self.history,
-            "device": self.device,
-            "precision": self.precision,
-            **changes,
-        }
-        return DVarNet(**arguments)
+        return super().replace(**{"background": self.given_background, **changes})
 
     def check(self, grid: Grid) -> None:
         """Refuse a grid that the windows do not fit, or of another spacing than the training's.

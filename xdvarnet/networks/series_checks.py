@@ -37,11 +37,6 @@ def interpolate(values: np.ndarray) -> np.ndarray:
     return np.where(none, 0.0, start + np.clip(share, 0, 1) * (end - start))
 
 
-def count_parameters(solver: nn.Module) -> int:
-    """Number of parameters that a training changes."""
-    return sum(p.numel() for p in solver.parameters() if p.requires_grad)
-
-
 def to_tensor(values: np.ndarray) -> torch.Tensor:
     """Return series (sample, time, component) as a solver takes them, with one channel."""
     return torch.from_numpy(values.astype(np.float32)[:, None])

@@ -1,10 +1,8 @@
 """Trained solvers of series: 4DVarNet and other learned inversions, from observations to states."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from typing import Any
 
 import numpy as np
-import torch
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError, warn
@@ -13,15 +11,14 @@ from xdvarnet.grids.series import STATE
 from xdvarnet.mapping.background import Background
 from xdvarnet.mapping.description import check_storable
 from xdvarnet.methods.dynamical import StateAnalysis, StateWindow
+from xdvarnet.networks.network import Inputs
 from xdvarnet.networks.normalizer import Normalizer
 from xdvarnet.networks.series_checks import (
     check_time_steps,
-    count_parameters,
     warn_of_units,
 )
 from xdvarnet.networks.series_training import CHUNK, TrainableSeries
 from xdvarnet.solver.contracts import Solver
-from xdvarnet.solver.data import Data
 from xdvarnet.solver.device import in_single_precision
 from xdvarnet.training.loop import autocast
 
@@ -130,11 +127,9 @@ class SeriesInversion(TrainableSeries):
     def summary(self) -> dict[str, object]:
         """Return what a notebook shows of the model."""
         return {
-            "solver": self.solver.summary,
-            "parameters": count_parameters(self.solver),
+            **super().summary(),
             "window": f"{self.steps} times, {self.dt:g} apart",
             "normalisation": self.normalizer,
-            **self.provenance,
         }
 
     def with_options(
@@ -150,20 +145,6 @@ class SeriesInversion(TrainableSeries):
         return self.replace(
             precision=precision or self.precision, provenance=provenance or self.provenance
         )
-
-    def replace(self, **changes: object) -> "SeriesInversion":
-        """Return another model, with some arguments of this one changed."""
-        arguments: dict[str, Any] = {
-            "solver": self.solver,
-            "normalizer": self.normalizer,
-            "dt": self.dt,
-            "steps": self.steps,
-            "precision": self.precision,
-            "provenance": self.provenance,
-            "history": self.history,
-            **changes,
-        }
-        return SeriesInversion(**arguments)
 
     @property
     def labels(self) -> Sequence[Hashable] | None:
@@ -207,12 +188,11 @@ class SeriesInversion(TrainableSeries):
         ]
         return StateAnalysis(np.concatenate(parts))
 
-    def _solve(self, inputs: tuple[torch.Tensor, list[Data], torch.Tensor | None]) -> np.ndarray:
-        with torch.inference_mode(), autocast("cpu", self.precision):
-            states = self.solver(*inputs)
+    def _solve(self, inputs: Inputs) -> np.ndarray:
+        states = self.run(inputs)
         return self.normalizer.restore(STATE, states[:, 0].double().numpy())
 
-    def inputs(self, observed: xr.Dataset) -> tuple[torch.Tensor, list[Data], torch.Tensor | None]:
+    def inputs(self, observed: xr.Dataset) -> Inputs:
         """Return what the solver is given for a Dataset of observations: the arguments of a call.
 
         First guess, data and context are normalised; for costs and iterates of the solver itself.

@@ -1,7 +1,6 @@
 """The training of a network of series: with a truth, or on observations alone."""
 
 import copy
-from abc import abstractmethod
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -16,6 +15,7 @@ from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_kind
 from xdvarnet.grids.series import STATE, Series, check_labels, check_pair, find_series
 from xdvarnet.methods.dynamical import DynamicalMethod
+from xdvarnet.networks.network import Inputs, Network
 from xdvarnet.networks.normalizer import Normalizer
 from xdvarnet.networks.series_checks import (
     SAME_DT,
@@ -38,18 +38,12 @@ Observe = Callable[[xr.Dataset, np.random.Generator], xr.Dataset]
 """From a truth to observations of it, drawn anew at each call."""
 
 
-class TrainableSeries(DynamicalMethod):
+class TrainableSeries(Network, DynamicalMethod):
     """A network of series that can be trained: the base class of `SeriesInversion`."""
 
-    solver: Solver
     normalizer: Normalizer
     dt: float
     steps: int
-    precision: str
-
-    @abstractmethod
-    def replace(self, **changes: object) -> Self:
-        """Return another model, with some constructor arguments of this one changed."""
 
     def fit(
         self,
@@ -237,7 +231,7 @@ class TrainableSeries(DynamicalMethod):
         truth = to_tensor(self.normalizer.normalize(STATE, pairs[1]))
         return Batch(state, truth, data, context, torch.ones(1, 1, 1, 1))
 
-    def _inputs(self, values: np.ndarray) -> tuple[torch.Tensor, list[Data], torch.Tensor | None]:
+    def _inputs(self, values: np.ndarray) -> Inputs:
         scaled = self.normalizer.normalize(STATE, values)
         data = Data.from_gappy(to_tensor(scaled))
         terms = len(self.solver.terms) or 1

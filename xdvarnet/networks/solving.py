@@ -4,35 +4,17 @@ from collections.abc import Sequence
 
 import torch
 
-from xdvarnet.errors import InvalidInputError
 from xdvarnet.mapping.observations import Analysis, Observations
 from xdvarnet.mapping.windows import Windowed
 from xdvarnet.networks.channels import to_channels, to_inputs
-from xdvarnet.networks.normalizer import Normalizer
+from xdvarnet.networks.network import Network
 from xdvarnet.solver.batch import Batch
-from xdvarnet.solver.contracts import Solver
 from xdvarnet.solver.data import Data
 from xdvarnet.training.draws import Draw, stack
-from xdvarnet.training.loop import autocast
 
 
-class SolvedWindows(Windowed):
+class SolvedWindows(Network, Windowed):
     """Windows that a torch solver solves: what `DVarNet` is below its options and its training."""
-
-    solver: Solver
-    normalizer: Normalizer | None
-    device: str
-    precision: str
-
-    @property
-    def scaling(self) -> Normalizer:
-        """The normalizer of a trained model; an error for another."""
-        if self.normalizer is None:
-            raise InvalidInputError(
-                "the model has not been trained and has no normalisation; call fit, or give "
-                "normalizer=Normalizer({...})."
-            )
-        return self.normalizer
 
     def solve_window(self, window: Observations) -> Analysis:
         """Run the solver on one window.
@@ -53,13 +35,7 @@ class SolvedWindows(Windowed):
 
     def states(self, windows: list[Observations]) -> torch.Tensor:
         """Return the states of a batch of windows, without derivatives."""
-        state, data, context = self._inputs(windows)
-        with torch.no_grad(), autocast(self.device, self.precision):
-            return self.solver(
-                state.to(self.device),
-                [Data(part.values.to(self.device), part.mask.to(self.device)) for part in data],
-                context.to(self.device),
-            )
+        return self.run(self._inputs(windows))
 
     def batch(self, windows: Sequence[Draw]) -> Batch:
         """Return what one step of a training sees of these windows, normalised."""

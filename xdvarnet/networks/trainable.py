@@ -2,8 +2,7 @@
 
 import copy
 import logging
-from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
@@ -38,20 +37,10 @@ logger = logging.getLogger("xdvarnet")
 
 
 class Trainable(SolvedWindows):
-    """A network of maps that can be trained: the base class of `DVarNet`.
-
-    A training returns another model, with weights, provenance and history of its own; also when it
-    fails or is interrupted, the model that it began with stays as it was.
-    """
+    """A network of maps that can be trained: the base class of `DVarNet`."""
 
     leads: int | None
-    provenance: Mapping[str, str]
-    history: xr.Dataset | None
     given_background: Background | None
-
-    @abstractmethod
-    def replace(self, **changes: object) -> Self:
-        """Return another model, with some constructor arguments of this one changed."""
 
     def fit(
         self,

@@ -1,7 +1,7 @@
 """The parameters of a Gaussian field, and the field on the days and cells of a domain."""
 
 from collections.abc import Callable, Mapping
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 import torch
@@ -155,26 +155,6 @@ class GaussianField(Reconstructor):
         """
         super().with_options(device=device, precision=precision)
         return self.replace(background=self.background if background is None else background)
-
-    def replace(self, **changes: object) -> Self:
-        """Return another field, with some arguments of this one changed."""
-        arguments: dict[str, Any] = {
-            "correlation_length": self.correlation_length,
-            "correlation_time": self.correlation_time,
-            "std": self.std,
-            "noise": self.noise,
-            "variable": self.variable,
-            "units": self.units,
-            "anisotropy": self.anisotropy,
-            "angle": self.angle,
-            "advection": self.advection,
-            "background": self.background,
-            "engine": self.engine,
-            "memory": self.memory,
-            "history": self.history,
-            **changes,
-        }
-        return type(self)(**arguments)
 
     @property
     def error_variables(self) -> Mapping[str, str]:

@@ -1,7 +1,6 @@
 """Optimal interpolation: the linear analysis with a prescribed covariance."""
 
 from collections.abc import Hashable, Mapping
-from typing import Any
 
 import xarray as xr
 
@@ -25,12 +24,6 @@ from xdvarnet.methods.optimal_interpolation.covariance import CORRELATIONS
 from xdvarnet.methods.optimal_interpolation.tuning import tune
 from xdvarnet.solver.device import check_device
 from xdvarnet.tracks.noise import add_noise, name_of_noise
-
-ARGUMENTS = (
-    *("correlation_length", "correlation_time", "noise", "std", "std_length", "units"),
-    *("background", "time_window", "neighbours", "covariance", "device", "history"),
-)
-"""Arguments of the constructor but the variable, which are its attributes."""
 
 
 class OptimalInterpolation(LocalInterpolation):
@@ -290,8 +283,3 @@ class OptimalInterpolation(LocalInterpolation):
             background=self.background if background is None else background,
             device=self.device if device is None else device,
         )
-
-    def replace(self, **changes: object) -> "OptimalInterpolation":
-        """Return another interpolation, with some arguments of this one changed."""
-        arguments: dict[str, Any] = {name: vars(self)[name] for name in ARGUMENTS}
-        return OptimalInterpolation(self.variable, **{**arguments, **changes})
