@@ -181,9 +181,10 @@ class DVarNet(Trainable):
 
     def __repr__(self) -> str:
         names = ", ".join(f"{name} [{units}]" for name, units in self.variables.items())
+        sizes = " x ".join(map(str, self.window.sizes))
         return (
             f"DVarNet({names}; {self.parameters} parameters, "
-            f"{self.solver.iterations or 1} iterations, window {' x '.join(map(str, self.window.sizes))})"
+            f"{self.solver.iterations or 1} iterations, window {sizes})"
         )
 
     def summary(self) -> dict[str, object]:
