@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).resolve().parents[1] / "xdvarnet"
 # Lowest first. A module imports from its own part and from lower layers, never from a neighbour.
 LAYERS = [
     {"errors"},
-    {"_random", "_files", "_html", "_lazy"},
+    {"_random", "_files", "_html", "_lazy", "_progress"},
     {"grids"},
     {"tracks"},
     {"observing", "metrics", "diagnostics", "dynamics", "spde"},

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 from reconstructors import WINDOW, Identity, Smoother, gappy
 
+from xdvarnet._progress import show_progress
 from xdvarnet.errors import InvalidInputError, XdvarnetWarning
 from xdvarnet.grids.internal import DIMS, to_internal
 from xdvarnet.mapping.cover import Window
 from xdvarnet.mapping.observations import Analysis, Observations
-from xdvarnet.mapping.progress import show_progress
 from xdvarnet.mapping.protocol import analyse
 from xdvarnet.methods.optimal_interpolation.interpolation import OptimalInterpolation
 

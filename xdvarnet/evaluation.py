@@ -7,6 +7,7 @@ import numpy as np
 import numpy.typing as npt
 import xarray as xr
 
+from xdvarnet._progress import show_progress, track
 from xdvarnet._random import RandomState, default_rng
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError
 from xdvarnet.grids.checks import check_counts, check_positive, check_variable
@@ -40,6 +41,7 @@ def evaluate(
     noise: float | None = None,
     samples: int = 4000,
     rng: RandomState = None,
+    progress: bool = False,
 ) -> xr.Dataset:
     """Score models along missions that they have not seen.
 
@@ -68,6 +70,8 @@ def evaluate(
         Number of bootstrap samples, of passes.
     rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
         Source of the bootstrap.
+    progress : bool
+        Whether to show a bar over the missions.
 
     Returns
     -------
@@ -92,7 +96,8 @@ def evaluate(
     ...     models = {"OI": oi, "4DVarNet": xdvarnet.load_model("med-ssh")}
     ...     return evaluate(models, tracks, xdvarnet.datasets.mediterranean(), rng=0)
     """
-    predictions = predict_withheld(models, tracks, grid, withhold=withhold, variable=variable)
+    with show_progress(progress):
+        predictions = predict_withheld(models, tracks, grid, withhold=withhold, variable=variable)
     if noise is None:
         noise = _noise_of_crossovers(tracks, variable)
     return leaderboard(predictions, variable=variable, noise=noise, samples=samples, rng=rng)
@@ -130,7 +135,7 @@ def predict_withheld(
     stamps = days_of_tracks(points, grid)
     passes = points.flatten(segments(tracks, gap=PASS_GAP))
     parts = []
-    for mission in withheld:
+    for mission in track(withheld, "mission", len(withheld)):
         here = missions == mission
         seen, hidden = (tracks.isel({next(iter(points.sizes)): part}) for part in (~here, here))
         values = [

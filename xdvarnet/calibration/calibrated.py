@@ -24,6 +24,7 @@ from collections.abc import Iterator, Mapping
 import numpy as np
 import torch
 
+from xdvarnet._progress import track
 from xdvarnet.calibration.errors import ErrorProcess
 from xdvarnet.calibration.simulation import Simulation, UnitField
 from xdvarnet.errors import InvalidInputError
@@ -33,7 +34,6 @@ from xdvarnet.mapping.background import Background
 from xdvarnet.mapping.holding import Holding
 from xdvarnet.mapping.lead import Lead
 from xdvarnet.mapping.observations import Analysis, Fields, Observations
-from xdvarnet.mapping.progress import track
 from xdvarnet.mapping.protocol import Reconstructor, analyse, check_model
 from xdvarnet.methods.gaussian_field.domain import torch_generator
 from xdvarnet.methods.gaussian_field.field import SPDEField

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from xdvarnet._progress import show_progress, track
 from xdvarnet._random import RandomState, default_rng
 from xdvarnet.calibration.calibrated import (
     LEARNED_FROM,
@@ -43,6 +44,7 @@ def calibrate(
     method: str = "hybrid",
     draws: int = 4,
     rng: RandomState = None,
+    progress: bool = False,
 ) -> Calibrated:
     """Give a model an ensemble whose spread is the error that its maps have.
 
@@ -86,6 +88,8 @@ def calibrate(
         How often the maps are observed.
     rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
         Source of the observations and simulations.
+    progress : bool
+        Whether to show a bar over the records that are mapped.
 
     Returns
     -------
@@ -137,10 +141,12 @@ def calibrate(
     if observe is not None:
         check_kind(isinstance(observe, Observer), "observe", observe, "an ObservingSystem(...)")
         check_counts({"draws": draws})
-        errors = _errors_of_maps(model, validation, observe, period, spread, draws, generator)
-    else:
-        assert grid is not None
-        errors = errors_along_tracks(model, validation, grid, noise, spread, known, generator)
+    with show_progress(progress):
+        if observe is not None:
+            errors = _errors_of_maps(model, validation, observe, period, spread, draws, generator)
+        else:
+            assert grid is not None
+            errors = errors_along_tracks(model, validation, grid, noise, spread, known, generator)
     logger.info("calibration: %s", errors)
     made = "missions withheld in turn" if observe is None else f"{draws} draws of {observe}"
     made = made if period is None else f"{made}, {period.start} to {period.stop}"
@@ -200,7 +206,7 @@ def _errors_of_maps(
     maps = check_maps(maps, model.variables, "validation data")
     days = scored_days(maps, period)
     cases = []
-    for child in rng.spawn(draws):
+    for child in track(rng.spawn(draws), "draw", draws):
         drawn = draw(maps, system, model, child, error_variables=errors_read(model, spread))
         analysis = analyse(model, drawn.observations)
         formal = formal_std(drawn.observations, analysis, spread)
@@ -210,7 +216,7 @@ def _errors_of_maps(
     simulation = Simulation(model, errors, observed[0])
     simulated = [
         simulation.error(each, torch_generator(child))
-        for each, child in zip(observed, rng.spawn(draws), strict=True)
+        for each, child in track(zip(observed, rng.spawn(draws), strict=True), "simulation", draws)
     ]
     for name, error in errors.items():
         wrong, _, sea = _errors(name, cases, days)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import xarray as xr
 
+from xdvarnet._progress import track
 from xdvarnet.calibration.calibrated import Calibrated, errors_read, formal_std
 from xdvarnet.calibration.errors import (
     ErrorProcess,
@@ -115,9 +116,10 @@ def errors_along_tracks(
     missions = find_missions(tracks)
     passes = segments(tracks, gap=PASS_GAP).values
     stamps = days_of_tracks(find_points(tracks), grid)
+    labels = np.unique(missions)
     cases = [
         _withhold(model, tracks, grid, spread, missions == mission, passes, stamps)
-        for mission in np.unique(missions)
+        for mission in track(labels, "mission", len(labels))
     ]
     errors, sizes = {}, {}
     for name, size in noises.items():
@@ -126,7 +128,9 @@ def errors_along_tracks(
     simulation = Simulation(model, errors, cases[0].observations)
     simulated = [
         simulation.error(case.observations, torch_generator(child))
-        for case, child in zip(cases, rng.spawn(len(cases)), strict=True)
+        for case, child in track(
+            zip(cases, rng.spawn(len(cases)), strict=True), "simulation", len(cases)
+        )
     ]
     sampled = [
         _sample(fields, case.observations, case.stamps, case.tracks)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 
+from xdvarnet._progress import track
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, XdvarnetWarning, warn
 from xdvarnet.grids.checks import check_times
 from xdvarnet.grids.coords import Grid
@@ -17,7 +18,6 @@ from xdvarnet.grids.series import STATE
 from xdvarnet.mapping.anomalies import take_anomalies, units_of_input
 from xdvarnet.mapping.background import Background, NoBackground
 from xdvarnet.mapping.observations import Analysis, Fields, Observations
-from xdvarnet.mapping.progress import track
 from xdvarnet.mapping.protocol import Reconstructor, analyse, check_model
 
 

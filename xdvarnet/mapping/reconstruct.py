@@ -5,6 +5,7 @@ import os
 import numpy as np
 import xarray as xr
 
+from xdvarnet._progress import show_progress
 from xdvarnet._random import RandomState, default_rng
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_dataset, check_members
@@ -14,7 +15,6 @@ from xdvarnet.mapping.job import reconstruct_to_store
 from xdvarnet.mapping.lazy import analyse_lazily, check_observed, learn_lazily
 from xdvarnet.mapping.observations import Analysis, Observations
 from xdvarnet.mapping.prepared import Prepared
-from xdvarnet.mapping.progress import show_progress
 from xdvarnet.mapping.protocol import Reconstructor, analyse, check_analysis, check_model
 from xdvarnet.mapping.series import reconstruct_series
 

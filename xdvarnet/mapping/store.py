@@ -18,8 +18,8 @@ from pathlib import Path
 import filelock
 import numpy as np
 import xarray as xr
-from tqdm.auto import tqdm
 
+from xdvarnet._progress import count_up, show_progress
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, StoreError
 from xdvarnet.grids.labels import UNFINISHED
 
@@ -125,10 +125,8 @@ def fill(path: Path, maps: xr.Dataset, dim: str, *, progress: bool) -> None:
     varying = maps.drop_vars([name for name, var in maps.variables.items() if dim not in var.dims])
     write = dask.delayed(write_block, pure=False)
     step = _workers()
-    bar = tqdm(
-        total=len(regions), initial=len(regions) - len(left), unit="block", disable=not progress
-    )
-    with bar:
+    finished = len(regions) - len(left)
+    with show_progress(progress), count_up("block", len(regions), done=finished) as count:
         for first in range(0, len(left), step):
             tasks = [
                 write(varying.isel({dim: regions[number]}), path, dim, regions[number], number)
@@ -143,7 +141,7 @@ def fill(path: Path, maps: xr.Dataset, dim: str, *, progress: bool) -> None:
                     f"{len(regions)} blocks are in {path}, {len(regions) - written} are left; the "
                     "same call goes on with them."
                 ) from error
-            bar.update(len(tasks))
+            count(len(tasks))
     _mark_finished(path)
 
 

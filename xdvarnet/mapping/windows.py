@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import xarray as xr
 
+from xdvarnet._progress import track
 from xdvarnet.errors import InvalidInputError, warn
 from xdvarnet.grids.checks import check_regular, check_times
 from xdvarnet.grids.coords import Grid, is_ring
@@ -15,7 +16,6 @@ from xdvarnet.mapping.blend import blend
 from xdvarnet.mapping.cover import Cover, Position, Window, cover
 from xdvarnet.mapping.holding import Holding
 from xdvarnet.mapping.observations import Analysis, Observations
-from xdvarnet.mapping.progress import track
 from xdvarnet.mapping.protocol import Reconstructor, analyse, check_shapes, no_members
 from xdvarnet.mapping.ring import Ring
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import xarray as xr
 
+from xdvarnet._progress import show_progress, track
 from xdvarnet._random import RandomState, default_rng
 from xdvarnet.errors import InvalidInputError, warn
 from xdvarnet.grids.checks import check_kind
@@ -128,6 +129,7 @@ class Scaled(Reconstructor):
         *,
         interpolation: OptimalInterpolation | None = None,
         rng: RandomState = 0,
+        progress: bool = False,
     ) -> "Scaled":
         """Return the network for the sea of some tracks.
 
@@ -147,6 +149,8 @@ class Scaled(Reconstructor):
             By default ``OptimalInterpolation.fit(tracks, grid)``, of the variable of the network.
         rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
             Draws the parts.
+        progress : bool
+            Whether to show a bar over the trials of the interpolation, and one over the parts.
 
         Raises
         ------
@@ -161,7 +165,9 @@ class Scaled(Reconstructor):
         """
         if interpolation is None:
             (variable,) = network.variables
-            interpolation = OptimalInterpolation.fit(tracks, grid, variable=variable, rng=rng)
+            interpolation = OptimalInterpolation.fit(
+                tracks, grid, variable=variable, rng=rng, progress=progress
+            )
         whole, name = cls(network, interpolation), interpolation.variable
         check_tracks(tracks, whole.variables)
         draws = RemovedPasses(
@@ -174,12 +180,14 @@ class Scaled(Reconstructor):
             error_variables=interpolation.error_variables,
         )
         products = []
-        for hidden, seen in fold_passes(tracks, FOLDS, default_rng(rng)):
-            draw = draws.draw(seen, hidden)
-            change = whole.change(draw.observations)
-            rest = draw.truth[name] - interpolation.solve(draw.observations).mean[name]
-            known = np.isfinite(rest) & draw.observations.sea
-            products.append([np.sum((rest * change)[known]), np.sum(change[known] ** 2)])
+        parts = fold_passes(tracks, FOLDS, default_rng(rng))
+        with show_progress(progress):
+            for hidden, seen in track(parts, "part", FOLDS):
+                draw = draws.draw(seen, hidden)
+                change = whole.change(draw.observations)
+                rest = draw.truth[name] - interpolation.solve(draw.observations).mean[name]
+                known = np.isfinite(rest) & draw.observations.sea
+                products.append([np.sum((rest * change)[known]), np.sum(change[known] ** 2)])
         along, square = np.sum(products, axis=0)
         logger.info("weights of the parts: %s", [part[0] / part[1] for part in products])
         weight = float(np.clip(along / square, 0, 1)) if square > 0 else 0.0

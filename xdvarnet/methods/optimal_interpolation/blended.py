@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import psutil
 import torch
 from scipy.spatial import KDTree
 
+from xdvarnet._progress import count_up
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.methods.optimal_interpolation.covariance import Correlation
 from xdvarnet.methods.optimal_interpolation.local import LocalAnalysis, Sample, working_type
@@ -68,38 +70,48 @@ class BlendedAnalysis:
         mean = torch.zeros(len(self.scaled.times), len(self.scaled.cells), dtype=torch.float64)
         mean = mean.to(self.scaled.cells.device)
         variance = torch.ones_like(mean)
-        observed = self.scaled.sample.time.cpu().numpy()
-        for number, node in enumerate(self.partition.nodes):
-            days = np.flatnonzero(self.partition.weights[:, number])
-            time = float(self.scaled.times[node])
-            window = time - self.half_window, time + self.half_window
-            first, last = np.searchsorted(observed, window)
-            if days[-1] < wanted.start or days[0] >= wanted.stop or first == last:
-                continue
-            weights = self._tensor(self.partition.weights[days, number])[:, None]
-            lags = self.scaled.times[days] - time
-
-            def analyse(
-                problem: tuple[Row, torch.Tensor, Sample],
-                weights: torch.Tensor = weights,
-                lags: torch.Tensor = lags,
-            ) -> tuple[Row, torch.Tensor, torch.Tensor]:
-                row, centres, local = problem
-                analysis = LocalAnalysis(local, self.correlation)
-                blended = weights * self._tensor(row.weights)[:, None]
-                found = analysis.mean(self.scaled.cells[row.cells] - centres, lags).double()
-                reduction = analysis.reduction(self.scaled.cells[row.own] - centres, lags).double()
-                return row, blended * found, weights * reduction
-
-            problems = self._local_problems(slice(first, last), time, days.size)
-            for row, part, reduction in one_core_each(analyse, problems):
-                place = self._tensor(row.cells).flatten()
-                mean[days] = mean[days].index_add_(1, place, part.transpose(0, 1).flatten(1))
-                has_own = self._tensor(row.own[:, 0] >= 0)
-                place = self._tensor(row.own)[has_own].flatten()
-                part = reduction[has_own].transpose(0, 1).flatten(1)
-                variance[self._tensor(days)[:, None], place] -= part
+        times = self._times(wanted)
+        with count_up("node", len(times) * sum(len(row.centres) for row in self.rows)) as count:
+            for number, near in times:
+                days = np.flatnonzero(self.partition.weights[:, number])
+                time = float(self.scaled.times[self.partition.nodes[number]])
+                weights = self._tensor(self.partition.weights[days, number])[:, None]
+                lags = self.scaled.times[days] - time
+                analyse = partial(self._analyse, weights=weights, lags=lags)
+                problems = self._local_problems(near, time, days.size)
+                for row, part, reduction in one_core_each(analyse, problems):
+                    place = self._tensor(row.cells).flatten()
+                    mean[days] = mean[days].index_add_(1, place, part.transpose(0, 1).flatten(1))
+                    has_own = self._tensor(row.own[:, 0] >= 0)
+                    place = self._tensor(row.own)[has_own].flatten()
+                    fall = reduction[has_own].transpose(0, 1).flatten(1)
+                    variance[self._tensor(days)[:, None], place] -= fall
+                    count(len(part))
         return mean.cpu().numpy(), variance.clamp_(min=0).cpu().numpy()
+
+    def _analyse(
+        self,
+        problem: tuple[Row, torch.Tensor, Sample],
+        *,
+        weights: torch.Tensor,
+        lags: torch.Tensor,
+    ) -> tuple[Row, torch.Tensor, torch.Tensor]:
+        """Solve the local problem of some nodes; mean and fall of the variance are weighted."""
+        row, centres, local = problem
+        analysis = LocalAnalysis(local, self.correlation)
+        blended = weights * self._tensor(row.weights)[:, None]
+        found = analysis.mean(self.scaled.cells[row.cells] - centres, lags).double()
+        reduction = analysis.reduction(self.scaled.cells[row.own] - centres, lags).double()
+        return row, blended * found, weights * reduction
+
+    def _times(self, wanted: slice) -> list[tuple[int, slice]]:
+        """Return the nodes in time that the wanted days need, and what is observed around each."""
+        observed = self.scaled.sample.time.cpu().numpy()
+        times = self.scaled.times.cpu().numpy()[self.partition.nodes]
+        first = np.searchsorted(observed, times - self.half_window)
+        last = np.searchsorted(observed, times + self.half_window)
+        needed = (self.partition.weights[wanted] > 0).any(0) & (last > first)
+        return [(n, slice(int(first[n]), int(last[n]))) for n in np.flatnonzero(needed).tolist()]
 
     def _local_problems(
         self, near: slice, time: float, days: int

@@ -4,6 +4,7 @@ from collections.abc import Hashable, Mapping
 
 import xarray as xr
 
+from xdvarnet._progress import show_progress
 from xdvarnet._random import RandomState
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, warn
 from xdvarnet.grids.checks import (
@@ -18,7 +19,6 @@ from xdvarnet.grids.checks import (
     read_noise,
 )
 from xdvarnet.mapping.background import Background, ObservedBackground, check_background
-from xdvarnet.mapping.progress import show_progress
 from xdvarnet.methods.optimal_interpolation.analysis import LocalInterpolation
 from xdvarnet.methods.optimal_interpolation.covariance import CORRELATIONS
 from xdvarnet.methods.optimal_interpolation.tuning import tune

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 from scipy.optimize import minimize
 
+from xdvarnet._progress import count_up
 from xdvarnet._random import RandomState, default_rng
 from xdvarnet.diagnostics import ROTATION_RATE
 from xdvarnet.errors import InvalidInputError, warn
@@ -19,7 +20,6 @@ from xdvarnet.mapping.anomalies import take_anomalies, units_of_input
 from xdvarnet.mapping.background import Background
 from xdvarnet.mapping.binning import bin_observations
 from xdvarnet.mapping.observations import Observations
-from xdvarnet.mapping.progress import count_up
 from xdvarnet.methods.optimal_interpolation.covariance import Correlation
 from xdvarnet.methods.optimal_interpolation.gaps import gap_distances
 from xdvarnet.methods.optimal_interpolation.prediction import Score, predict_withheld
@@ -255,7 +255,7 @@ class Search[Model: Tunable]:
     def __init__(self, record: Record, centres: np.ndarray, radii: np.ndarray | None) -> None:
         self.record, self.centres, self.radii = record, centres, radii
         self.trials: list[Trial[Model]] = []
-        self.count: Callable[[], object] = lambda: None
+        self.count: Callable[[int], object] = lambda number: None
         days, _, _ = np.nonzero(np.isfinite(next(iter(record.observations.values.values()))))
         self.one_day = np.unique(days).size == 1
 
@@ -285,7 +285,7 @@ class Search[Model: Tunable]:
             None if self.radii is None else self.radii / model.correlation_length,
         )
         self.trials.append((model, score))
-        self.count()
+        self.count(1)
         logger.info("%s: %s", model, score)
         return score
 
