@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 import xarray as xr
 from dask.callbacks import Callback
+from instances import ERROR, calibrated_interpolation, calibrated_network
 from reconstructors import WINDOW, Identity, Smoother, explode, gappy, lazy
 
+from xdvarnet.calibration import Calibrated
 from xdvarnet.errors import InvalidInputError, XdvarnetWarning
 from xdvarnet.grids.coords import days_since_epoch
 from xdvarnet.mapping.background import ObservedBackground
 from xdvarnet.mapping.lazy import blocks_of_days
+from xdvarnet.mapping.lead import Lead
 from xdvarnet.mapping.observations import Analysis
 from xdvarnet.mapping.reconstruct import reconstruct
 from xdvarnet.methods.optimal_interpolation.interpolation import OptimalInterpolation
@@ -275,7 +278,9 @@ def test_what_is_known_at_once_is_checked_at_once(dataset):
     chunked = dataset.chunk(time=4)
     with pytest.raises(InvalidInputError, match="11 latitudes x 19 longitudes, fewer"):
         reconstruct(chunked.isel(lat=slice(11)), Smoother(type(WINDOW)(5, 12, 9)))
-    with pytest.raises(InvalidInputError, match="members of dask-backed .* dataset.load()"):
+    with pytest.raises(
+        InvalidInputError, match=r"draws no members of dask-backed .* dataset.load\(\)"
+    ):
         reconstruct(chunked, Smoother(), members=3)
     with pytest.raises(InvalidInputError, match="steps by 2 days"):
         reconstruct(chunked.isel(time=[0, 1, 3]), Smoother())
@@ -286,3 +291,31 @@ def test_maps_go_to_a_file_without_being_loaded(dataset, tmp_path):
     maps.to_netcdf(tmp_path / "maps.nc", engine="h5netcdf")
     with xr.open_dataset(tmp_path / "maps.nc", engine="h5netcdf") as written:
         xr.testing.assert_equal(written, reconstruct(dataset, Smoother(gives_std=True)))
+
+
+@pytest.mark.parametrize("task_bytes", [1, 2**28], ids=["a member a task", "all in one"])
+@pytest.mark.parametrize("lead", [None, 1])
+def test_lazy_members_are_those_in_memory(monkeypatch, lead, task_bytes):
+    monkeypatch.setattr("xdvarnet.mapping.lazy.MEMBER_BYTES", task_bytes)
+    oi = interpolation(std=0.05)
+    model = Calibrated(oi if lead is None else Lead(oi, lead), {"ssh": ERROR})
+    observed = gappy()
+    options = {"members": 3, "return_members": True, "rng": 4}
+    eager = reconstruct(observed, model, **options)
+    maps = reconstruct(observed.chunk(time=4), model, **options)
+    assert maps.chunksizes["member"] == ((1, 1, 1) if task_bytes == 1 else (3,))
+    xr.testing.assert_allclose(maps, eager, rtol=1e-6, atol=1e-7)
+    xr.testing.assert_equal(maps.compute(), maps.compute())  # no task uses up its generator
+    assert maps.attrs["xdvarnet_ensemble"] == "hybrid, 3 members"
+
+
+def test_members_that_are_not_asked_for_are_no_task():
+    model, observed = calibrated_interpolation(), gappy()
+    maps = reconstruct(observed.chunk(time=4), model, members=3, rng=4)
+    assert set(maps) == {"ssh", "ssh_std"}
+    xr.testing.assert_equal(maps.compute(), reconstruct(observed, model, members=3, rng=4))
+
+
+def test_members_that_need_the_whole_record_are_refused(dataset):
+    with pytest.raises(InvalidInputError, match=r"draws no members .* dataset.load\(\)"):
+        reconstruct(gappy().chunk(time=4), calibrated_network(), members=3)

@@ -28,3 +28,8 @@ def default_rng(rng: RandomState = None) -> np.random.Generator:
             f"rng={rng!r} is no source of random numbers; give a non-negative integer seed, "
             "a numpy Generator or SeedSequence, or None."
         ) from error
+
+
+def spawn(rng: np.random.Generator | None, count: int) -> list[np.random.Generator]:
+    """Return so many independent generators; the first are the same however many follow."""
+    return (np.random.default_rng() if rng is None else rng).spawn(count)

@@ -19,12 +19,12 @@ Beauchamp et al. (2024), arXiv 2402.01855; Chilès & Delfiner (2012), Geostatist
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
-import torch
 
 from xdvarnet._progress import track
+from xdvarnet._random import spawn
 from xdvarnet.calibration.errors import ErrorProcess
 from xdvarnet.calibration.simulation import Simulation, UnitField
 from xdvarnet.errors import InvalidInputError
@@ -34,7 +34,7 @@ from xdvarnet.mapping.background import Background
 from xdvarnet.mapping.holding import Holding
 from xdvarnet.mapping.lead import Lead
 from xdvarnet.mapping.observations import Analysis, Fields, Observations
-from xdvarnet.mapping.protocol import Reconstructor, analyse, check_model
+from xdvarnet.mapping.protocol import Reconstructor, analyse, check_model, no_members
 from xdvarnet.methods.gaussian_field.domain import torch_generator
 from xdvarnet.methods.gaussian_field.field import SPDEField
 
@@ -238,7 +238,8 @@ class Calibrated(Holding):
         std = self._std(observations, analysis)
         drawn: Fields = {}
         if members is not None:
-            drawn = self._hybrid(observations, analysis, std, _spawn(rng, members))
+            found = Analysis(analysis.mean, std)
+            drawn = self.draw(observations, found, spawn(rng, members))
         return Analysis(analysis.mean, std, drawn, analysis.first_guess)
 
     def solve_spread(
@@ -272,14 +273,21 @@ class Calibrated(Holding):
         formal = formal_std(observations, analysis, self.spread)
         return {name: error.std(formal[name]) for name, error in self.errors.items()}
 
-    def _hybrid(
+    @property
+    def draws(self) -> bool:
+        """Whether members are drawn around the mean of the model."""
+        return self.method == "hybrid"
+
+    def draw(
         self,
         observations: Observations,
         analysis: Analysis,
-        std: Fields,
-        generators: list[torch.Generator],
+        generators: Sequence[np.random.Generator],
     ) -> Fields:
-        """Draw members chunk by chunk, in place."""
+        """Draw members around the mean of the model, chunk by chunk, in place."""
+        if not self.draws:
+            raise no_members(self)
+        seeded = [torch_generator(each) for each in generators]
         fields = {
             name: UnitField.on(observations, error.length, error.time)
             for name, error in self.errors.items()
@@ -291,7 +299,7 @@ class Calibrated(Holding):
             chunk = slice(start, start + size)
             for name, field in fields.items():
                 part = members[name][chunk]
-                np.multiply(field.draw(generators[chunk]), std[name], out=part)
+                np.multiply(field.draw(seeded[chunk]), analysis.std[name], out=part)
                 part += analysis.mean[name]
         return members
 
@@ -305,7 +313,7 @@ class Calibrated(Holding):
         keep: bool,
     ) -> Analysis:
         """Scale errors that come one by one; the standard deviation is that of the members."""
-        drawn = self._simulated(observations, _spawn(rng, members))
+        drawn = self._simulated(observations, spawn(rng, members))
         shapes = {name: analysis.mean[name].shape for name in self.errors}
         total, squares = (
             {name: np.zeros(shape) for name, shape in shapes.items()} for _ in range(2)
@@ -329,10 +337,10 @@ class Calibrated(Holding):
         return Analysis(analysis.mean, std, kept, analysis.first_guess)
 
     def _simulated(
-        self, observations: Observations, generators: list[torch.Generator]
+        self, observations: Observations, generators: Sequence[np.random.Generator]
     ) -> Iterator[Fields]:
         simulation = Simulation(self.model, self.errors, observations)
-        return (simulation.error(observations, generator) for generator in generators)
+        return (simulation.error(observations, torch_generator(each)) for each in generators)
 
     def _exact(
         self,
@@ -389,9 +397,3 @@ def check_spread(model: Reconstructor, spread: Reconstructor | None) -> None:
             "tell where maps are uncertain; give a model that has one: "
             "spread=OptimalInterpolation(...)."
         )
-
-
-def _spawn(rng: np.random.Generator | None, members: int) -> list[torch.Generator]:
-    """Return a generator for each member, which is the same however many follow."""
-    rng = np.random.default_rng() if rng is None else rng
-    return [torch_generator(child) for child in rng.spawn(members)]

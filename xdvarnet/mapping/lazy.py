@@ -1,6 +1,9 @@
 """Analyse dask-backed observations: one task for each block of days."""
 
-from collections.abc import Iterable, Mapping
+import copy
+import itertools
+import math
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -11,6 +14,9 @@ from xdvarnet.errors import InvalidInputError, warn
 from xdvarnet.grids.internal import DIMS
 from xdvarnet.mapping.observations import Analysis, Fields, Observations, Record
 from xdvarnet.mapping.protocol import Reconstructor, analyse
+
+MEMBER_BYTES = 2**28
+"""Size of the members of one task."""
 
 
 def check_observed(observed: bool, sea: np.ndarray, names: Iterable[str]) -> None:
@@ -97,6 +103,48 @@ def analyse_lazily(
     )
 
 
+def draw_lazily(
+    model: Reconstructor,
+    anomalies: xr.Dataset,
+    analysis: Analysis,
+    generators: Sequence[np.random.Generator],
+) -> Fields:
+    """Draw members around a lazy analysis: a task for each chunk of members, over all days.
+
+    Parameters
+    ----------
+    model : Reconstructor
+        One that draws.
+    anomalies : xarray.Dataset
+        As for `analyse_lazily`.
+    analysis : Analysis
+        Its result.
+    generators : sequence of numpy.random.Generator
+        One for each member.
+
+    Returns
+    -------
+    mapping of str to dask array
+        Shape (member, time, latitude, longitude).
+    """
+    import dask
+    import dask.array as da
+
+    shape = tuple(anomalies.sizes[dim] for dim in DIMS)
+    size = max(1, MEMBER_BYTES // (4 * math.prod(shape)))
+    place = [anomalies[name].data for name in (*DIMS, "sea")]
+    domain = dask.delayed(Observations, pure=False)({}, *place)
+    whole = dask.delayed(Analysis, pure=False)(dict(analysis.mean), dict(analysis.std))
+    handle = dask.delayed(model, pure=False, traverse=False)
+    draw = dask.delayed(_draw, pure=False)
+    pieces: dict[str, list[da.Array]] = {name: [] for name in model.variables}
+    for some in itertools.batched(generators, size):
+        task = draw(handle, domain, whole, list(some))
+        for name, arrays in pieces.items():
+            arrays.append(da.from_delayed(task[name], (len(some), *shape), np.float32))
+    return {name: da.concatenate(arrays) for name, arrays in pieces.items()}
+
+
 def learn_lazily(model: Reconstructor, anomalies: xr.Dataset) -> dict[str, xr.DataArray]:
     """Return what a model learns of the whole record: one pass, which keeps the observed cells."""
     import dask
@@ -149,6 +197,16 @@ def _observations(
 ) -> Observations:
     latitude, longitude, sea = place
     return Observations(values, days, latitude, longitude, sea, errors=errors)
+
+
+def _draw(
+    model: Reconstructor,
+    domain: Observations,
+    analysis: Analysis,
+    generators: list[np.random.Generator],
+) -> Fields:
+    own = copy.deepcopy(generators)  # a task that is computed again draws the same
+    return model.draw(domain, analysis, own)
 
 
 def _is_observed(part: Observations) -> bool:

@@ -37,6 +37,8 @@ class Reconstructor(ABC):
         Names of the maps that it learns of the whole record before it solves a part of it.
     gives_std : bool
         Whether an analysis has a standard deviation.
+    draws : bool
+        Whether members can be drawn around an analysis that is there already: see `draw`.
     labels : sequence or None
         Names of the components of the series that it was made for: others are refused.
 
@@ -61,6 +63,7 @@ class Reconstructor(ABC):
     halo: float | None = None
     learns: Sequence[str] = ()
     gives_std: bool = False
+    draws: bool = False
     labels: Sequence[Hashable] | None = None
 
     @abstractmethod
@@ -165,6 +168,25 @@ class Reconstructor(ABC):
         """Reconstruct mean and standard deviation with an ensemble that is not kept."""
         analysis = self.solve(observations, members=members, rng=rng)
         return replace(analysis, members={})
+
+    def draw(
+        self,
+        observations: Observations,
+        analysis: Analysis,
+        generators: Sequence[np.random.Generator],
+    ) -> Fields:
+        """Draw members around an analysis, given days and places alone; by default an error.
+
+        Parameters
+        ----------
+        observations : Observations
+            Of the whole record; its values are not used.
+        analysis : Analysis
+            Mean and standard deviation of all days.
+        generators : sequence of numpy.random.Generator
+            One for each member, which does not depend on the others.
+        """
+        raise no_members(self)
 
     def days_around(self, lead: int) -> tuple[int, int]:
         """Return how many days a map with a lead is made of.

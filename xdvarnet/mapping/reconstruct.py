@@ -1,18 +1,19 @@
 """From a Dataset of gappy observations and a model to complete, labelled maps."""
 
 import os
+from dataclasses import replace
 
 import numpy as np
 import xarray as xr
 
 from xdvarnet._progress import show_progress
-from xdvarnet._random import RandomState, default_rng
+from xdvarnet._random import RandomState, default_rng, spawn
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_dataset, check_members
 from xdvarnet.grids.internal import DIMS
 from xdvarnet.grids.series import STATE
 from xdvarnet.mapping.job import reconstruct_to_store
-from xdvarnet.mapping.lazy import analyse_lazily, check_observed, learn_lazily
+from xdvarnet.mapping.lazy import analyse_lazily, check_observed, draw_lazily, learn_lazily
 from xdvarnet.mapping.observations import Analysis, Observations
 from xdvarnet.mapping.prepared import Prepared
 from xdvarnet.mapping.protocol import Reconstructor, analyse, check_analysis, check_model
@@ -50,7 +51,9 @@ def reconstruct(
         ``load_model("lorenz63")`` or ``StrongFourDVar(...)``.
     members : int, optional
         Number of members of the ensemble, for a model that has one: `SPDEField`, or any that
-        `xdvarnet.calibrate` has given one. They are drawn over the whole domain at once.
+        `xdvarnet.calibrate` has given one. They are drawn over the whole domain at once. Of
+        dask-backed observations members are lazy too, some in each task, where the method of the
+        calibration is ``"hybrid"``.
     return_members : bool
         Whether to return the members.
     rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
@@ -124,12 +127,16 @@ def reconstruct(
     background = prepared.background()
     anomalies = prepared.anomalies(background)
     if prepared.is_lazy:
-        if members is not None:
+        if members is not None and not model.draws:
             raise InvalidInputError(
-                "members of dask-backed observations are not available; load them first with "
-                "dataset.load()."
+                f"{model!r} draws no members of dask-backed observations, as it needs the whole "
+                "record for each; load them first with dataset.load(), or take one that was "
+                "calibrated with method='hybrid'."
             )
         analysis = analyse_lazily(model, anomalies, learn_lazily(model, anomalies))
+        if members is not None and return_members:
+            drawn = draw_lazily(model, anomalies, analysis, spawn(generator, members))
+            analysis = replace(analysis, members=drawn)
     else:
         with show_progress(progress):
             analysis = _analyse(model, anomalies, members, return_members, generator)
