@@ -1,7 +1,9 @@
 """The trained model on labelled data: laws of `DVarNet`."""
 
 import copy
+import dataclasses
 import pickle
+import warnings
 
 import numpy as np
 import pytest
@@ -52,9 +54,17 @@ def test_a_change_of_sign_and_scale_of_units_commutes(observations):
     np.testing.assert_allclose(maps["ssh"] / 100, metres["ssh"], atol=1e-6)
 
 
-def test_values_that_are_not_in_their_units_are_warned_of(observations):
-    with pytest.warns(XdvarnetWarning, match="'ssh' differ from the background by .* m \\(RMS\\)"):
-        (100 * observations).assign_coords(sea=observations["sea"]).dvarnet.reconstruct(toy_model())
+@pytest.mark.parametrize(("factor", "warns"), [(0.2, True), (1, False), (5, True), (100, True)])
+def test_another_sea_or_other_units_are_warned_of(factor, warns):
+    network = xdvarnet.load_model("med-ssh").model
+    truth = xdvarnet.datasets.mediterranean().isel(time=slice(31), lon=slice(0, 64))
+    system = xdvarnet.ObservingSystem(["jason1", "gfo"], noise=0.01)
+    observed = draw(truth, system, network, np.random.default_rng(0)).observations
+    values = {"ssh": factor * observed.values["ssh"]}
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        network.check_values(dataclasses.replace(observed, values=values))
+    assert ["another sea" in str(each.message) for each in caught] == [True] * warns
 
 
 @pytest.mark.parametrize("chunks", [{"time": 4}, {"time": 14, "lat": 9}, {"time": (1, 6, 7)}])

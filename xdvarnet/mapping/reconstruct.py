@@ -98,8 +98,9 @@ def reconstruct(
     XdvarnetWarning
         If the region lies far from the trained latitudes, windows have no observation, a variable
         has no attribute ``units``, or the background is one of the observations of less than a
-        week. In memory, and without a lead, also if observations are ten times as large as in the
-        training, or smaller than their noise, or values are not those of the sea in their units.
+        week. In memory, and without a lead, also if observations are less than half or more than
+        twice as large as in the training, or smaller than their noise, or values are not those of
+        the sea in their units.
 
     Examples
     --------

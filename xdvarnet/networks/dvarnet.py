@@ -26,8 +26,8 @@ from xdvarnet.networks.training_grid import TrainingGrid
 from xdvarnet.solver.contracts import Solver
 from xdvarnet.solver.device import check_device, in_single_precision
 
-LARGEST_SIZE = 10.0
-"""Anomalies over those of the training at which a warning begins."""
+USUAL_SIZES = 0.5, 2.0
+"""Anomalies over those of the training, beyond which a warning begins."""
 
 
 class DVarNet(Trainable):
@@ -249,18 +249,20 @@ class DVarNet(Trainable):
             self.training_grid.check(grid)
 
     def check_values(self, observations: Observations) -> None:
-        """Warn of anomalies that are far larger than those of the training, as in other units."""
+        """Warn of anomalies of another size than those of the training: another sea, or units."""
         if self.normalizer is None:
             return
         for name, array in observations.values.items():
             seen = array[np.isfinite(array)]
             size = float(np.sqrt(np.mean(np.square(seen)))) if seen.size else 0.0
             usual = self.normalizer.std[name]
-            if size > LARGEST_SIZE * usual:
+            if size and not USUAL_SIZES[0] <= size / usual <= USUAL_SIZES[1]:
                 warn(
                     f"observations of {name!r} differ from the background by {size:.3g} "
-                    f"{self.variables[name]} (RMS), and those of the training by {usual:.3g}; are "
-                    "their units those that they say?"
+                    f"{self.variables[name]} (RMS), and the sea of the training by {usual:.3g}: "
+                    "this is another sea, and the maps may be worse than those of an "
+                    "interpolation; xdvarnet.networks.Scaled takes a network to another sea. Or "
+                    "are the units not those that the observations say?"
                 )
 
     def days_around(self, lead: int) -> tuple[int, int]:
