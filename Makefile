@@ -9,7 +9,7 @@ SUPPORTED := import sys; sys.exit(sys.version_info < (3, 12))
 export MPLBACKEND := Agg
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage lint format docs clean
+.PHONY: help demo test coverage bench lint format docs clean
 
 help:  ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,12 @@ test: lint  ## Check style and types, and run the whole test suite
 coverage: export OMP_NUM_THREADS := 1
 coverage: $(STAMP)  ## Run the test suite and report which lines it covers (at least 95 %)
 	$(BIN)/python -m pytest --numprocesses auto --cov --cov-report=term --cov-fail-under=95
+
+bench: export OMP_NUM_THREADS := 2
+bench: $(STAMP)  ## Time the parts that take the time, and print the figures (under 10 minutes)
+	@for file in tests/benchmarks/bench_*.py; do \
+	  echo "$$file"; $(BIN)/python -W ignore $$file || exit 1; \
+	done
 
 lint: $(STAMP)  ## Check the style and the types, changing nothing
 	$(BIN)/ruff check .
