@@ -136,3 +136,27 @@ def test_the_guide_to_the_twin_ocean_runs(repository):
     days = (names["tomorrow"]["time"] - names["truth"]["time"][-1]).dt.days
     assert days.values.tolist() == [1, 2]
     assert names["height"].observed == ("ssh",)
+
+
+@pytest.mark.slow
+def test_the_guide_to_a_learned_map_runs(repository, tmp_path, monkeypatch):
+    """On a small part of the Mediterranean, with few trials."""
+    monkeypatch.chdir(tmp_path)
+    sea = xdvarnet.datasets.mediterranean().isel(
+        time=slice(16), lat=slice(60, 100), lon=slice(80, 130)
+    )
+    region = tuple(float(getattr(sea[d], end)()) for d in ("lon", "lat") for end in ("min", "max"))
+    parts, rng = [], np.random.default_rng(0)
+    for mission in FOLDERS:
+        points = fly(mission, sea["time"].values[0], sea["time"].values[-1], region=region)
+        track = sea.dvarnet.sample_tracks(points)[["ssh"]].dropna("time")
+        track["ssh"] += 0.02 * rng.standard_normal(track.sizes["time"])
+        parts.append(track.assign(mission=("time", [mission] * track.sizes["time"])))
+    xr.concat(parts, "time").drop_vars("sea", errors="ignore").to_netcdf("my_tracks.nc")
+    sea.isel(time=0).to_netcdf("my_grid.nc")
+    names: dict = {}
+    for block in blocks(repository / "docs" / "my_region.md"):
+        quick = block.replace("grid, progress=True", "grid, trials=6")
+        exec(quick.replace("grid=grid, rng=0", "grid=grid, noise='2 cm', rng=0"), names)
+    assert 0 <= xdvarnet.load_model("my_region.safetensors").model.weight <= 1
+    assert names["maps"]["ssh_members"].sizes["member"] == 50
