@@ -7,6 +7,12 @@ from torch import nn
 
 from xdvarnet.errors import InvalidInputError
 
+WORKING_MEMORY = 20
+"""Memory of a solver over that of its inputs: 2 to 6 for the shipped ones, and some for others."""
+
+MOST_AT_ONCE = 128
+"""Samples that fill a GPU."""
+
 
 def check_device(device: str) -> str:
     """Return the name of a device that can be used here, such as ``"cpu"`` or ``"cuda"``.
@@ -23,6 +29,23 @@ def check_device(device: str) -> str:
             f"device {device!r} cannot be used here ({error}); 'cpu' always can."
         ) from error
     return device
+
+
+def count_at_once(device: str, size: int) -> int:
+    """Return how many samples a solver takes at once: on a GPU, what half of its free memory takes.
+
+    Parameters
+    ----------
+    device : str
+        Where it runs; one sample on any other than a CUDA device.
+    size : int
+        Bytes of the inputs of a sample.
+    """
+    if torch.device(device).type != "cuda":
+        return 1
+    free, _ = torch.cuda.mem_get_info(device)
+    free += torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return min(max(1, free // 2 // (WORKING_MEMORY * size)), MOST_AT_ONCE)
 
 
 def in_single_precision[Network: nn.Module](network: Network) -> Network:
