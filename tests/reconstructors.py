@@ -1,6 +1,6 @@
 """Tiny reconstructors and gappy data for tests; sizes and steps differ in each dimension."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import xarray as xr
@@ -49,8 +49,8 @@ class _Identity(Reconstructor):
     def solve(self, observations: Observations, *, members=None, rng=None) -> Analysis:
         return self.see(observations, members, rng)
 
-    def solve_window(self, window: Observations) -> Analysis:
-        return self.see(window)
+    def solve_windows(self, windows: Sequence[Observations]) -> list[Analysis]:
+        return [self.see(window) for window in windows]
 
 
 class _Smoother(_Identity):

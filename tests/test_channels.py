@@ -45,7 +45,7 @@ def test_context_is_mask_then_guess_then_its_std_then_sea(window):
     """What the guess lacks starts at zero, with the standard deviation of the variable."""
     guess = toy_interpolation()
     state, data, context = to_inputs(
-        [window, window], toy_model().solver, NORMALIZER, VARIABLES, guess
+        [window, window], toy_model().solver, NORMALIZER, VARIABLES, guess, "cpu"
     )
     channels = len(VARIABLES) * DAYS
     assert context.shape == (2, count_context(DAYS, len(VARIABLES), guess), ROWS, COLUMNS)
@@ -62,6 +62,6 @@ def test_context_is_mask_then_guess_then_its_std_then_sea(window):
 
 def test_without_a_guess_the_state_starts_at_zero(window):
     solver = toy_model(first_guess=False).solver
-    state, _, context = to_inputs([window], solver, NORMALIZER, VARIABLES, None)
+    state, _, context = to_inputs([window], solver, NORMALIZER, VARIABLES, None, "cpu")
     assert (state == 0).all()
     assert context.shape[1] == count_context(DAYS, len(VARIABLES), None) == 2 * DAYS + 1

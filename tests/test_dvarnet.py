@@ -94,6 +94,30 @@ def test_options_return_another_model(observations):
     assert 0 < abs(error).max() < 0.01
 
 
+def test_a_longer_stride_solves_fewer_windows(observations):
+    """One of all days of a window leaves each day to the windows that lie side by side."""
+    model = toy_model(first_guess=False)
+    longer = model.with_options(stride=DAYS)
+    assert longer.window == xdvarnet.mapping.Window(
+        DAYS, 12, 16, stride=(DAYS, 6, 7), halo=(0, 2, 2)
+    )
+    assert model.window.stride == (2, 6, 7)
+    assert longer.with_options(precision="bfloat16").window == longer.window
+    counts = {}
+    for each in (model, longer):
+        solve, counts[each] = each.solver.forward, 0
+
+        def count(*inputs, each=each, solve=solve):
+            counts[each] += 1
+            return solve(*inputs)
+
+        each.solver.forward = count
+        assert np.isfinite(observations.dvarnet.reconstruct(each)["ssh"]).any()
+    assert counts[longer] * 2 <= counts[model]
+    with pytest.raises(InvalidInputError, match=r"stride \(6, 6, 7\) leaves cells without weight"):
+        model.with_options(stride=DAYS + 1)
+
+
 def test_html_shows_variables_window_and_provenance():
     model = toy_model()
     model.provenance["training data"] = "maps <of> 2005"

@@ -541,7 +541,7 @@ def test_implicit_derivatives_are_those_of_the_minimum():
 
 
 def test_an_unknown_graph_is_refused():
-    with pytest.raises(InvalidInputError, match="graph='none' is none of 'unrolled', 'last'"):
+    with pytest.raises(InvalidInputError, match="graph='none' is none of 'unrolled', 'checkp"):
         make_solver(graph="none")
 
 

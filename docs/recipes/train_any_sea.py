@@ -171,7 +171,8 @@ class Course:
         for window in windows:
             observations, truth = window.observations, window.truth["ssh"][inner]
             assert observations.first_guess is not None
-            maps = self.model.solve_window(observations), observations.first_guess
+            (analysis,) = self.model.solve_windows([observations])
+            maps = analysis, observations.first_guess
             squares += [np.nansum((each.mean["ssh"][inner] - truth) ** 2) for each in maps]
         return float(np.sqrt(squares[0] / squares[1]))
 

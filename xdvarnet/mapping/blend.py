@@ -10,7 +10,7 @@ from xdvarnet.mapping.cover import Cover, Position
 
 
 def blend(
-    patches: Iterable[tuple[Position, np.ndarray | None]],
+    patches: Iterable[tuple[Position, np.ndarray]],
     cover: Cover,
     start: int = 0,
     stop: int | None = None,
@@ -24,10 +24,10 @@ def blend(
 
     Parameters
     ----------
-    patches : iterable of (position, numpy.ndarray or None)
+    patches : iterable of (position, numpy.ndarray)
         In the order of ``cover.positions(start, stop)``; arrays of shape (..., time, latitude,
-        longitude), all with the same leading dimensions and dtype. A patch that is None, or
-        missing, adds nothing: its cells stay zero where no other window has weight.
+        longitude), all with the same leading dimensions and dtype. A patch that is missing adds
+        nothing: its cells stay zero where no other window has weight.
     cover : Cover
         The windows.
     start, stop : int
@@ -42,7 +42,7 @@ def blend(
     Raises
     ------
     InvalidInputError
-        If patches are not in time order, or all of them are None.
+        If patches are not in time order, or there is none.
     """
     stop = cover.shape[0] if stop is None else stop
     time, latitude, longitude = cover.axes
@@ -51,8 +51,6 @@ def blend(
     sums: np.ndarray | None = None
     first = wanted.start  # padded day of the first entry of `sums`
     for position, patch in patches:
-        if patch is None:
-            continue
         begin = max(position[0].start, wanted.start)
         if sums is None:
             shape = (*patch.shape[:-3], time.size, *cover.padded_shape[1:])

@@ -1,7 +1,8 @@
 """Models that see one window at a time: cover a domain with windows, solve each, blend."""
 
+import itertools
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -28,7 +29,7 @@ class Windowed(Holding):
 
     A domain is covered with overlapping windows that follow the first day of the record, each is
     solved, and the results are blended. Around a globe the first and the last are blended too. A
-    subclass sets the attributes and defines `solve_window`.
+    subclass sets the attributes and defines `solve_windows`.
 
     Attributes
     ----------
@@ -36,15 +37,18 @@ class Windowed(Holding):
         Sizes and halo of a window in cells.
     first_guess : Reconstructor or None
         Another model, solved before on the whole domain, whose analysis is handed to
-        `solve_window`; its background is not used.
+        `solve_windows`; its background is not used.
+    at_once : int
+        Windows that `solve_windows` is given at once, at most.
     """
 
     window: Window
     first_guess: Reconstructor | None = None
+    at_once: int = 1
 
     @abstractmethod
-    def solve_window(self, window: Observations) -> Analysis:
-        """Reconstruct the fields of one window, with its first guess where there is one."""
+    def solve_windows(self, windows: Sequence[Observations]) -> list[Analysis]:
+        """Reconstruct the fields of each of some windows, with its first guess if it has one."""
 
     @property
     def held(self) -> list[Reconstructor]:
@@ -91,8 +95,8 @@ class Windowed(Holding):
         Raises
         ------
         InvalidInputError
-            If members are asked for, the domain is smaller than a window, or `solve_window` returns
-            other fields than it should.
+            If members are asked for, the domain is smaller than a window, or `solve_windows`
+            returns other fields than it should.
         """
         if members is not None:
             raise no_members(self)
@@ -127,22 +131,25 @@ class Windowed(Holding):
         start: int,
         stop: int,
         fields: list[Field],
-    ) -> Iterator[tuple[Position, np.ndarray | None]]:
-        """Solve the windows one by one, and note in `fields` what the stacked arrays hold."""
+    ) -> Iterator[tuple[Position, np.ndarray]]:
+        """Solve windows, those on land left out, and note in `fields` what the arrays hold."""
         patches = covering.patches(_to_dataset(observations), start, stop)
         total = len(covering.positions(start, stop))
+        cut = (
+            (position, _from_dataset(patch, observations))
+            for position, patch in track(patches, "window", total)
+        )
+        on_sea = ((position, window) for position, window in cut if window.sea.any())
         empty = 0
-        for position, patch in track(patches, "window", total):
-            window = _from_dataset(patch, observations)
-            if not window.sea.any():
-                yield position, None
-                continue
-            empty += not any(np.isfinite(values).any() for values in window.values.values())
-            analysis = check_shapes(self, window, self.solve_window(window), None)
-            stacked = {("mean", name): array for name, array in analysis.mean.items()}
-            stacked |= {("std", name): array for name, array in analysis.std.items()}
-            fields[:] = stacked
-            yield position, np.stack(list(stacked.values()))
+        for group in itertools.batched(on_sea, self.at_once):
+            analyses = self.solve_windows([window for _, window in group])
+            for (position, window), solved in zip(group, analyses, strict=True):
+                empty += not any(np.isfinite(values).any() for values in window.values.values())
+                analysis = check_shapes(self, window, solved, None)
+                stacked = {("mean", name): array for name, array in analysis.mean.items()}
+                stacked |= {("std", name): array for name, array in analysis.std.items()}
+                fields[:] = stacked
+                yield position, np.stack(list(stacked.values()))
         if empty:
             warn(
                 f"{empty} of {total} windows have no observation; there the maps are the "
@@ -181,8 +188,8 @@ def _from_dataset(patch: xr.Dataset, whole: Observations) -> Observations:
     def fields(kind: str) -> dict[str, np.ndarray]:
         prefix = f"{kind}/"
         return {
-            str(name).removeprefix(prefix): array.values
-            for name, array in patch.data_vars.items()
+            str(name).removeprefix(prefix): variable.values
+            for name, variable in patch.variables.items()
             if str(name).startswith(prefix)
         }
 

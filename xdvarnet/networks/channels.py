@@ -110,6 +110,7 @@ def to_inputs(
     normalizer: Normalizer,
     variables: Collection[str],
     first_guess: Reconstructor | None,
+    device: str,
 ) -> tuple[torch.Tensor, list[Data], torch.Tensor]:
     """Return what a solver is called with.
 
@@ -125,6 +126,8 @@ def to_inputs(
         In the order of the channels.
     first_guess : Reconstructor or None
         Whether there is one, and one with a standard deviation.
+    device : str
+        Where they are put.
 
     Returns
     -------
@@ -135,23 +138,25 @@ def to_inputs(
     context : torch.Tensor
         Mask of the observations, first guess and its standard deviation, and the sea.
     """
-    values = stack([to_channels(window.values, normalizer, variables) for window in windows])
+
+    def channels(windows: Iterable[Mapping[str, np.ndarray]]) -> torch.Tensor:
+        return stack([to_channels(each, normalizer, variables) for each in windows], device)
+
+    values = channels(window.values for window in windows)
     seen = Data.from_gappy(values)
     whole = slice(values.shape[1])
-    channels = [term.channels for term in solver.terms] or [whole]
-    data = [Data(seen.values[:, part], seen.mask[:, part]) for part in channels]
+    parts = [term.channels for term in solver.terms] or [whole]
+    data = [Data(seen.values[:, part], seen.mask[:, part]) for part in parts]
     guesses = [window.first_guess for window in windows if window.first_guess is not None]
     state, extra = torch.zeros_like(values), []
     if first_guess is not None:
         nothing = dict.fromkeys(variables, np.zeros(windows[0].shape, np.float32))
-        fields = [{**nothing, **guess.mean} for guess in guesses]
-        state = stack([to_channels(each, normalizer, variables) for each in fields])
+        state = channels({**nothing, **guess.mean} for guess in guesses)
         extra.append(state)
         if first_guess.gives_std:
             unknown = {name: zero + normalizer.std[name] for name, zero in nothing.items()}
-            fields = [{**unknown, **guess.std} for guess in guesses]
-            extra.append(stack([to_channels(each, normalizer, variables) for each in fields]))
-    sea = stack([window.sea[None] for window in windows])
+            extra.append(channels({**unknown, **guess.std} for guess in guesses))
+    sea = stack([window.sea[None] for window in windows], device)
     state = functional.pad(state * sea, (0, 0, 0, 0, 0, _parameter_channels(solver)))
     return state, data, torch.cat([seen.mask, *extra, sea], dim=1)
 

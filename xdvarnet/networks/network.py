@@ -60,14 +60,9 @@ class Network(Reconstructor):
         return sum(p.numel() for p in self.solver.parameters() if p.requires_grad)
 
     def run(self, inputs: Inputs) -> torch.Tensor:
-        """Call the solver, without derivatives; the states that it finds are on its device."""
-        state, data, context = inputs
+        """Call the solver, without derivatives, on inputs that are on its device."""
         with torch.no_grad(), autocast(self.device, self.precision):
-            return self.solver(
-                state.to(self.device),
-                [Data(part.values.to(self.device), part.mask.to(self.device)) for part in data],
-                None if context is None else context.to(self.device),
-            )
+            return self.solver(*inputs)
 
     def summary(self) -> dict[str, object]:
         """Return what a notebook shows of the model."""

@@ -1,6 +1,6 @@
 """Fields of the parameters that a 4DVarNet with an SPDE prior finds."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -36,7 +36,12 @@ class Estimator(Protocol):
         """How anomalies are normalised."""
         ...
 
-    def states(self, windows: list[Observations]) -> torch.Tensor:
+    @property
+    def at_once(self) -> int:
+        """Windows of a batch, at most."""
+        ...
+
+    def states(self, windows: Sequence[Observations]) -> torch.Tensor:
         """Return the states of a batch of windows, without derivatives."""
         ...
 
@@ -53,20 +58,24 @@ class ParameterChannels(Windowed):
         self.model = model
         self.variables = dict.fromkeys(PARAMETERS, "1")
         self.window, self.first_guess = model.window, model.first_guess
+        self.at_once = model.at_once
 
-    def solve_window(self, window: Observations) -> Analysis:
-        """Return the parameters of one window, the same for all its days."""
+    def solve_windows(self, windows: Sequence[Observations]) -> list[Analysis]:
+        """Return the parameters of windows, the same for all days of one."""
         with torch.no_grad():
-            state = self.model.states([window])
+            states = self.model.states(windows)
             prior = self.model.solver.learned_prior
             assert isinstance(prior, SPDEPrior)
-            channels = prior.parameters_in(state)[0].cpu().numpy()
-        return Analysis(
-            {
-                name: np.broadcast_to(field, window.shape)
-                for name, field in zip(PARAMETERS, channels, strict=True)
-            }
-        )
+            channels = prior.parameters_in(states).cpu().numpy()
+        return [
+            Analysis(
+                {
+                    name: np.broadcast_to(field, window.shape)
+                    for name, field in zip(PARAMETERS, fields, strict=True)
+                }
+            )
+            for window, fields in zip(windows, channels, strict=True)
+        ]
 
 
 def estimate_parameters(model: Estimator, observations: xr.Dataset) -> xr.Dataset:

@@ -19,7 +19,7 @@ from xdvarnet.networks.series_checks import (
 )
 from xdvarnet.networks.series_training import CHUNK, TrainableSeries
 from xdvarnet.solver.contracts import Solver
-from xdvarnet.solver.device import in_single_precision
+from xdvarnet.solver.device import in_single_precision, warn_of_emulation
 from xdvarnet.training.loop import autocast
 
 FAR = 10.0
@@ -63,7 +63,8 @@ class SeriesInversion(TrainableSeries):
     Warns
     -----
     XdvarnetWarning
-        If the solver has the equations of Lorenz for states that are not normalised.
+        If the solver has the equations of Lorenz for states that are not normalised, or bfloat16 is
+        asked for on a processor that has no instructions for it.
 
     Examples
     --------
@@ -114,6 +115,7 @@ class SeriesInversion(TrainableSeries):
         if steps < 2:
             raise InvalidInputError(f"steps={steps}; a window has two times at least.")
         autocast("cpu", precision)
+        warn_of_emulation("cpu", precision)
         check_time_steps(solver, dt)
         warn_of_units(solver, normalizer)
         check_storable(solver, "solver")

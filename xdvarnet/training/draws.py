@@ -273,7 +273,7 @@ def _augment(window: Draw, augmentation: Augmentation, rng: np.random.Generator)
     return Draw(observations, change(window.truth, factor))
 
 
-def stack(arrays: list[np.ndarray]) -> torch.Tensor:
+def stack(arrays: list[np.ndarray], device: str) -> torch.Tensor:
     """Stack arrays along a new batch dimension, in memory as convolutions take them quickly."""
-    batch = torch.from_numpy(np.stack(arrays).astype(np.float32, copy=False))
+    batch = torch.from_numpy(np.stack(arrays).astype(np.float32, copy=False)).to(device)
     return batch.contiguous(memory_format=torch.channels_last)
