@@ -62,7 +62,7 @@ maps = {
 scores = {
     name: each.sel(inner).dvarnet.score(truth.sel(inner)).to_pandas() for name, each in maps.items()
 }
-pd.DataFrame(scores).T[["rmse", "mu", "lambda_x", "lambda_t"]].round(4)
+pd.DataFrame(scores).T.round(4)
 
 # %%
 day = "2020-01-12"

@@ -19,7 +19,7 @@ Beauchamp et al. (2024), arXiv 2402.01855; Chilès & Delfiner (2012), Geostatist
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -313,7 +313,9 @@ class Calibrated(Holding):
         keep: bool,
     ) -> Analysis:
         """Scale errors that come one by one; the standard deviation is that of the members."""
-        drawn = self._simulated(observations, spawn(rng, members))
+        simulation = Simulation(self.model, self.errors, observations)
+        seeded = map(torch_generator, spawn(rng, members))
+        drawn = (simulation.error(observations, each) for each in seeded)
         shapes = {name: analysis.mean[name].shape for name in self.errors}
         total, squares = (
             {name: np.zeros(shape) for name, shape in shapes.items()} for _ in range(2)
@@ -335,12 +337,6 @@ class Calibrated(Holding):
             for name in self.errors
         }
         return Analysis(analysis.mean, std, kept, analysis.first_guess)
-
-    def _simulated(
-        self, observations: Observations, generators: Sequence[np.random.Generator]
-    ) -> Iterator[Fields]:
-        simulation = Simulation(self.model, self.errors, observations)
-        return (simulation.error(observations, torch_generator(each)) for each in generators)
 
     def _exact(
         self,
