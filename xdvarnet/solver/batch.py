@@ -30,6 +30,17 @@ class Batch:
     context: torch.Tensor | None
     weights: torch.Tensor
 
+    def take(self, samples: slice) -> "Batch":
+        """Return some of the samples."""
+        alike = len(self.weights) == 1  # the same for all
+        return Batch(
+            self.state[samples],
+            self.truth[samples],
+            [Data(part.values[samples], part.mask[samples]) for part in self.data],
+            None if self.context is None else self.context[samples],
+            self.weights if alike else self.weights[samples],
+        )
+
     def to(self, device: str) -> "Batch":
         """Copy to a device."""
         return Batch(

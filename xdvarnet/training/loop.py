@@ -20,6 +20,7 @@ from xdvarnet.solver.batch import Batch
 from xdvarnet.solver.contracts import Solver
 from xdvarnet.solver.losses import Loss, PriorLoss, VariationalLoss
 from xdvarnet.solver.minimisation import Minimisation
+from xdvarnet.training import processes
 
 logger = logging.getLogger("xdvarnet.training")
 
@@ -75,6 +76,7 @@ def train(
     What is validated and kept is a running average of the weights: the noise of the last steps is
     larger than what they learn. The average with the lowest validation error is kept, also if an
     exception ends the training; the weights before it, if none is as low as `error_before`.
+    Several processes of `torch.distributed` share each batch; the first one writes.
 
     Parameters
     ----------
@@ -127,7 +129,7 @@ def train(
             f"epochs={epochs} and steps_per_epoch={steps_per_epoch}; both must be at least 1."
         )
     _check_trained(solver, loss)
-    solver.to(device)
+    processes.align(solver.to(device))
     optimiser, schedule = _optimiser(solver, learning_rate, steps_per_epoch, epochs)
     average = AveragedModel(solver, avg_fn=_average)
     parts: dict[str, Any] = {
@@ -142,7 +144,8 @@ def train(
     if checkpoint is not None and checkpoint.exists():
         history, best = _resume(checkpoint, parts, settings, device)
         logger.info("resumed from %s after %d epochs", checkpoint, len(history))
-    bar = tqdm(range(len(history), epochs), disable=not progress, unit="epoch")
+    shown = progress and processes.is_first()
+    bar = tqdm(range(len(history), epochs), disable=not shown, unit="epoch")
     try:
         for epoch in bar:
             if patience is not None and _epochs_since_best(history) >= patience:
@@ -152,9 +155,13 @@ def train(
             losses = []
             for batch in batches(epoch):
                 optimiser.zero_grad()
-                with autocast(device, precision):
-                    value = loss.evaluate(solver, batch.to(device))
-                value.backward()
+                part, share = processes.part_of(batch)
+                value = torch.zeros((), device=device)
+                if share:
+                    with autocast(device, precision):
+                        value = share * loss.evaluate(solver, part.to(device))
+                    value.backward()
+                value = processes.add_up(value, solver.parameters())
                 torch.nn.utils.clip_grad_norm_(solver.parameters(), clip)
                 optimiser.step()
                 schedule.step()
@@ -177,7 +184,7 @@ def train(
                 best = _copy(average.module)
             history.append(record)
             bar.set_postfix(loss=record.loss, validation=record.validation_rmse)
-            if checkpoint is not None:
+            if checkpoint is not None and processes.is_first():
                 content = {name: part.state_dict() for name, part in parts.items()}
                 records = [asdict(record) for record in history]
                 content |= {"best": best, "history": records, "settings": settings}

@@ -19,6 +19,7 @@ from xdvarnet.mapping.protocol import Reconstructor
 from xdvarnet.solver.batch import Batch
 from xdvarnet.solver.contracts import Solver
 from xdvarnet.solver.losses import Loss, ReconstructionLoss
+from xdvarnet.training import processes
 from xdvarnet.training.data import DrawPool, Validation, lasting_repr
 from xdvarnet.training.draws import Augmentation, Draw, check_flips
 from xdvarnet.training.loop import Epoch, train
@@ -207,7 +208,7 @@ def check_schedule(
 
 
 def seeded(rng: RandomState, checkpoint: str | Path | None) -> np.random.Generator:
-    """Return the generator of a training, which has a seed where there is a checkpoint.
+    """Return the generator of a training, which needs a seed for a checkpoint or processes.
 
     Raises
     ------
@@ -218,6 +219,11 @@ def seeded(rng: RandomState, checkpoint: str | Path | None) -> np.random.Generat
         raise InvalidInputError(
             "a training with a checkpoint cannot go on from it without a seed; give one, such as "
             "rng=0."
+        )
+    if processes.count() > 1 and not isinstance(rng, int):
+        raise InvalidInputError(
+            f"a training on {processes.count()} processes needs the same seed in all of them; give "
+            "one, such as rng=0."
         )
     return default_rng(rng)
 
