@@ -39,6 +39,7 @@ LABELS = {
     "mu": "mu",
     "sigma": "sigma",
 }
+FITTED = "OI fitted to the observations"
 BLOCK, SAMPLES = 3, 4000  # days of one block, bootstrap samples
 
 known = xdvarnet.datasets.mediterranean()
@@ -76,8 +77,8 @@ def all_methods(model: Reconstructor) -> dict:
         "persistence of 9 June + offset": xdvarnet.methods.Persistence(
             known.sel(time=slice(None, "2005-06-09"))
         ),
-        "OI of the quick start": xdvarnet.OptimalInterpolation(
-            "ssh", correlation_length="60 km", correlation_time="20 days", noise=0.02
+        FITTED: xdvarnet.OptimalInterpolation.fit(
+            observe(0, "2005-05-10"), background=model.background, rng=0
         ),
         **tuned_methods(model, model.background),
     }
