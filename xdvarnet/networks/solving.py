@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 
-from xdvarnet.errors import InvalidInputError
+from xdvarnet.errors import InvalidInputError, warn
 from xdvarnet.mapping.observations import Analysis, Observations
 from xdvarnet.mapping.windows import Windowed
 from xdvarnet.networks.channels import count_context, to_channels, to_inputs
@@ -15,6 +16,9 @@ from xdvarnet.solver.data import Data
 from xdvarnet.solver.device import count_at_once
 from xdvarnet.training.draws import Draw, stack
 from xdvarnet.training.loop import autocast
+
+LARGEST_SIZE = 10.0
+"""Anomalies over those of the training at which a warning begins."""
 
 
 class SolvedWindows(Windowed):
@@ -46,6 +50,21 @@ class SolvedWindows(Windowed):
         channels = 3 * days * variables + count_context(days, variables, self.first_guess)
         numbers = channels * self.window.latitude * self.window.longitude
         return count_at_once(self.device, numbers * torch.float32.itemsize)
+
+    def check_values(self, observations: Observations) -> None:
+        """Warn of anomalies that are far larger than those of the training, as in other units."""
+        if self.normalizer is None:
+            return
+        for name, array in observations.values.items():
+            seen = array[np.isfinite(array)]
+            size = float(np.sqrt(np.mean(np.square(seen)))) if seen.size else 0.0
+            usual = self.normalizer.std[name]
+            if size > LARGEST_SIZE * usual:
+                warn(
+                    f"observations of {name!r} differ from the background by {size:.3g} "
+                    f"{self.variables[name]} (RMS), and those of the training by {usual:.3g}; are "
+                    "their units those that they say?"
+                )
 
     def solve_windows(self, windows: Sequence[Observations]) -> list[Analysis]:
         """Run the solver on a batch of windows.
