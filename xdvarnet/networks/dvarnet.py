@@ -5,17 +5,15 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Self
 
-import numpy as np
 import torch
 import xarray as xr
 
-from xdvarnet.errors import InvalidInputError, warn
+from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_kind, check_known
 from xdvarnet.grids.coords import Grid
 from xdvarnet.mapping.background import Background, ObservedBackground
 from xdvarnet.mapping.cover import Window
 from xdvarnet.mapping.description import check_storable
-from xdvarnet.mapping.observations import Observations
 from xdvarnet.mapping.protocol import Reconstructor
 from xdvarnet.mapping.windows import check_first_guess
 from xdvarnet.networks.channels import check_channels, count_context
@@ -26,9 +24,6 @@ from xdvarnet.networks.trainable import Trainable
 from xdvarnet.networks.training_grid import TrainingGrid
 from xdvarnet.solver.contracts import Solver
 from xdvarnet.solver.device import check_device, in_single_precision, warn_of_emulation
-
-USUAL_SIZES = 0.5, 2.0
-"""Anomalies over those of the training, beyond which a warning begins."""
 
 
 class DVarNet(Trainable):
@@ -264,23 +259,6 @@ class DVarNet(Trainable):
         super().check(grid)
         if self.training_grid is not None:
             self.training_grid.check(grid)
-
-    def check_values(self, observations: Observations) -> None:
-        """Warn of anomalies of another size than those of the training: another sea, or units."""
-        if self.normalizer is None:
-            return
-        for name, array in observations.values.items():
-            seen = array[np.isfinite(array)]
-            size = float(np.sqrt(np.mean(np.square(seen)))) if seen.size else 0.0
-            usual = self.normalizer.std[name]
-            if size and not USUAL_SIZES[0] <= size / usual <= USUAL_SIZES[1]:
-                warn(
-                    f"observations of {name!r} differ from the background by {size:.3g} "
-                    f"{self.variables[name]} (RMS), and the sea of the training by {usual:.3g}: "
-                    "this is another sea, and the maps may be worse than those of an "
-                    "interpolation; xdvarnet.networks.Scaled takes a network to another sea. Or "
-                    "are the units not those that the observations say?"
-                )
 
     def days_around(self, lead: int) -> tuple[int, int]:
         """Return how many days of a window are before and after the last observed one.

@@ -2,8 +2,10 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 
+from xdvarnet.errors import warn
 from xdvarnet.mapping.observations import Analysis, Observations
 from xdvarnet.mapping.windows import Windowed
 from xdvarnet.networks.channels import count_context, to_channels, to_inputs
@@ -12,6 +14,9 @@ from xdvarnet.solver.batch import Batch
 from xdvarnet.solver.data import Data
 from xdvarnet.solver.device import count_at_once
 from xdvarnet.training.draws import Draw, stack
+
+USUAL_SIZES = 0.5, 2.0
+"""Anomalies over those of the training, beyond which a warning begins."""
 
 
 class SolvedWindows(Network, Windowed):
@@ -28,6 +33,23 @@ class SolvedWindows(Network, Windowed):
         channels = 3 * days * variables + count_context(days, variables, self.first_guess)
         numbers = channels * self.window.latitude * self.window.longitude
         return count_at_once(self.device, numbers * torch.float32.itemsize)
+
+    def check_values(self, observations: Observations) -> None:
+        """Warn of anomalies of another size than those of the training: another sea, or units."""
+        if self.normalizer is None:
+            return
+        for name, array in observations.values.items():
+            seen = array[np.isfinite(array)]
+            size = float(np.sqrt(np.mean(np.square(seen)))) if seen.size else 0.0
+            usual = self.normalizer.std[name]
+            if size and not USUAL_SIZES[0] <= size / usual <= USUAL_SIZES[1]:
+                warn(
+                    f"observations of {name!r} differ from the background by {size:.3g} "
+                    f"{self.variables[name]} (RMS), and the sea of the training by {usual:.3g}: "
+                    "this is another sea, and the maps may be worse than those of an "
+                    "interpolation; xdvarnet.networks.Scaled takes a network to another sea. Or "
+                    "are the units not those that the observations say?"
+                )
 
     def solve_windows(self, windows: Sequence[Observations]) -> list[Analysis]:
         """Run the solver on a batch of windows.

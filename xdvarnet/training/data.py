@@ -18,6 +18,7 @@ from xdvarnet.mapping.observations import Analysis
 from xdvarnet.mapping.windows import Windowed
 from xdvarnet.observing.observer import Observer
 from xdvarnet.training.draws import Augmentation, Draw, draw, random_windows, vary
+from xdvarnet.training.spool import spool
 
 Simulate = Callable[[np.random.Generator], xr.Dataset]
 """From a generator to complete maps."""
@@ -121,7 +122,8 @@ class DrawPool:
     """The last draws of a training: each epoch adds one and forgets the oldest.
 
     Epoch k sees the same draws and windows however often it is asked for, and whatever came before:
-    a training that goes on from a checkpoint sees what it would have seen.
+    a training that goes on from a checkpoint sees what it would have seen. The draws are in
+    temporary files, so that memory does not grow with their number.
 
     Parameters
     ----------
@@ -166,7 +168,7 @@ class DrawPool:
     def _draw(self, number: int) -> Draw:
         if number in self._draws:
             return self._draws[number]
-        return self._make(number, np.random.default_rng([self._seed, 0, number]))
+        return spool(self._make(number, np.random.default_rng([self._seed, 0, number])))
 
 
 @dataclass(frozen=True)

@@ -210,17 +210,20 @@ def _check_places(sea: np.ndarray, window: Window) -> None:
 def _cut(whole: Draw, start: int, length: int, box: tuple[slice, slice]) -> Draw:
     days = np.arange(start, start + length)
     inside = (days >= 0) & (days < whole.observations.days.size)
+    first, last = days[inside][[0, -1]]
 
-    def cut(array: np.ndarray, fill: float) -> np.ndarray:
-        part = np.full((length, *array[0][box].shape), fill, np.float32)
-        part[inside] = array[days[inside]][:, *box]
-        return part
+    def cut(array: np.ndarray, fill: float | None) -> np.ndarray:
+        part = array[first : last + 1, *box].astype(np.float32)
+        if inside.all():
+            return part
+        padded = np.full(
+            (length, *part.shape[1:]), array.max() if fill is None else fill, part.dtype
+        )
+        padded[inside] = part
+        return padded
 
     def cut_all(arrays: Mapping[str, np.ndarray], fill: float | None) -> dict[str, np.ndarray]:
-        return {
-            name: cut(array, float(array.max()) if fill is None else fill)
-            for name, array in arrays.items()
-        }
+        return {name: cut(array, fill) for name, array in arrays.items()}
 
     given = whole.observations
     guess = given.first_guess
