@@ -13,7 +13,6 @@ from xdvarnet.errors import InvalidInputError
 from xdvarnet.solver.batch import Batch
 from xdvarnet.solver.data import Data
 from xdvarnet.solver.losses import ReconstructionLoss
-from xdvarnet.training import processes
 from xdvarnet.training.loop import train
 
 TRAIN = """
@@ -70,6 +69,6 @@ def test_two_processes_train_as_one(tmp_path):
 
 
 def test_processes_need_the_same_seed(monkeypatch):
-    monkeypatch.setattr(processes, "count", lambda: 2)
+    monkeypatch.setattr("xdvarnet.training.schedule.count_processes", lambda: 2)
     with pytest.raises(InvalidInputError, match="2 processes needs the same seed"):
         toy_model().fit(toy_truth(), observe=toy_system(), validation=toy_truth())

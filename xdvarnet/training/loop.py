@@ -20,7 +20,7 @@ from xdvarnet.solver.batch import Batch
 from xdvarnet.solver.contracts import Solver
 from xdvarnet.solver.losses import Loss, PriorLoss, VariationalLoss
 from xdvarnet.solver.minimisation import Minimisation
-from xdvarnet.training import processes
+from xdvarnet.training.processes import add_up, align, is_first, part_of
 
 logger = logging.getLogger("xdvarnet.training")
 
@@ -129,7 +129,7 @@ def train(
             f"epochs={epochs} and steps_per_epoch={steps_per_epoch}; both must be at least 1."
         )
     _check_trained(solver, loss)
-    processes.align(solver.to(device))
+    align(solver.to(device))
     optimiser, schedule = _optimiser(solver, learning_rate, steps_per_epoch, epochs)
     average = AveragedModel(solver, avg_fn=_average)
     parts: dict[str, Any] = {
@@ -144,7 +144,7 @@ def train(
     if checkpoint is not None and checkpoint.exists():
         history, best = _resume(checkpoint, parts, settings, device)
         logger.info("resumed from %s after %d epochs", checkpoint, len(history))
-    shown = progress and processes.is_first()
+    shown = progress and is_first()
     bar = tqdm(range(len(history), epochs), disable=not shown, unit="epoch")
     try:
         for epoch in bar:
@@ -155,13 +155,13 @@ def train(
             losses = []
             for batch in batches(epoch):
                 optimiser.zero_grad()
-                part, share = processes.part_of(batch)
+                part, share = part_of(batch)
                 value = torch.zeros((), device=device)
                 if share:
                     with autocast(device, precision):
                         value = share * loss.evaluate(solver, part.to(device))
                     value.backward()
-                value = processes.add_up(value, solver.parameters())
+                value = add_up(value, solver.parameters())
                 torch.nn.utils.clip_grad_norm_(solver.parameters(), clip)
                 optimiser.step()
                 schedule.step()
@@ -184,7 +184,7 @@ def train(
                 best = _copy(average.module)
             history.append(record)
             bar.set_postfix(loss=record.loss, validation=record.validation_rmse)
-            if checkpoint is not None and processes.is_first():
+            if checkpoint is not None and is_first():
                 content = {name: part.state_dict() for name, part in parts.items()}
                 records = [asdict(record) for record in history]
                 content |= {"best": best, "history": records, "settings": settings}

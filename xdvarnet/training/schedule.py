@@ -19,10 +19,10 @@ from xdvarnet.mapping.protocol import Reconstructor
 from xdvarnet.solver.batch import Batch
 from xdvarnet.solver.contracts import Solver
 from xdvarnet.solver.losses import Loss, ReconstructionLoss
-from xdvarnet.training import processes
 from xdvarnet.training.data import DrawPool, Validation, lasting_repr
 from xdvarnet.training.draws import Augmentation, Draw, check_flips
 from xdvarnet.training.loop import Epoch, train
+from xdvarnet.training.processes import count_processes
 
 logger = logging.getLogger("xdvarnet")
 
@@ -220,9 +220,9 @@ def seeded(rng: RandomState, checkpoint: str | Path | None) -> np.random.Generat
             "a training with a checkpoint cannot go on from it without a seed; give one, such as "
             "rng=0."
         )
-    if processes.count() > 1 and not isinstance(rng, int):
+    if count_processes() > 1 and not isinstance(rng, int):
         raise InvalidInputError(
-            f"a training on {processes.count()} processes needs the same seed in all of them; give "
+            f"a training on {count_processes()} processes needs the same seed in all of them; give "
             "one, such as rng=0."
         )
     return default_rng(rng)
