@@ -143,7 +143,7 @@ def test_the_guide_to_a_learned_map_runs(repository, tmp_path, monkeypatch):
     """On a small part of the Mediterranean, with few trials."""
     monkeypatch.chdir(tmp_path)
     sea = xdvarnet.datasets.mediterranean().isel(
-        time=slice(16), lat=slice(60, 100), lon=slice(80, 130)
+        time=slice(10), lat=slice(60, 90), lon=slice(80, 120)
     )
     region = tuple(float(getattr(sea[d], end)()) for d in ("lon", "lat") for end in ("min", "max"))
     parts, rng = [], np.random.default_rng(0)

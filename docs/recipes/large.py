@@ -23,6 +23,7 @@ import numpy as np
 import pandas as pd
 import psutil
 import xarray as xr
+from comparison import markdown
 
 import xdvarnet
 
@@ -182,7 +183,9 @@ def main() -> None:
         before = pd.read_csv(TABLE)
         rows = pd.concat([before[~before["case"].isin(rows["case"])], rows])
     rows.round(3).to_csv(TABLE, index=False)
-    print(rows)
+    text = markdown(rows.set_index("case"), digits=2)
+    TABLE.with_name("large_tables.md").write_text(text + "\n", encoding="utf-8")
+    print(text)
 
 
 if __name__ == "__main__":
