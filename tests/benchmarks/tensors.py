@@ -19,20 +19,22 @@ class PeakMemory(TorchDispatchMode):
         self.known: set[int] = set()
 
     def __torch_dispatch__(self, operation, types, args=(), kwargs=None):  # type: ignore[no-untyped-def]
+        given = {storage._cdata for storage in _storages((args, kwargs))}
         found = operation(*args, **(kwargs or {}))
-        for tensor in tree_leaves(found):
-            if isinstance(tensor, torch.Tensor) and tensor.layout == torch.strided:
-                self._see(tensor.untyped_storage())
+        for storage in _storages(found):
+            if storage._cdata not in given | self.known:  # no view of what is there
+                self.known.add(storage._cdata)
+                self.now += storage.nbytes()
+                weakref.finalize(storage, self._forget, storage._cdata, storage.nbytes())
         self.peak = max(self.peak, self.now)
         return found
-
-    def _see(self, storage: torch.UntypedStorage) -> None:
-        key, size = storage._cdata, storage.nbytes()
-        if key not in self.known:
-            self.known.add(key)
-            self.now += size
-            weakref.finalize(storage, self._forget, key, size)
 
     def _forget(self, key: int, size: int) -> None:
         self.known.discard(key)
         self.now -= size
+
+
+def _storages(values: object) -> list[torch.UntypedStorage]:
+    """Return what holds the numbers of all tensors."""
+    tensors = (leaf for leaf in tree_leaves(values) if isinstance(leaf, torch.Tensor))
+    return [each.untyped_storage() for each in tensors if each.layout == torch.strided]
