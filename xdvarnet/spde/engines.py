@@ -308,7 +308,8 @@ def _factor(matrix: torch.Tensor, dissection: Dissection) -> list[torch.Tensor]:
         panel[torch.maximum(rows, columns), torch.minimum(rows, columns)] = values[numbers]
         whole = stack.front(front)
         whole[:, :own] = panel
-        whole[own:, own:] = 0
+        if front.children:
+            whole[own:, own:] = 0
         for child in front.children[::-1]:
             _add(whole, stack.pop(fronts[child]), fronts[child].runs)
         factor, info = torch.linalg.cholesky_ex(whole[:own, :own])
@@ -325,7 +326,7 @@ def _factor(matrix: torch.Tensor, dissection: Dissection) -> list[torch.Tensor]:
         panel[:own] = factor
         panel[own:] = below = _divide(whole[own:, :own], factor.T, upper=True)
         update = stack.push(front)
-        update.copy_(whole[own:, own:])
+        update.copy_(whole[own:, own:] if front.children else values.new_zeros(()))
         for start in range(0, len(below), PANEL):
             some = slice(start, start + PANEL)
             update[start:, some].addmm_(below[start:], below[some].T, alpha=-1)
