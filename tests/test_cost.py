@@ -72,18 +72,20 @@ def test_the_memory_is_what_is_allocated(engine, steady):
 
 def test_the_pivots_of_the_marching_are_counted():
     march = chain()._marching
-    kept = sum(each.inverses.numel() for each in (march.steps[0], march.filters[0]))
-    kept = NUMBER * (kept + march.start.blocks.numel())
+    factors = march.steps[0], march.filters[0]
+    kept = sum(each.numel() for factor in factors for blocks in factor.blocks for each in blocks)
+    kept = NUMBER * (kept + sum(panel.numel() for panel in march.start.panels))
     size = FieldSize(TIMES, ROWS, COLUMNS)
     rest = size.marching_memory(1) - NUMBER * COPIES_MARCHED * size.unknowns
     assert kept <= rest <= 2 * kept
 
 
 def test_operations_grow_as_the_engines_do():
-    """Exact: the cube of a block; iterative: a product for each cell of a row."""
+    """Exact: the cube of the times; iterative: little more than the cells."""
     small, long, wide = (FieldSize(*shape) for shape in ((4, 40, 90), (8, 40, 90), (4, 40, 180)))
     assert long.exact(0).operations == pytest.approx(8 * small.exact(0).operations, rel=0.1)
-    assert wide.exact(0).operations == pytest.approx(2 * small.exact(0).operations, rel=0.1)
+    assert 2 < wide.exact(0).operations / small.exact(0).operations < 3
+    assert 2 < wide.iterative(0, 10).operations / small.iterative(0, 10).operations < 3
     ratio = long.iterative(0, 10).operations / small.iterative(0, 10).operations
     assert ratio == pytest.approx(2, rel=0.1)
     moving = FieldSize(4, 40, 90, stationary=False)

@@ -6,11 +6,11 @@ import pytest
 import torch
 
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.spde import engines
-from xdvarnet.spde.engines import BlockCholesky
-from xdvarnet.spde.precision import filtered, rows_first, space_time_precision
+from xdvarnet.spde.dissection import dissect
+from xdvarnet.spde.engines import SparseCholesky, usable_memory
+from xdvarnet.spde.precision import filtered, space_time_precision
 
-TIMES, NY, NX = 3, 7, 4
+TIMES, NY, NX = 3, 7, 11
 N = TIMES * NY * NX
 CLOSE = {"rtol": 1e-10, "atol": 1e-10}
 
@@ -37,16 +37,15 @@ def make(reach: int) -> SimpleNamespace:
     matrix = space_time_precision([operator(0.3 * k) for k in range(TIMES)], area, 0.7)
     if reach == 4:
         matrix = filtered(matrix, [operator(0)] * TIMES, area)
-    size, order = reach * TIMES * NX, rows_first(TIMES, NY, NX)
-    factor = BlockCholesky.factor(matrix, size, order=order)
-    return SimpleNamespace(
-        matrix=matrix, dense=matrix.to_dense(), factor=factor, size=size, order=order
-    )
+    fronts = dissect(TIMES, NY, NX, reach)
+    assert len(fronts.fronts) > 2
+    factor = SparseCholesky.factor(matrix, fronts)
+    return SimpleNamespace(matrix=matrix, dense=matrix.to_dense(), factor=factor, fronts=fronts)
 
 
 @pytest.fixture(scope="module", params=[2, 4])
 def case(request) -> SimpleNamespace:
-    """A precision that reaches two rows, or four; neither divides the number of rows."""
+    """A precision that reaches two rows, or four."""
     return make(request.param)
 
 
@@ -92,50 +91,46 @@ def test_samples_are_coloured_noise(case):
     assert torch.equal(draws[0], draws[1]) and not torch.equal(draws[0], draws[2])
 
 
-@pytest.mark.parametrize("size", [N + 5, N, N - 1, 3 * TIMES * NX + 5])
-def test_the_size_of_blocks_does_not_matter(size):
+@pytest.mark.parametrize("fronts", [(TIMES, NY, NX, 5), (1, 1, N, NY * NX + 24)])
+def test_the_dissection_does_not_matter(fronts):
+    """One for more rows than are reached, or none."""
     case = make(2)
-    factor = BlockCholesky.factor(case.matrix, size, order=case.order)
+    factor = SparseCholesky.factor(case.matrix, dissect(*fronts))
     torch.testing.assert_close(factor.log_determinant(), torch.logdet(case.dense), **CLOSE)
     torch.testing.assert_close(factor.variances(), case.factor.variances(), **CLOSE)
     right = randn(2, N)
     torch.testing.assert_close(factor.solve(right), case.factor.solve(right), **CLOSE)
 
 
-def test_without_an_order(case):
-    """In the order of the matrix, which needs blocks of a whole time here."""
-    factor = BlockCholesky.factor(case.matrix, NY * NX)
-    right = randn(2, N)
-    torch.testing.assert_close(factor.solve(right), case.factor.solve(right), **CLOSE)
-    torch.testing.assert_close(factor.variances(), case.factor.variances(), **CLOSE)
-
-
 def test_factor_leaves_the_matrix(case):
     assert torch.equal(case.matrix.to_dense(), case.dense)
 
 
-def small(values: torch.Tensor) -> BlockCholesky:
-    """Factor a matrix of 7 unknowns in blocks of 3, from its lower triangle of bandwidth 3.
-
-    The order is reversed, so that entries above and below the diagonal change their places.
-    """
-    row, column = torch.tril_indices(7, 7)
+def band() -> tuple[torch.Tensor, torch.Tensor]:
+    """Return the places of the lower triangle of a matrix of 20 unknowns, of bandwidth 3."""
+    row, column = torch.tril_indices(20, 20)
     near = row - column < 4
-    row, column = row[near], column[near]
+    return row[near], column[near]
+
+
+def small(values: torch.Tensor) -> SparseCholesky:
+    """Factor a matrix on a line of 20 cells, in three fronts, from its lower triangle."""
+    row, column = band()
     below = row > column
     indices = torch.stack([torch.cat([row, column[below]]), torch.cat([column, row[below]])])
     values = torch.cat([values, values[below]])
-    matrix = torch.sparse_coo_tensor(indices, values, (7, 7), check_invariants=True)
-    return BlockCholesky.factor(matrix.coalesce(), 3, order=torch.arange(6, -1, -1))
+    matrix = torch.sparse_coo_tensor(indices, values, (20, 20), check_invariants=True)
+    fronts = dissect(1, 1, 20, 3)
+    assert len(fronts.fronts) > 2
+    return SparseCholesky.factor(matrix.coalesce(), fronts)
 
 
 @pytest.fixture
 def values() -> torch.Tensor:
     """A diagonally dominant lower triangle for `small`."""
-    row, column = torch.tril_indices(7, 7)
-    near = row - column < 4
-    found = 0.4 * randn(int(near.sum()))
-    found[(row == column)[near]] = torch.linspace(3.0, 5.0, 7, dtype=torch.float64)
+    row, column = band()
+    found = 0.4 * randn(len(row))
+    found[row == column] = torch.linspace(3.0, 5.0, 20, dtype=torch.float64)
     return found.requires_grad_()
 
 
@@ -147,14 +142,14 @@ def test_derivatives_of_the_log_determinant(values):
 @pytest.mark.parametrize("batch", [(), (2, 2)])
 def test_derivatives_of_fields(method, batch, values):
     """With respect to the matrix and the right-hand side together."""
-    right = randn(*batch, 7).requires_grad_()
+    right = randn(*batch, 20).requires_grad_()
     assert torch.autograd.gradcheck(lambda v, r: getattr(small(v), method)(r), (values, right))
 
 
 def test_derivative_of_a_sampled_variance_is_that_of_the_inverse(case):
     """The mean square of the columns of L^-T is the trace of the inverse, of derivative -Q^-2."""
     matrix = case.matrix.detach().requires_grad_()
-    factor = BlockCholesky.factor(matrix, case.size, order=case.order)
+    factor = SparseCholesky.factor(matrix, case.fronts)
     trace = factor.colour(torch.eye(N, dtype=torch.float64)).square().sum()
     (found,) = torch.autograd.grad(trace, matrix)
     inverse = torch.linalg.inv(case.dense)
@@ -166,7 +161,7 @@ def test_derivative_of_a_sampled_variance_is_that_of_the_inverse(case):
 def test_derivative_of_the_log_determinant_is_the_inverse(case):
     """On the pattern of the matrix."""
     matrix = case.matrix.detach().requires_grad_()
-    factor = BlockCholesky.factor(matrix, case.size, order=case.order)
+    factor = SparseCholesky.factor(matrix, case.fronts)
     (found,) = torch.autograd.grad(3 * factor.log_determinant(), matrix)
     row, column = case.matrix.indices()
     expected = 3 * torch.linalg.inv(case.dense)[row, column]
@@ -183,58 +178,35 @@ def test_derivatives_of_the_right_side_alone(case):
 def test_derivatives_reach_the_parameter_of_an_operator():
     """Of the log-likelihood of a field, with respect to the damping, by finite differences."""
     base, area = operator(0.2), torch.ones(NY * NX, dtype=torch.float64)
-    field, order = randn(TIMES * NY * NX), rows_first(TIMES, NY, NX)
+    field = randn(TIMES * NY * NX)
     unit = torch.eye(NY * NX, dtype=torch.float64).to_sparse()
 
     def likelihood(damping: torch.Tensor) -> torch.Tensor:
         matrix = space_time_precision([base + unit * damping] * TIMES, area, 0.7)
-        factor = BlockCholesky.factor(matrix, 2 * TIMES * NX, order=order)
+        factor = SparseCholesky.factor(matrix, dissect(TIMES, NY, NX, 2))
         return (factor.log_determinant() - field @ (matrix @ field)) / 2
 
     assert torch.autograd.gradcheck(likelihood, torch.tensor(0.3).double().requires_grad_())
 
 
-def test_memory_bounds_what_is_kept(case):
-    """It is that of the blocks, and some more."""
-    stated = BlockCholesky.memory(N, case.size)
-    kept = case.factor.blocks.numel() * 8
-    assert kept < stated <= kept + 10 * 8 * case.size**2
-    assert BlockCholesky.memory(50_000, 1000) == pytest.approx(0.8e9, rel=0.12)
-
-
-def test_too_little_memory_is_said_before_it_is_taken(case, monkeypatch):
-    monkeypatch.setattr(engines, "_dense_blocks", lambda *_: pytest.fail("blocks were allocated"))
-    with pytest.raises(InvalidInputError, match=r"takes .* GB, and the limit is 1e-06 GB.*itera"):
-        BlockCholesky.factor(case.matrix, case.size, limit=1000)
-    monkeypatch.setattr(engines.os, "sysconf", lambda _: 40)
-    with pytest.raises(InvalidInputError, match="the limit is 8e-07 GB"):
-        BlockCholesky.factor(case.matrix, case.size)
-
-
-def test_a_system_that_does_not_tell_its_memory_sets_no_limit(case, monkeypatch):
-    monkeypatch.delattr(engines.os, "sysconf")
-    assert BlockCholesky.factor(case.matrix, case.size, order=case.order).log_determinant() > 0
+def test_a_system_that_does_not_tell_its_memory_sets_no_limit(monkeypatch):
+    monkeypatch.delattr("xdvarnet.spde.engines.os.sysconf")
+    assert usable_memory(torch.device("cpu")) == float("inf")
 
 
 @pytest.mark.parametrize("unknown", [0, 30, N - 1])
 def test_place_of_a_pivot_that_is_not_positive(unknown, case):
     """In the numbering of the matrix; pivots before it are those of a definite matrix."""
-    place = int((case.order == unknown).nonzero())
+    place = int((case.fronts.order == unknown).nonzero())
     dense = case.dense.clone()
     dense[unknown, unknown] = -1.0
     with pytest.raises(InvalidInputError, match=f"unknown {unknown} .place {place} of {N} "):
-        BlockCholesky.factor(dense.to_sparse(), case.size, order=case.order)
+        SparseCholesky.factor(dense.to_sparse(), case.fronts)
 
 
-def test_blocks_that_are_too_small_are_said(case):
-    with pytest.raises(InvalidInputError, match="more than one block of 11 apart"):
-        BlockCholesky.factor(case.matrix, 11, order=case.order)
-
-
-@pytest.mark.parametrize("order", [torch.arange(N - 1), torch.zeros(N, dtype=torch.int64)])
-def test_orders_that_are_no_permutation_are_said(order, case):
-    with pytest.raises(InvalidInputError, match=f"each of 0 to {N - 1} once"):
-        BlockCholesky.factor(case.matrix, case.size, order=order)
+def test_a_dissection_for_too_few_rows_is_said(case):
+    with pytest.raises(InvalidInputError, match="are coupled, and the dissection separates them"):
+        SparseCholesky.factor(case.matrix, dissect(TIMES, NY, NX, 1))
 
 
 def spoilt(value: float) -> torch.Tensor:
@@ -244,16 +216,15 @@ def spoilt(value: float) -> torch.Tensor:
 
 
 @pytest.mark.parametrize(
-    ("matrix", "size", "message"),
+    ("matrix", "message"),
     [
-        (torch.eye(4, dtype=torch.float64), 2, "torch.strided"),
-        (torch.eye(4).to_sparse(), 2, "torch.float32"),
-        (torch.ones(4, 3, dtype=torch.float64).to_sparse(), 2, r"\(4, 3\)"),
-        (spoilt(0.0), 0, "block_size=0"),
-        (spoilt(0.5), 2, "not symmetric"),
-        (spoilt(float("nan")), 2, "not finite"),
+        (torch.eye(4, dtype=torch.float64), "torch.strided"),
+        (torch.eye(4).to_sparse(), "torch.float32"),
+        (torch.ones(4, 3, dtype=torch.float64).to_sparse(), r"\(4, 3\).* \(4, 4\) of the dissec"),
+        (spoilt(0.5), "not symmetric"),
+        (spoilt(float("nan")), "not finite"),
     ],
 )
-def test_matrices_of_another_kind_are_said(matrix, size, message):
+def test_matrices_of_another_kind_are_said(matrix, message):
     with pytest.raises(InvalidInputError, match=message):
-        BlockCholesky.factor(matrix, size)
+        SparseCholesky.factor(matrix, dissect(1, 2, 2, 1))

@@ -6,8 +6,6 @@ import torch
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.spde.precision import (
     filtered,
-    narrow_blocks,
-    rows_first,
     space_time_precision,
     stationary_precision,
 )
@@ -188,25 +186,6 @@ def test_derivatives(area, advected):
 
     values = operator.values().clone().requires_grad_()
     assert torch.autograd.gradcheck(total, (values, area.clone().requires_grad_()))
-
-
-def test_order_of_rows():
-    """Fields (time, row, column) taken in this order are fields (row, time, column)."""
-    fields = torch.arange(TIMES * NY * NX).view(TIMES, NY, NX)
-    taken = fields.flatten()[rows_first(TIMES, NY, NX)]
-    assert torch.equal(taken.view(NY, TIMES, NX), fields.movedim(0, 1))
-
-
-@pytest.mark.parametrize("shape", [(5, 4), (3, 7), (2, 3)])
-def test_blocks_run_along_the_shorter_side(shape):
-    """All times and two rows, or columns, in a block: neighbours of two cells are near."""
-    size, order = narrow_blocks(2, 3, *shape)
-    assert size == 2 * 3 * min(shape)
-    assert torch.equal(order.sort().values, torch.arange(3 * shape[0] * shape[1]))
-    place = order.argsort().view(3, *shape)
-    line = place // (3 * min(shape))  # number of the row or column
-    expected = torch.arange(max(shape)).expand(3, min(shape), -1)
-    assert torch.equal(line, expected.mT if shape[0] >= shape[1] else expected)
 
 
 def test_reach_of_the_precisions():

@@ -160,7 +160,7 @@ def test_the_fit_finds_the_parameters_that_drew_the_field():
     noise = 0.005 * np.random.default_rng(1).normal(size=drawn["ssh"].shape)
     obs = drawn.assign(ssh=(drawn["ssh"] + noise).astype("float32").assign_attrs(units="m"))
     start = field(correlation_length="60 km", correlation_time="6 days", std=0.1, noise=0.02)
-    fitted = xdvarnet.SPDEField.fit(obs, start=start, trials=90)
+    fitted = xdvarnet.SPDEField.fit(obs, start=start, trials=180)
     assert fitted.log_likelihood(obs) > true.log_likelihood(obs) - 0.5
     assert fitted.correlation_length == pytest.approx(100, rel=0.25)
     assert fitted.correlation_time == pytest.approx(3, rel=0.35)

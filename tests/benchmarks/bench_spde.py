@@ -14,9 +14,11 @@ from time import perf_counter, process_time
 import torch
 
 from xdvarnet.spde.chain import REACH, REACH_OF_START, matern_chain
-from xdvarnet.spde.engines import BlockCholesky
+from xdvarnet.spde.cost import factor_memory
+from xdvarnet.spde.dissection import count_fill, dissect
+from xdvarnet.spde.engines import SparseCholesky
 from xdvarnet.spde.mesh import Mesh
-from xdvarnet.spde.precision import narrow_blocks, space_time_precision
+from xdvarnet.spde.precision import space_time_precision
 
 TIMES, NY, NX = 5, 100, 100
 SPACING = 11e3
@@ -42,7 +44,7 @@ def measure(filtered: bool, gradient: bool) -> None:
     """Print seconds and memory of each operation."""
     reach = REACH if filtered else REACH_OF_START
     print(f"{TIMES} x {NY} x {NX}, precision of {reach} rows; {peak():.2f} GB at the start")
-    block_size, order = narrow_blocks(reach, TIMES, NY, NX)
+    shape = TIMES, NY, NX, reach
     start = perf_counter(), process_time()
 
     def lap(what: str) -> None:
@@ -53,8 +55,8 @@ def measure(filtered: bool, gradient: bool) -> None:
 
     matrix = precision(filtered).requires_grad_(gradient)
     lap(f"precision, {matrix._nnz() / 1e6:.1f} million entries")
-    factor = BlockCholesky.factor(matrix, block_size, order=order)
-    lap(f"factor, stated {factor.memory(len(matrix), block_size) / 1e9:.2f} GB")
+    factor = SparseCholesky.factor(matrix, dissect(*shape))
+    lap(f"factor, stated {factor_memory(count_fill(*shape)) / 1e9:.2f} GB")
     factor.sample(SAMPLES, torch.Generator().manual_seed(0))
     lap(f"{SAMPLES} samples")
     factor.variances()

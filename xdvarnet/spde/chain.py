@@ -14,8 +14,9 @@ from functools import cached_property
 import torch
 
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.spde.elimination import BlockElimination
-from xdvarnet.spde.engines import BlockCholesky
+from xdvarnet.spde.dissection import dissect
+from xdvarnet.spde.elimination import Elimination
+from xdvarnet.spde.engines import SparseCholesky
 from xdvarnet.spde.marching import Marching
 from xdvarnet.spde.mesh import Mesh, wrap_columns
 from xdvarnet.spde.operator import (
@@ -28,7 +29,6 @@ from xdvarnet.spde.operator import (
 )
 from xdvarnet.spde.precision import (
     filtered,
-    narrow_blocks,
     space_time_precision,
     stationary_precision,
 )
@@ -102,8 +102,8 @@ class Chain:
     def log_determinant(self) -> torch.Tensor:
         """Return log|Q|, of the shape of the batch, from matrices of one time each."""
         area, size = self.mesh.area, (self.times, *self.mesh.shape)
-        steps = BlockElimination.factor(self.steps.add_diagonal(area / self.dt)).log_determinant()
-        filters = BlockElimination.factor(self.smoothing).log_determinant()
+        steps = Elimination.factor(self.steps.add_diagonal(area / self.dt)).log_determinant()
+        filters = Elimination.factor(self.smoothing).log_determinant()
         steps, filters = (each.expand(*each.shape[:-1], self.times) for each in (steps, filters))
         scale = self.scale.broadcast_to(torch.broadcast_shapes(self.scale.shape, size))
         return (
@@ -177,25 +177,25 @@ class Chain:
     def _marching(self) -> Marching:
         implicit = self.steps.add_diagonal(self.mesh.area / self.dt)
         steps, filters = (
-            self._over_times([BlockElimination.factor(one) for one in self._operators(stencil)])
+            self._over_times([Elimination.factor(one) for one in self._operators(stencil)])
             for stencil in (implicit, self.smoothing)
         )
         scale = self.scale.broadcast_to(self.times, *self.mesh.shape)
         start = self._start(self._first)
         return Marching(self.mesh.area, self.dt, start, steps[1:], filters, scale)
 
-    def _start(self, first: Stencil) -> BlockCholesky:
+    def _start(self, first: Stencil) -> SparseCholesky:
         """Factor the precision of v at the first time, for one of the batch."""
         precision = stationary_precision(first.to_sparse(), self.mesh.area, self.dt)
-        size, order = narrow_blocks(REACH_OF_START, 1, *self.mesh.shape, ring=self.mesh.ring)
-        return BlockCholesky.factor(precision, size, order=order)
+        fronts = dissect(1, *self.mesh.shape, REACH_OF_START, self.mesh.ring)
+        return SparseCholesky.factor(precision, fronts)
 
     def _log_determinant_of_start(self) -> torch.Tensor:
         """Return log|P|; of a self-adjoint operator, P = K V^-1 (2 V + dt K)."""
         first, area = self._first, self.mesh.area
         if self._is_self_adjoint:
             factors = first, first.scale(self.dt).add_diagonal(2 * area)
-            both = [BlockElimination.factor(one).log_determinant() for one in factors]
+            both = [Elimination.factor(one).log_determinant() for one in factors]
             return sum(both) - area.log().sum()
         batch = first.coefficients.shape[:-3]
         each = first.coefficients.reshape(-1, *first.coefficients.shape[-3:])
@@ -227,9 +227,8 @@ class Chain:
 
     def _variances(self) -> torch.Tensor:
         """Return the exact variances at the only time, shape (ny, nx)."""
-        size, order = narrow_blocks(REACH, 1, *self.mesh.shape, ring=self.mesh.ring)
-        factor = BlockCholesky.factor(self.precision(), size, order=order)
-        return factor.variances().view(self.mesh.shape)
+        fronts = dissect(1, *self.mesh.shape, REACH, self.mesh.ring)
+        return SparseCholesky.factor(self.precision(), fronts).variances().view(self.mesh.shape)
 
 
 def matern_chain(

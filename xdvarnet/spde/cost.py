@@ -1,15 +1,15 @@
 """What a field takes before any of it is allocated: bytes, and floating-point operations."""
 
-import math
 import time
 from dataclasses import dataclass
 
 import torch
 
+from xdvarnet.errors import InvalidInputError
 from xdvarnet.spde.chain import REACH, REACH_OF_START
-from xdvarnet.spde.engines import BlockCholesky, check_memory, usable_memory
+from xdvarnet.spde.dissection import Fill, count_fill
+from xdvarnet.spde.engines import usable_memory
 from xdvarnet.spde.iterative import CHUNK, LEAST_DRAWS
-from xdvarnet.spde.precision import narrow_block_size
 
 PATTERN = 3 * (2 * REACH + 1) ** 2
 """Most entries in a row of the precision: three times, and the cells that it reaches."""
@@ -28,11 +28,17 @@ COPIES_OF_DRAWS = 4
 COPIES_MARCHED = 6
 """Of the fields that are marched at once."""
 
+COPIES_OF_FRONT = 4
+"""Of the largest front: itself, its columns, and what is divided."""
+
+SLOWNESS = 3
+"""Time of an operation on small blocks over that of one in a product of large matrices."""
+
 COPIES_OF_WEIGHTS = 8
 """Numbers for each observation and field in the iterations."""
 
-FACTOR_AND_VARIANCES = 13
-"""Operations of a factor and all variances, for each cell of a block and block of the factor."""
+FACTOR_AND_VARIANCES = 4
+"""Operations of a factor and all variances over those of the factor."""
 
 ITERATIONS = 50
 """Usual iterations for the mean and 100 draws or more; 30 to 60 were counted."""
@@ -129,33 +135,35 @@ class FieldSize:
 
     def marching_memory(self, fields: int) -> float:
         """Bytes of the factors of `Chain.colour`, and of the fields that are marched at once."""
-        cells, side = self.rows * self.columns, self._side
-        size = narrow_block_size(REACH_OF_START, 1, self.rows, self.columns, ring=self.ring)
-        pivots = 2 * self.operators * cells * side
+        start, step = (
+            count_fill(1, self.rows, self.columns, reach, self.ring)
+            for reach in (REACH_OF_START, 1)
+        )
+        factors = 2 * self.operators * (step.pivots + 2 * step.borders)
         at_once = min(fields * self.unknowns, max(CHUNK, self.unknowns))
-        return BlockCholesky.memory(cells, size) + NUMBER * (pivots + COPIES_MARCHED * at_once)
+        return factor_memory(start) + NUMBER * (factors + COPIES_MARCHED * at_once)
 
     @property
     def _marching_operations(self) -> float:
-        """Of a field: at each time two solutions, of two products with each pivot."""
-        return 8 * self._side * self.unknowns
-
-    @property
-    def _side(self) -> int:
-        """Length of the rows, or of the columns, that are solved one after the other."""
-        return self.columns if self.ring else min(self.rows, self.columns)
+        """Of a field: at each time two solutions, of a product with each block."""
+        step = count_fill(1, self.rows, self.columns, 1, self.ring)
+        return SLOWNESS * 4 * self.times * (step.pivots + 2 * step.borders)
 
     def _factor(self, times: int) -> Cost:
         shape = times, self.rows, self.columns
-        size = narrow_block_size(REACH, *shape, ring=self.ring)
-        blocks = -(-math.prod(shape) // size)
-        return Cost(exact_memory(*shape, ring=self.ring), FACTOR_AND_VARIANCES * blocks * size**3)
+        operations = FACTOR_AND_VARIANCES * count_fill(*shape, REACH, self.ring).operations
+        return Cost(exact_memory(*shape, ring=self.ring), operations)
 
 
 def exact_memory(times: int, ny: int, nx: int, *, ring: bool = False) -> int:
     """Bytes that the precision and its factor take on a grid of this size."""
-    unknowns, size = times * ny * nx, narrow_block_size(REACH, times, ny, nx, ring=ring)
-    return BlockCholesky.memory(unknowns, size) + unknowns * PATTERN * ENTRY
+    fill = count_fill(times, ny, nx, REACH, ring)
+    return factor_memory(fill) + times * ny * nx * PATTERN * ENTRY
+
+
+def factor_memory(fill: Fill) -> int:
+    """Bytes of a Cholesky factor, with the fronts that are worked on and those that wait."""
+    return NUMBER * (fill.pivots + fill.borders + fill.height + COPIES_OF_FRONT * fill.largest)
 
 
 def check_exact_memory(
@@ -168,9 +176,13 @@ def check_exact_memory(
     InvalidInputError
         With what it takes and what there is.
     """
-    size = narrow_block_size(REACH, times, ny, nx, ring=ring)
-    needed = exact_memory(times, ny, nx, ring=ring)
-    check_memory(times * ny * nx, size, needed, usable_memory(device))
+    needed, limit = exact_memory(times, ny, nx, ring=ring), usable_memory(device)
+    if needed > limit:
+        raise InvalidInputError(
+            f"the exact factor of {times} x {ny} x {nx} unknowns takes {needed / 1e9:.3g} GB, and "
+            f"the limit is {limit / 1e9:.3g} GB; use the iterative engine "
+            '(engine="iterative"), or a smaller or coarser domain.'
+        )
 
 
 def memory_limit(allowed: float | None) -> float:

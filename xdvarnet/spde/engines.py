@@ -1,4 +1,4 @@
-"""Exact computations with the precision of a Gaussian field: a block Cholesky factor."""
+"""Exact computations with the precision of a Gaussian field: a sparse Cholesky factor."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -9,9 +9,10 @@ import torch
 from torch.autograd.function import once_differentiable
 
 from xdvarnet.errors import InvalidInputError
+from xdvarnet.spde.dissection import Dissection, Front, Runs
 
-_Blocks = tuple[torch.Tensor, torch.Tensor]
-"""The diagonal block (k, k) of a matrix and the one left of it, (k, k - 1)."""
+PANEL = 128
+"""Columns of a product with its own transpose that are computed at once, below the diagonal."""
 
 
 class IndefiniteError(InvalidInputError):
@@ -23,13 +24,12 @@ class IndefiniteError(InvalidInputError):
 
 
 @dataclass(frozen=True, eq=False)
-class BlockCholesky:
-    """Cholesky factor L of a precision Q = L L^T that is block tridiagonal, in dense blocks.
+class SparseCholesky:
+    """Cholesky factor L of a precision Q = L L^T on a grid, by the fronts of a dissection.
 
     Solutions, log-determinant, samples and variances of x ~ N(0, Q^-1) are exact. Made by `factor`.
-    In the order (row, time, column) of the grid, with as many rows in a block as the precision
-    reaches, the factor of 100 x 100 cells and 5 times takes 0.8 GB where the order (time, row,
-    column) takes 3.2 GB: see `rows_first`.
+    A front is a dense matrix of the unknowns that are eliminated together and of those that they
+    are coupled to; what is left of it is added to the front of its parent.
 
     Fields go in and come out flat, in the numbering of the matrix, with leading dimensions for a
     batch. `log_determinant`, `solve` and `colour` (hence `sample`) have derivatives with respect
@@ -39,24 +39,25 @@ class BlockCholesky:
     ----------
     matrix : torch.Tensor
         The precision, sparse and coalesced, shape (n, n).
-    blocks : torch.Tensor
-        Block (k, k) of the factor at [k, 0] and block (k, k - 1) at [k, 1], shape (count, 2, m, m).
-        The last block is filled up with rows of the identity.
-    order : torch.Tensor
-        Number, in the matrix, of the unknown at each place of the factor, shape (n,).
+    dissection : Dissection
+        Of the grid, for as many rows as the precision reaches.
+    panels : tuple of torch.Tensor
+        Columns of L of each front: first the rows of its own unknowns, a lower triangle, and then
+        those of its border.
 
     References
     ----------
-    Rue & Held 2005, Gaussian Markov Random Fields, sections 2.3 and 2.4;
-    Murray 2016, Differentiation of the Cholesky decomposition, arXiv 1602.07527 (derivatives, of
-    which that of the log-determinant is the selected inverse).
+    Rue & Held 2005, Gaussian Markov Random Fields, sections 2.3 and 2.4; Liu 1992, SIAM Review 34,
+    82-109 (fronts); Murray 2016, Differentiation of the Cholesky decomposition, arXiv 1602.07527
+    (derivatives, of which that of the log-determinant is the selected inverse).
 
     Examples
     --------
     >>> import torch
-    >>> from xdvarnet.spde.engines import BlockCholesky
+    >>> from xdvarnet.spde.dissection import dissect
+    >>> from xdvarnet.spde.engines import SparseCholesky
     >>> precision = torch.tensor([[2.0, -1.0], [-1.0, 2.0]], dtype=torch.float64).to_sparse()
-    >>> factor = BlockCholesky.factor(precision, block_size=1)
+    >>> factor = SparseCholesky.factor(precision, dissect(1, 1, 2, reach=1))
     >>> print(f"{factor.log_determinant():.4f}")
     1.0986
     >>> factor.variances()
@@ -66,60 +67,30 @@ class BlockCholesky:
     """
 
     matrix: torch.Tensor
-    blocks: torch.Tensor
-    order: torch.Tensor
+    dissection: Dissection
+    panels: tuple[torch.Tensor, ...]
 
     @classmethod
-    def factor(
-        cls,
-        matrix: torch.Tensor,
-        block_size: int,
-        *,
-        order: torch.Tensor | None = None,
-        limit: float | None = None,
-    ) -> "BlockCholesky":
+    def factor(cls, matrix: torch.Tensor, dissection: Dissection) -> "SparseCholesky":
         """Factor a symmetric positive definite matrix.
 
         Parameters
         ----------
         matrix : torch.Tensor
             Sparse, float64, shape (n, n). Only one of each two symmetric values is read.
-        block_size : int
-            Number of unknowns m of a block, so large that the matrix is block tridiagonal.
-        order : torch.Tensor, optional
-            Numbers of the unknowns in the order of the factor, shape (n,); as they are by default.
-        limit : float, optional
-            Bytes that the factor may take; by default half the memory of the machine, or what is
-            free on the matrix's graphics card.
+        dissection : Dissection
+            Of its unknowns.
 
         Raises
         ------
         InvalidInputError
-            If the matrix is of another kind, not symmetric, not block tridiagonal or not positive
-            definite (`IndefiniteError`), if the order is no permutation, or if the factor takes
-            more than the limit.
+            If the matrix is of another kind, not symmetric, not positive definite
+            (`IndefiniteError`), or couples unknowns that the dissection separates.
         """
-        _check(matrix, block_size)
-        matrix = matrix.coalesce()
-        n, m = matrix.shape[0], block_size
-        limit = usable_memory(matrix.device) if limit is None else limit
-        check_memory(n, m, cls.memory(n, m), limit)
-        numbers = torch.arange(n, device=matrix.device)
-        order = numbers if order is None else order.to(matrix.device)
-        if not torch.equal(order.sort().values, numbers):
-            raise InvalidInputError(
-                f"order= has {len(order)} numbers; give each of 0 to {n - 1} once (`rows_first`)."
-            )
+        _check(matrix, len(dissection.order))
+        matrix, dissection = matrix.coalesce(), dissection.to(matrix.device)
         with torch.no_grad():
-            blocks = _dense_blocks(matrix, order, m)
-            _factor_in_place(blocks, order)
-        return cls(matrix, blocks, order)
-
-    @staticmethod
-    def memory(unknowns: int, block_size: int) -> int:
-        """Bytes that `factor` takes besides the matrix, with the working copies of its methods."""
-        count = -(-unknowns // block_size)
-        return 8 * block_size**2 * (2 * count + 10)
+            return cls(matrix, dissection, tuple(_factor(matrix, dissection)))
 
     def log_determinant(self) -> torch.Tensor:
         """Log-determinant of the precision, a scalar."""
@@ -135,7 +106,7 @@ class BlockCholesky:
 
     def colour_adjoint(self, fields: torch.Tensor) -> torch.Tensor:
         """Return L^-1 `fields`, both of shape (..., n), the transpose of `colour`."""
-        return self._to_fields(self._forward(self._to_blocks(fields))).view(fields.shape)
+        return self._to_fields(self._forward(self._to_columns(fields)), fields.shape)
 
     def sample(self, count: int, generator: torch.Generator | None = None) -> torch.Tensor:
         """Draw `count` fields from N(0, Q^-1), shape (count, n)."""
@@ -148,79 +119,79 @@ class BlockCholesky:
     @torch.no_grad()
     def variances(self) -> torch.Tensor:
         """Diagonal of Q^-1, shape (n,), without derivatives."""
-        found = self.blocks.new_empty(self.blocks.shape[0], self.blocks.shape[2])
-        for k, diagonal, _ in self._pull_back(self._log_determinant_seed):
-            found[k] = diagonal.diagonal()
-        return self._to_fields(found.unsqueeze(0)).squeeze(0)
+        found = self.matrix.values().new_empty(len(self.dissection.order))
+        for k, inverse in self._pull_back(self._log_determinant_seed):
+            front = self.dissection.fronts[k]
+            found[self.dissection.order[front.start : front.stop]] = inverse.diagonal()
+        return found
 
-    def _to_blocks(self, fields: torch.Tensor) -> torch.Tensor:
-        """Order, fill up and cut (..., n) into (batch, count, m), a copy."""
-        count, _, m, _ = self.blocks.shape
-        n = len(self.order)
-        cut = fields.new_zeros(fields.numel() // n, count * m)
-        cut[:, :n] = fields.reshape(-1, n)[:, self.order]
-        return cut.view(-1, count, m)
+    def _to_columns(self, fields: torch.Tensor) -> torch.Tensor:
+        """Return (..., n) as columns (n, batch) in the order of the factor, a copy."""
+        return fields.reshape(-1, fields.shape[-1]).T[self.dissection.order]
 
-    def _to_fields(self, cut: torch.Tensor) -> torch.Tensor:
-        """Undo `_to_blocks`, to the shape (batch, n)."""
-        fields = cut.new_empty(len(cut), len(self.order))
-        fields[:, self.order] = cut.flatten(1)[:, : len(self.order)]
-        return fields
+    def _to_fields(self, columns: torch.Tensor, shape: torch.Size) -> torch.Tensor:
+        """Undo `_to_columns`."""
+        fields = torch.empty_like(columns)
+        fields[self.dissection.order] = columns
+        return fields.T.reshape(shape)
 
-    def _forward(self, cut: torch.Tensor) -> torch.Tensor:
-        """Replace (batch, count, m) by its product with L^-1."""
-        for k, (diagonal, left) in enumerate(self.blocks):
-            if k:
-                cut[:, k] -= cut[:, k - 1] @ left.mT
-            cut[:, k] = _divide(cut[:, k], diagonal.mT, upper=True)
-        return cut
+    def _forward(self, columns: torch.Tensor) -> torch.Tensor:
+        """Replace (n, batch) by its product with L^-1."""
+        for front, panel in zip(self.dissection.fronts, self.panels, strict=True):
+            own = columns[front.start : front.stop]
+            own.copy_(torch.linalg.solve_triangular(panel[: front.own], own, upper=False))
+            columns.index_add_(0, front.border, panel[front.own :] @ own, alpha=-1)
+        return columns
 
-    def _backward(self, cut: torch.Tensor) -> torch.Tensor:
-        """Replace (batch, count, m) by its product with L^-T."""
-        last = len(self.blocks) - 1
-        for k in range(last, -1, -1):
-            if k < last:
-                cut[:, k] -= cut[:, k + 1] @ self.blocks[k + 1, 1]
-            cut[:, k] = _divide(cut[:, k], self.blocks[k, 0], upper=False)
-        return cut
+    def _backward(self, columns: torch.Tensor) -> torch.Tensor:
+        """Replace (n, batch) by its product with L^-T."""
+        for front, panel in zip(self.dissection.fronts[::-1], self.panels[::-1], strict=True):
+            own, below = columns[front.start : front.stop], panel[front.own :]
+            own.addmm_(below.T, columns[front.border], alpha=-1)
+            own.copy_(torch.linalg.solve_triangular(panel[: front.own].T, own, upper=True))
+        return columns
 
-    def _log_determinant_seed(self, k: int) -> _Blocks:
-        """Derivative of the log-determinant with respect to the blocks of L."""
-        diagonal, left = self.blocks[k]
-        return torch.diag(2 / diagonal.diagonal()), torch.zeros_like(left)
+    def _log_determinant_seed(self, k: int) -> torch.Tensor:
+        """Derivative of the log-determinant with respect to the columns of L of a front."""
+        panel = self.panels[k]
+        seed = torch.zeros_like(panel)
+        seed.diagonal().copy_(2 / panel.diagonal())
+        return seed
 
-    def _pull_back(
-        self, seed: Callable[[int], _Blocks]
-    ) -> Iterator[tuple[int, torch.Tensor, torch.Tensor]]:
-        """Yield k and the derivatives with respect to the blocks (k, k) and (k, k - 1) of Q.
+    def _pull_back(self, seed: Callable[[int], torch.Tensor]) -> Iterator[tuple[int, torch.Tensor]]:
+        """Yield the number of each front, and the derivatives with respect to its columns of Q.
 
-        `seed` gives those with respect to the blocks of L, of which only the lower triangle counts.
-        The blocks come from the last to the first; the second one of k = 0 is of no meaning. It is
-        the derivative of `_factor_in_place`, read backwards.
+        `seed` gives those with respect to the columns of L, of which only the lower triangle
+        counts; a value above the diagonal of Q has the derivative of its symmetric one. It is the
+        derivative of `_factor`, read backwards.
         """
-        later = 0
-        for k in range(len(self.blocks) - 1, -1, -1):
-            factor, left = self.blocks[k]
-            diagonal, beside = seed(k)
-            diagonal = (factor.mT @ (diagonal + later)).tril_()
+        fronts = self.dissection.fronts
+        stack = _Stack(self.dissection, self.matrix.values())
+        for k in self.dissection.depth_first[::-1]:
+            front, panel = fronts[k], self.panels[k]
+            whole, own = stack.front(front), front.own
+            factor, below, later = panel[:own], panel[own:], whole[own:, own:]
+            later.copy_(stack.pop(front))
+            diagonal, beside = seed(k).tensor_split([own])
+            beside = _divide(torch.addmm(beside / 2, later, below, alpha=-1), factor, upper=False)
+            diagonal = torch.addmm(diagonal, beside.T, below, alpha=-2)
+            diagonal = (factor.T @ diagonal.tril_()).tril_()
             diagonal.diagonal().mul_(0.5)
-            diagonal = _divide(diagonal + diagonal.mT, factor, upper=False).mT.mul_(0.5)
-            diagonal = _divide(diagonal, factor, upper=False)
-            if k:
-                beside = torch.addmm(beside, diagonal, left, alpha=-2)
-                beside = _divide(beside, self.blocks[k - 1, 0], upper=False)
-                later = -(beside.mT @ left)
-            yield k, diagonal, beside
+            diagonal = _divide(diagonal + diagonal.T, factor, upper=False).T.mul_(0.5)
+            whole[:own, :own] = _divide(diagonal, factor, upper=False)
+            whole[own:, :own] = beside
+            whole[:own, own:] = beside.T
+            yield k, whole[:, :own]
+            for child in front.children:
+                _take(stack.push(fronts[child]), whole, fronts[child].runs)
 
-    def _gather(self, seed: Callable[[int], _Blocks]) -> torch.Tensor:
+    def _gather(self, seed: Callable[[int], torch.Tensor]) -> torch.Tensor:
         """Return the derivative with respect to the values of the matrix, from that to L."""
-        m = self.blocks.shape[2]
-        block, place = _places(self.matrix.indices(), self.order, m)
-        entries = block.argsort().split(block.bincount(minlength=len(self.blocks)).tolist())
-        found = self.blocks.new_empty(len(place))
-        for k, diagonal, beside in self._pull_back(seed):
-            both = torch.stack([diagonal, beside / 2])  # the other half is the symmetric value's
-            found[entries[k]] = both.view(-1)[place[entries[k]]]
+        entries = self.dissection.locate(self.matrix.indices())
+        found = torch.empty_like(self.matrix.values())
+        for k, panel in self._pull_back(seed):
+            numbers, rows, columns = entries[k]
+            found[numbers] = panel[torch.maximum(rows, columns), torch.minimum(rows, columns)]
         return found
 
 
@@ -228,9 +199,9 @@ class _LogDeterminant(torch.autograd.Function):
     """The log-determinant; its derivative is the inverse on the pattern of the matrix."""
 
     @staticmethod
-    def forward(ctx: Any, values: torch.Tensor, factor: BlockCholesky) -> torch.Tensor:
+    def forward(ctx: Any, values: torch.Tensor, factor: SparseCholesky) -> torch.Tensor:
         ctx.factor = factor
-        return 2 * factor.blocks[:, 0].diagonal(dim1=1, dim2=2).log().sum()
+        return 2 * torch.cat([panel.diagonal() for panel in factor.panels]).log().sum()
 
     @staticmethod
     @once_differentiable
@@ -243,10 +214,10 @@ class _Solve(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, values: torch.Tensor, right: torch.Tensor, factor: BlockCholesky
+        ctx: Any, values: torch.Tensor, right: torch.Tensor, factor: SparseCholesky
     ) -> torch.Tensor:
-        cut = factor._backward(factor._forward(factor._to_blocks(right)))
-        solution = factor._to_fields(cut).view(right.shape)
+        columns = factor._backward(factor._forward(factor._to_columns(right)))
+        solution = factor._to_fields(columns, right.shape)
         ctx.factor = factor
         ctx.save_for_backward(solution)
         return solution
@@ -269,57 +240,31 @@ class _Colour(torch.autograd.Function):
 
     @staticmethod
     def forward(
-        ctx: Any, values: torch.Tensor, white: torch.Tensor, factor: BlockCholesky
+        ctx: Any, values: torch.Tensor, white: torch.Tensor, factor: SparseCholesky
     ) -> torch.Tensor:
-        cut = factor._backward(factor._to_blocks(white))
+        columns = factor._backward(factor._to_columns(white))
         ctx.factor = factor
-        ctx.save_for_backward(cut)
-        return factor._to_fields(cut).view(white.shape)
+        ctx.save_for_backward(columns)
+        return factor._to_fields(columns, white.shape)
 
     @staticmethod
     @once_differentiable
     def backward(
         ctx: Any, gradient: torch.Tensor
     ) -> tuple[torch.Tensor | None, torch.Tensor, None]:
-        factor, (cut,) = ctx.factor, ctx.saved_tensors
-        adjoint = factor._forward(factor._to_blocks(gradient))
-        white = factor._to_fields(adjoint).view(gradient.shape)
+        factor, (columns,) = ctx.factor, ctx.saved_tensors
+        adjoint = factor._forward(factor._to_columns(gradient))
+        white = factor._to_fields(adjoint, gradient.shape)
         if not ctx.needs_input_grad[0]:
             return None, white, None
 
-        def seed(k: int) -> _Blocks:
-            return -cut[:, k].T @ adjoint[:, k], -cut[:, k].T @ adjoint[:, k - 1]
+        def seed(k: int) -> torch.Tensor:
+            front = factor.dissection.fronts[k]
+            own = slice(front.start, front.stop)
+            rows = torch.cat([columns[own], columns[front.border]])
+            return rows @ -adjoint[own].T
 
         return factor._gather(seed), white, None
-
-
-def check_memory(unknowns: int, block_size: int, needed: float, limit: float) -> None:
-    """Raise if more bytes are needed than the limit."""
-    if needed > limit:
-        raise InvalidInputError(
-            f"the exact factor of {unknowns} unknowns in blocks of {block_size} takes "
-            f"{needed / 1e9:.3g} GB, and the limit is {limit / 1e9:.3g} GB; use the iterative "
-            'engine (engine="iterative"), or a smaller or coarser domain.'
-        )
-
-
-def _check(matrix: torch.Tensor, block_size: int) -> None:
-    """Raise unless the matrix is sparse, of float64, square and symmetric."""
-    square = matrix.ndim == 2 and matrix.shape[0] == matrix.shape[1]
-    if matrix.layout != torch.sparse_coo or matrix.dtype != torch.float64 or not square:
-        raise InvalidInputError(
-            f"the precision is {matrix.layout}, {matrix.dtype}, of shape {tuple(matrix.shape)}; "
-            "give a square matrix in torch.sparse_coo, of torch.float64."
-        )
-    if block_size < 1:
-        raise InvalidInputError(f"block_size={block_size}; a block has at least 1 unknown.")
-    with torch.no_grad():
-        probe = torch.arange(1.0, len(matrix) + 1, dtype=matrix.dtype, device=matrix.device).cos()
-        product, transposed = (a @ probe for a in (matrix, matrix.T))
-    if not (product - transposed).abs().max() <= 1e-9 * product.abs().max():
-        raise InvalidInputError(
-            "the precision is not symmetric, or not finite; give G^T D G and the like."
-        )
 
 
 def usable_memory(device: torch.device) -> float:
@@ -331,54 +276,103 @@ def usable_memory(device: torch.device) -> float:
     return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2
 
 
-def _places(indices: torch.Tensor, order: torch.Tensor, m: int) -> _Blocks:
-    """Return, for each entry, k and its place in the lower triangle of blocks (k, k), (k, k - 1).
-
-    An entry above the diagonal has the place of its symmetric one.
-    """
-    rank = torch.empty_like(order)
-    rank[order] = torch.arange(len(order), device=order.device)
-    row, column = rank[indices]
-    high, low = torch.maximum(row, column), torch.minimum(row, column)
-    block = high // m
-    gap = block - low // m
-    return block, (gap * m + high % m) * m + low % m
-
-
-def _dense_blocks(matrix: torch.Tensor, order: torch.Tensor, m: int) -> torch.Tensor:
-    """Return the blocks of the lower triangle, shape (count, 2, m, m)."""
-    n = len(order)
-    block, place = _places(matrix.indices(), order, m)
-    far = (place >= 2 * m * m).nonzero()
-    if len(far):
-        row, column = matrix.indices()[:, far[0, 0]].tolist()
+def _check(matrix: torch.Tensor, unknowns: int) -> None:
+    """Raise unless the matrix is sparse, of float64, of this size and symmetric."""
+    kind = matrix.layout, matrix.dtype, tuple(matrix.shape)
+    if kind != (torch.sparse_coo, torch.float64, (unknowns, unknowns)):
         raise InvalidInputError(
-            f"unknowns {row} and {column} are coupled and stand more than one block of {m} apart; "
-            "give a larger block_size, or an order that puts neighbours closer."
+            f"the precision is {matrix.layout}, {matrix.dtype}, of shape {tuple(matrix.shape)}; "
+            f"give a matrix in torch.sparse_coo, of torch.float64, of the shape "
+            f"{(unknowns, unknowns)} of the dissection."
         )
-    blocks = matrix.values().new_zeros(-(-n // m), 2, m, m)
-    blocks.view(len(blocks), -1)[block, place] = matrix.values()
-    blocks[-1, 0].diagonal()[n - (len(blocks) - 1) * m :] = 1
-    return blocks
+    with torch.no_grad():
+        probe = torch.arange(1.0, len(matrix) + 1, dtype=matrix.dtype, device=matrix.device).cos()
+        product, transposed = (a @ probe for a in (matrix, matrix.T))
+    if not (product - transposed).abs().max() <= 1e-9 * product.abs().max():
+        raise InvalidInputError(
+            "the precision is not symmetric, or not finite; give G^T D G and the like."
+        )
 
 
-def _factor_in_place(blocks: torch.Tensor, order: torch.Tensor) -> None:
-    """Replace the blocks of a matrix by those of its Cholesky factor."""
-    m = blocks.shape[2]
-    for k, (diagonal, left) in enumerate(blocks):
-        if k:
-            left.copy_(_divide(left, blocks[k - 1, 0].mT, upper=True))
-            diagonal.addmm_(left, left.mT, alpha=-1)
-        factor, info = torch.linalg.cholesky_ex(diagonal)
+def _factor(matrix: torch.Tensor, dissection: Dissection) -> list[torch.Tensor]:
+    """Return the columns of the Cholesky factor of each front."""
+    half = (matrix.indices()[0] >= matrix.indices()[1]).nonzero().squeeze(1)
+    values, fronts = matrix.values()[half], dissection.fronts
+    entries = dissection.locate(matrix.indices()[:, half])
+    panels = [values] * len(fronts)
+    stack = _Stack(dissection, values)
+    for k in dissection.depth_first:
+        front = fronts[k]
+        own, (numbers, rows, columns) = front.own, entries[k]
+        panels[k] = panel = values.new_zeros(front.size, own)
+        panel[torch.maximum(rows, columns), torch.minimum(rows, columns)] = values[numbers]
+        whole = stack.front(front)
+        whole[:, :own] = panel
+        if front.children:
+            whole[own:, own:] = 0
+        for child in front.children[::-1]:
+            _add(whole, stack.pop(fronts[child]), fronts[child].runs)
+        factor, info = torch.linalg.cholesky_ex(whole[:own, :own])
         if info:
-            place = k * m + int(info) - 1
+            place = front.start + int(info) - 1
+            unknown = int(dissection.order[place])
             raise IndefiniteError(
-                f"the precision is not positive definite: its pivot of unknown {int(order[place])} "
-                f"(place {place} of {len(order)} in the order of the factor) is not positive; look "
-                "for a negative or missing damping, a negative variance, or a value that is NaN.",
-                int(order[place]),
+                f"the precision is not positive definite: its pivot of unknown {unknown} (place "
+                f"{place} of {len(dissection.order)} in the order of the factor) is not positive; "
+                "look for a negative or missing damping, a negative variance, or a value that is "
+                "NaN.",
+                unknown,
             )
-        diagonal.copy_(factor)
+        panel[:own] = factor
+        panel[own:] = below = _divide(whole[own:, :own], factor.T, upper=True)
+        update = stack.push(front)
+        update.copy_(whole[own:, own:] if front.children else values.new_zeros(()))
+        for start in range(0, len(below), PANEL):
+            some = slice(start, start + PANEL)
+            update[start:, some].addmm_(below[start:], below[some].T, alpha=-1)
+    return panels
+
+
+class _Stack:
+    """Square matrices over the borders of fronts, on top of each other in one piece of memory.
+
+    Memory that is taken anew for each front costs as much time as all products.
+    """
+
+    def __init__(self, dissection: Dissection, like: torch.Tensor) -> None:
+        self._memory = like.new_empty(dissection.height)
+        self._front = like.new_empty(dissection.largest)
+        self._top = 0
+
+    def front(self, front: Front) -> torch.Tensor:
+        """Return the matrix of a front, of which there is one at a time."""
+        return self._front[: front.size**2].view(front.size, front.size)
+
+    def push(self, front: Front) -> torch.Tensor:
+        """Return room for a matrix over the border of a front."""
+        size = len(front.border)
+        self._top += size**2
+        return self._memory[self._top - size**2 : self._top].view(size, size)
+
+    def pop(self, front: Front) -> torch.Tensor:
+        """Return the matrix on top, of this front; its room is free as soon as one is pushed."""
+        size = len(front.border)
+        self._top -= size**2
+        return self._memory[self._top : self._top + size**2].view(size, size)
+
+
+def _add(front: torch.Tensor, update: torch.Tensor, runs: Runs) -> None:
+    """Add the lower triangle of what is left of a child to a front."""
+    for number, (rows, there) in enumerate(runs):
+        for columns, here in runs[: number + 1]:
+            front[there, here] += update[rows, columns]
+
+
+def _take(found: torch.Tensor, front: torch.Tensor, runs: Runs) -> None:
+    """Fill in the rows and columns of a front that are the border of a child."""
+    for rows, there in runs:
+        for columns, here in runs:
+            found[rows, columns] = front[there, here]
 
 
 def _divide(rows: torch.Tensor, triangle: torch.Tensor, *, upper: bool) -> torch.Tensor:

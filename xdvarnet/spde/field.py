@@ -8,11 +8,11 @@ import torch
 
 from xdvarnet.spde.chain import REACH, Chain
 from xdvarnet.spde.cost import check_exact_memory
-from xdvarnet.spde.engines import BlockCholesky, IndefiniteError
+from xdvarnet.spde.dissection import dissect
+from xdvarnet.spde.engines import IndefiniteError, SparseCholesky
 from xdvarnet.spde.iterative import IterativePosterior
 from xdvarnet.spde.mesh import Mesh
 from xdvarnet.spde.operator import Values
-from xdvarnet.spde.precision import narrow_blocks
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,7 +47,7 @@ class Prior:
         """Sparse, shape (unknowns, unknowns), in the order (time, row, column)."""
         return self.chain.precision()
 
-    def factor(self, addition: torch.Tensor | None = None) -> BlockCholesky:
+    def factor(self, addition: torch.Tensor | None = None) -> SparseCholesky:
         """Factor the precision, plus `addition` where there is one.
 
         Raises
@@ -59,10 +59,10 @@ class Prior:
         """
         mesh = self.mesh
         check_exact_memory(self.times, *mesh.shape, mesh.area.device, ring=mesh.ring)
-        size, order = narrow_blocks(REACH, self.times, *mesh.shape, ring=mesh.ring)
+        fronts = dissect(self.times, *mesh.shape, REACH, mesh.ring)
         matrix = self.precision if addition is None else (self.precision + addition).coalesce()
         try:
-            return BlockCholesky.factor(matrix, size, order=order)
+            return SparseCholesky.factor(matrix, fronts)
         except IndefiniteError as error:
             cell, columns = error.unknown % self.mesh.area.numel(), self.mesh.shape[1]
             raise IndefiniteError(
@@ -122,7 +122,7 @@ class Posterior:
     operator: torch.Tensor
     values: torch.Tensor
     noise: torch.Tensor
-    factor: BlockCholesky
+    factor: SparseCholesky
     mean: torch.Tensor
 
     def describe(

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
-from xdvarnet.spde.elimination import BlockElimination
-from xdvarnet.spde.engines import BlockCholesky
+from xdvarnet.spde.elimination import Elimination
+from xdvarnet.spde.engines import SparseCholesky
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,11 +23,11 @@ class Marching:
         Diagonal of V in m2, shape (ny, nx).
     dt : float
         Step in days.
-    start : BlockCholesky
+    start : SparseCholesky
         Factor of the precision P of the first time.
-    steps : sequence of BlockElimination
+    steps : sequence of Elimination
         Factors of V / dt + K of the second time and of those that follow.
-    filters : sequence of BlockElimination
+    filters : sequence of Elimination
         Factors of S of all times.
     scale : torch.Tensor
         Shape (times, ny, nx).
@@ -34,53 +35,67 @@ class Marching:
 
     area: torch.Tensor
     dt: float
-    start: BlockCholesky
-    steps: Sequence[BlockElimination]
-    filters: Sequence[BlockElimination]
+    start: SparseCholesky
+    steps: Sequence[Elimination]
+    filters: Sequence[Elimination]
     scale: torch.Tensor
 
     def colour(self, white: torch.Tensor) -> torch.Tensor:
         """Return W white; both have the shape (..., times, ny, nx)."""
-        weight, noise = self._weight, self._to_columns(white)
-        v = self.start.colour(noise[0].flatten(0, 1).T).T.reshape(noise[0].shape)
+        noise = white.reshape(-1, len(self.scale), self.area.numel())
+        v = self.start.colour(noise[:, 0])[:, self._order].T.contiguous()
         fields = [self._filtered(v, 0)]
         for k, step in enumerate(self.steps, start=1):
-            v = step.solve_columns(weight * v + weight.sqrt() * noise[k])
+            v = step.solve_ordered(self._weight * v + self._weight.sqrt() * self._columns(noise, k))
             fields.append(self._filtered(v, k))
-        return _from_columns(fields, white.shape)
+        return self._fields(fields, white.shape)
 
     def colour_adjoint(self, fields: torch.Tensor) -> torch.Tensor:
         """Return W^T fields; both have the shape (..., times, ny, nx)."""
-        weight, known = self._weight, self._to_columns(fields)
+        known = fields.reshape(-1, len(self.scale), self.area.numel())
         white: list[torch.Tensor] = []
-        later = torch.zeros_like(known[0])
+        later = torch.zeros((), dtype=fields.dtype, device=fields.device)
         for k in range(len(self.steps), 0, -1):
             sources = later + self._filtered_adjoint(known, k)
-            solved = self.steps[k - 1].transpose().solve_columns(sources)
-            white.append(weight.sqrt() * solved)
-            later = weight * solved
-        first = (later + self._filtered_adjoint(known, 0)).flatten(0, 1)
-        white.append(self.start.colour_adjoint(first.T).T.reshape(known[0].shape))
-        return _from_columns(white[::-1], fields.shape)
+            solved = self.steps[k - 1].transpose().solve_ordered(sources)
+            white.append(self._weight.sqrt() * solved)
+            later = self._weight * solved
+        first = (later + self._filtered_adjoint(known, 0))[self._rank].T
+        white.append(self.start.colour_adjoint(first)[:, self._order].T)
+        return self._fields(white[::-1], fields.shape)
 
-    @property
+    @cached_property
+    def _order(self) -> torch.Tensor:
+        return self.filters[0].order
+
+    @cached_property
+    def _rank(self) -> torch.Tensor:
+        return self._order.argsort()
+
+    @cached_property
     def _weight(self) -> torch.Tensor:
-        return (self.area / self.dt).unsqueeze(-1)
+        return self._area / self.dt
 
-    def _to_columns(self, fields: torch.Tensor) -> torch.Tensor:
-        """Return fields (..., times, ny, nx) as (times, ny, nx, count), in this order in memory."""
-        rows = fields.reshape(-1, self.scale.numel())
-        return rows.T.contiguous().view(*self.scale.shape, len(rows))
+    @cached_property
+    def _area(self) -> torch.Tensor:
+        return self.area.reshape(-1, 1)[self._order]
+
+    @cached_property
+    def _scale(self) -> torch.Tensor:
+        return self.scale.flatten(1)[:, self._order].unsqueeze(-1)
+
+    def _columns(self, fields: torch.Tensor, k: int) -> torch.Tensor:
+        """Return fields (count, times, cells) of one time as ordered columns."""
+        return fields[:, k].T[self._order]
+
+    def _fields(self, columns: list[torch.Tensor], shape: torch.Size) -> torch.Tensor:
+        """Return the columns of all times as fields (..., times, ny, nx)."""
+        return torch.stack([each[self._rank].T for each in columns], 1).view(shape)
 
     def _filtered(self, v: torch.Tensor, k: int) -> torch.Tensor:
-        found = self.filters[k].solve_columns(self.area.unsqueeze(-1) * v)
-        return found / self.scale[k].unsqueeze(-1)
+        found = self.filters[k].solve_ordered(self._area * v)
+        return found / self._scale[k]
 
     def _filtered_adjoint(self, fields: torch.Tensor, k: int) -> torch.Tensor:
-        found = self.filters[k].solve_columns(fields[k] / self.scale[k].unsqueeze(-1))
-        return self.area.unsqueeze(-1) * found
-
-
-def _from_columns(fields: list[torch.Tensor], shape: torch.Size) -> torch.Tensor:
-    """Return fields (ny, nx, count) of all times as (..., times, ny, nx)."""
-    return torch.stack(fields).flatten(0, 2).T.reshape(shape)
+        scaled = self._columns(fields, k) / self._scale[k]
+        return self._area * self.filters[k].solve_ordered(scaled)

@@ -170,45 +170,6 @@ def filtered(
     return _assemble(blocks, n, times)
 
 
-def rows_first(times: int, ny: int, nx: int) -> torch.Tensor:
-    """Numbers of the unknowns (time, row, column) in the order (row, time, column).
-
-    In it a precision that reaches r rows is block tridiagonal with blocks of ``r * times * nx``.
-    """
-    numbers = torch.arange(times * ny * nx).view(times, ny, nx)
-    return numbers.movedim(0, 1).flatten()
-
-
-def narrow_blocks(
-    reach: int, times: int, ny: int, nx: int, *, ring: bool = False
-) -> tuple[int, torch.Tensor]:
-    """Return a block size and an order of the unknowns in which a precision is block tridiagonal.
-
-    Blocks are whole rows of the grid or whole columns, whichever are shorter, with all times of
-    each cell; of a ring they are rows.
-
-    Parameters
-    ----------
-    reach : int
-        Rows and columns that the precision reaches.
-    times, ny, nx : int
-        Sizes of the grid; unknowns are numbered in the order (time, row, column).
-    ring : bool
-        Whether the last column is beside the first.
-    """
-    size = narrow_block_size(reach, times, ny, nx, ring=ring)
-    if ring or nx <= ny:
-        return size, rows_first(times, ny, nx)
-    numbers = torch.arange(times * ny * nx).view(times, ny, nx)
-    return size, numbers.permute(2, 0, 1).flatten()
-
-
-def narrow_block_size(reach: int, times: int, ny: int, nx: int, *, ring: bool = False) -> int:
-    """Return the block size of `narrow_blocks`, without making an order."""
-    narrow, wide = (nx, ny) if ring or nx <= ny else (ny, nx)
-    return min(reach, wide) * times * narrow
-
-
 def _prepare(
     steps: Sequence[torch.Tensor],
     area: torch.Tensor,

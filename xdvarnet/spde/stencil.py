@@ -62,13 +62,13 @@ class Stencil:
                 f"the field has shape {tuple(field.shape)}, and the stencil is for fields of shape "
                 f"(..., {self.shape[0]}, {self.shape[1]})."
             )
-        parts = zip(self.coefficients.unbind(-3), _neighbours(field, self.ring), strict=True)
+        parts = zip(self.coefficients.unbind(-3), neighbours(field, self.ring), strict=True)
         total = sum(coefficient * neighbour for coefficient, neighbour in parts)
         return cast(torch.Tensor, total)  # of nine, so no plain 0
 
     def transpose(self) -> "Stencil":
         """Return the transposed matrix."""
-        moved = _neighbours(self.coefficients.flip(-3), self.ring)
+        moved = neighbours(self.coefficients.flip(-3), self.ring)
         return self._with(torch.stack([part[..., k, :, :] for k, part in enumerate(moved)], -3))
 
     def closed(self) -> "Stencil":
@@ -116,7 +116,7 @@ class Stencil:
             )
         size = self.shape[0] * self.shape[1]
         cells = torch.arange(1, size + 1, device=self.coefficients.device).reshape(self.shape)
-        columns = torch.stack(_neighbours(cells, self.ring)) - 1  # -1 outside
+        columns = torch.stack(neighbours(cells, self.ring)) - 1  # -1 outside
         rows = (cells - 1).expand_as(columns)
         inside = columns >= 0
         return torch.sparse_coo_tensor(
@@ -127,7 +127,7 @@ class Stencil:
         ).coalesce()
 
 
-def _neighbours(values: torch.Tensor, ring: bool) -> list[torch.Tensor]:
+def neighbours(values: torch.Tensor, ring: bool) -> list[torch.Tensor]:
     """Return the values at each of `OFFSETS` from the cells, zero outside; shapes (..., ny, nx)."""
     rows, columns = values.shape[-2:]
     if ring:
