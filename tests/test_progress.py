@@ -56,3 +56,16 @@ def test_the_bar_of_an_interpolation_ends_where_it_should(capsys, days):
     observed.dvarnet.reconstruct(oi, progress=True)
     done, total = counts(capsys.readouterr().err, "node")
     assert done == total > 0
+
+
+@pytest.mark.parametrize(("engine", "unit"), [("exact", "front"), ("iterative", "iteration")])
+def test_a_gaussian_field_shows_what_it_solves(capsys, engine, unit):
+    truth = xdvarnet.datasets.mediterranean().isel(
+        time=slice(3), lat=slice(50, 75), lon=slice(100, 130)
+    )
+    observed = xdvarnet.observe(truth, ["jason1", "gfo"], noise=0.02, rng=0)
+    field = xdvarnet.SPDEField(
+        correlation_length=80, correlation_time=8, std=0.05, noise=0.02, engine=engine
+    )
+    observed.dvarnet.reconstruct(field, progress=True, rng=0)
+    assert unit in capsys.readouterr().err

@@ -8,6 +8,7 @@ from typing import Any
 import torch
 from torch.autograd.function import once_differentiable
 
+from xdvarnet._progress import track
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.spde.dissection import Dissection, Front, Runs
 
@@ -167,7 +168,7 @@ class SparseCholesky:
         """
         fronts = self.dissection.fronts
         stack = _Stack(self.dissection, self.matrix.values())
-        for k in self.dissection.depth_first[::-1]:
+        for k in track(self.dissection.depth_first[::-1], "front", len(fronts)):
             front, panel = fronts[k], self.panels[k]
             whole, own = stack.front(front), front.own
             factor, below, later = panel[:own], panel[own:], whole[own:, own:]
@@ -301,7 +302,7 @@ def _factor(matrix: torch.Tensor, dissection: Dissection) -> list[torch.Tensor]:
     entries = dissection.locate(matrix.indices()[:, half])
     panels = [values] * len(fronts)
     stack = _Stack(dissection, values)
-    for k in dissection.depth_first:
+    for k in track(dissection.depth_first, "front", len(fronts)):
         front = fronts[k]
         own, (numbers, rows, columns) = front.own, entries[k]
         panels[k] = panel = values.new_zeros(front.size, own)

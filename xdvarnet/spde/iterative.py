@@ -17,6 +17,7 @@ from dataclasses import dataclass
 
 import torch
 
+from xdvarnet._progress import track
 from xdvarnet.errors import warn
 from xdvarnet.spde.chain import Chain
 
@@ -167,7 +168,7 @@ def block_conjugate_gradients(
     solution = torch.zeros_like(right)
     basis, coefficients = torch.linalg.qr(right)
     directions = basis
-    for done in range(iterations):
+    for done in track(range(iterations), "iteration"):
         residual = _largest(coefficients)
         if residual <= allowed:
             return solution, residual, done
