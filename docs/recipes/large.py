@@ -3,7 +3,7 @@
 Usage: python docs/recipes/large.py CASE FOLDER
 
 CASE is `year` (365 days of 400 x 400 cells of 0.1 degree), `globe` (30 days of 720 x 1440 cells of
-a quarter degree, all sea), `workers` (120 days of the year on one and on two processes of a dask
+a quarter degree, all sea), `workers` (60 days of the year on one and on two processes of a dask
 cluster) or `kills` (40 days of 64 x 64 cells, killed at random twenty times). The sea is a sum of
 plane waves in space of 200 to 600 km, seen along the tracks of four altimeters with a noise of
 2 cm, in daily chunks of a zarr store; the method is an optimal interpolation (100 km, 9 days). A
@@ -34,7 +34,7 @@ LENGTHS = {"correlation_length": "100 km", "correlation_time": "9 days"}
 GRIDS = {  # days, rows, columns, degrees, southern and western edge
     "year": (365, 400, 400, 0.1, 10.0, -60.0),
     "globe": (30, 720, 1440, 0.25, -90.0, -180.0),
-    "workers": (120, 400, 400, 0.1, 10.0, -60.0),
+    "workers": (60, 400, 400, 0.1, 10.0, -60.0),
     "kills": (40, 64, 64, 0.25, 20.0, -60.0),
 }
 KILLS = 20
