@@ -72,7 +72,7 @@ class VariationalSolver(Solver):
     Notes
     -----
     ``"checkpointed"`` gives the derivatives of ``"unrolled"`` for the memory of one iteration: half
-    of that of 3 iterations, a fifth of that of 12, and 1.4 times the time.
+    of that of 3 iterations, a sixth of that of 12, and 1.3 to 1.45 times the time.
 
     With F the last iteration, with its memory held, v the derivative of the loss by the analysis
     and J = dF/dx, the derivative by the parameters is ``v dF/dp`` with ``graph="last"``: one-step
