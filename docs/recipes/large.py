@@ -4,13 +4,13 @@ Usage: python docs/recipes/large.py CASE FOLDER
 
 CASE is `year` (365 days of 400 x 400 cells of 0.1 degree), `globe` (30 days of 720 x 1440 cells of
 a quarter degree, all sea), `workers` (60 days of the year on one and on two processes of a dask
-cluster) or `kills` (40 days of 64 x 64 cells, killed at random twenty times). The sea is a sum of
-plane waves in space of 200 to 600 km, seen along the tracks of four altimeters with a noise of
-2 cm, in daily chunks of a zarr store; the method is an optimal interpolation (100 km, 9 days). A
-job is the command `xdvarnet reconstruct`, whose memory is read every half second, with that of its
-children.
-FOLDER needs some gigabytes. A row is added to docs/results/large.csv, with the error of the maps of
-the days that are a multiple of 10. Ten minutes of one core for `year` and `globe` each.
+cluster), `cells` (20 days of 10 x 10 degrees at 0.2, 0.1 and 0.05 degree, in memory) or `kills`
+(40 days of 64 x 64 cells, killed at random twenty times). The sea is a sum of plane waves in space
+of 200 to 600 km, seen along the tracks of four altimeters with a noise of 2 cm, in daily chunks of
+a zarr store; the method is an optimal interpolation (100 km, 9 days). A job is the command
+`xdvarnet reconstruct`, whose memory is read every half second, with that of its children. FOLDER
+needs some gigabytes. A row is added to docs/results/large.csv, with the error of the maps of the
+days that are a multiple of 10. Ten minutes of one core for `year`, twenty for `globe`.
 """
 
 import signal
@@ -35,6 +35,9 @@ GRIDS = {  # days, rows, columns, degrees, southern and western edge
     "year": (365, 400, 400, 0.1, 10.0, -60.0),
     "globe": (30, 720, 1440, 0.25, -90.0, -180.0),
     "workers": (60, 400, 400, 0.1, 10.0, -60.0),
+    "cells 0.2": (20, 50, 50, 0.2, 30.0, -50.0),
+    "cells 0.1": (20, 100, 100, 0.1, 30.0, -50.0),
+    "cells 0.05": (20, 200, 200, 0.05, 30.0, -50.0),
     "kills": (40, 64, 64, 0.25, 20.0, -60.0),
 }
 KILLS = 20
@@ -171,6 +174,20 @@ def kills(case: str, folder: Path, model: Path) -> list[dict[str, object]]:
     return [{"case": f"{case}: {done}", "seconds": whole, "error (cm)": error(case, maps)}]
 
 
+def cells(case: str, folder: Path, model: Path) -> list[dict[str, object]]:
+    """Map few days in memory, on finer and finer grids: what does a cell cost, what a node?"""
+    del folder
+    rows = []
+    for name in (name for name in GRIDS if name.startswith(case)):
+        truth = sea(name, range(GRIDS[name][0]))
+        points = xdvarnet.observe(truth, ALTIMETERS, noise=NOISE, rng=0)
+        start = time.process_time()
+        maps = points.dvarnet.reconstruct(xdvarnet.load_model(model))
+        used = time.process_time() - start
+        rows.append({"case": name, "processor seconds": used, "error (cm)": error(name, maps)})
+    return rows
+
+
 def main() -> None:
     """Run a case, and add its rows to the table."""
     case, folder = sys.argv[1], Path(sys.argv[2])
@@ -178,7 +195,8 @@ def main() -> None:
     model = folder / "interpolation.safetensors"
     oi = xdvarnet.OptimalInterpolation("ssh", **LENGTHS, noise=NOISE, std=AMPLITUDE)
     xdvarnet.save_model(oi, model)
-    rows = pd.DataFrame({"workers": workers, "kills": kills}.get(case, run)(case, folder, model))
+    measure = {"workers": workers, "kills": kills, "cells": cells}.get(case, run)
+    rows = pd.DataFrame(measure(case, folder, model))
     if TABLE.exists():
         before = pd.read_csv(TABLE)
         rows = pd.concat([before[~before["case"].isin(rows["case"])], rows])
