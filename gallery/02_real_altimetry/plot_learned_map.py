@@ -2,9 +2,9 @@
 A learned map of another sea
 ============================
 
-A network that was trained on an energetic sea maps a quiet one, which it has never seen: in the
-units of an interpolation that was fitted to the tracks. How much of the network to take is found on
-passes that are withheld, and the map says so.
+A network that was trained on many simulated seas maps one that it has never seen, in the units of
+an interpolation that was fitted to the tracks. How much of the network to take is found on passes
+that are withheld, and the map says so.
 """
 
 # %%
@@ -23,7 +23,7 @@ from xdvarnet.observing.fly import fly
 
 ocean = xdvarnet.datasets.twin_ocean("northeast-atlantic", days=24, seed=20, cache=False)
 truth = ocean[["ssh"]].coarsen(lat=2, lon=2).mean()
-truth["ssh"].attrs = ocean["ssh"].attrs
+truth["ssh"].attrs = {"units": "m", "long_name": "height"}
 rng = np.random.default_rng(0)
 ends = [float(getattr(truth[dim], end)()) for dim in ("lon", "lat") for end in ("min", "max")]
 
@@ -46,7 +46,7 @@ tracks["ssh"].attrs = truth["ssh"].attrs
 # would be the interpolation alone.
 grid = truth.drop_vars("ssh").isel(time=0)
 oi = xdvarnet.OptimalInterpolation.fit(tracks, grid, covariance="gaussian", trials=25)
-network = xdvarnet.load_model("ssh-twin")
+network = xdvarnet.load_model("ssh-any")
 model = Scaled.fit(network, tracks, grid, interpolation=oi)
 print(f"{oi}\nweight of the network: {model.weight:.2f}")
 
@@ -57,7 +57,7 @@ obs = tracks[["ssh"]].dvarnet.bin_tracks(grid, time=truth["time"])
 inner = {"time": slice("2020-01-04", "2020-01-21")}
 maps = {
     name: obs.dvarnet.reconstruct(each)
-    for name, each in {"interpolation": oi, "with the network": model}.items()
+    for name, each in {"interpolation": oi, "interpolation and network": model}.items()
 }
 scores = {
     name: each.sel(inner).dvarnet.score(truth.sel(inner)).to_pandas() for name, each in maps.items()
