@@ -148,7 +148,7 @@ def cut(whole: Draw, rng: np.random.Generator) -> Draw:
         if observations.sea[box[1:]].mean() >= LEAST_SEA:
             break
 
-    north, sign = (int(rng.choice([-1, 1])) for _ in range(2))
+    north = sign = int(rng.choice([-1, 1]))
 
     def part(fields: Mapping[str, np.ndarray], factor: int = sign) -> dict[str, np.ndarray]:
         return {name: factor * array[box][:, ::north] for name, array in fields.items()}

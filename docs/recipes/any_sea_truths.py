@@ -84,12 +84,15 @@ def resample(maps: np.ndarray, size: int) -> np.ndarray:
 
 
 def mirror(maps: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Turn south to north and heights upside down, each at random.
+    """Turn south to north and heights upside down at once, or nothing, at random.
 
-    Both together are another solution of the same equations; one alone is a sea of the other
-    hemisphere. East and west stay: beta makes them different.
+    Both together are another solution of the same equations. One alone is a sea of the other
+    hemisphere, where eddies turn the other way: a network that sees both hemispheres and is not
+    told which learns nothing of what eddies carry along. East and west stay: beta makes them
+    different.
     """
-    return rng.choice([-1, 1]) * maps[:, :: rng.choice([-1, 1])]
+    sign = rng.choice([-1, 1])
+    return sign * maps[:, ::sign]
 
 
 def dress(maps: np.ndarray, rng: np.random.Generator) -> np.ndarray:
