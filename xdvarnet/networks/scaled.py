@@ -67,7 +67,8 @@ class Scaled(Reconstructor):
     Cells of the work grid are as wide as high at the mean latitude of the domain alone, so a
     domain should not span more than some 20 degrees of latitude, and a globe is refused. The grid
     reaches beyond the domain until whole windows fit; cells and days there are filled by the
-    interpolation.
+    interpolation. South of the equator eddies of a high turn the other way: a network that was
+    trained north of it sees these heights upside down.
 
     Examples
     --------
@@ -283,22 +284,43 @@ class Scaled(Reconstructor):
 
     def change(self, observations: Observations) -> np.ndarray:
         """Return what the network adds to the interpolation, shape (time, latitude, longitude)."""
+        (name,) = self.network.variables
+        grid, unit, domain = self.standardize(observations)
+        assert domain.first_guess is not None
+        change = self.network.solve(domain).mean[name] - domain.first_guess.mean[name]
+        return grid.sample(change * unit, observations)
+
+    def standardize(self, observations: Observations) -> tuple[WorkGrid, np.ndarray, Observations]:
+        """Return what the network sees of anomalies.
+
+        Returns
+        -------
+        grid : WorkGrid
+            That of the network.
+        unit : numpy.ndarray
+            Heights for one unit of the network, shape (row, column): negative where eddies turn
+            the other way than in its training, because the sea is in the other hemisphere.
+        domain : Observations
+            In these units, with the first guess.
+        """
         name, (own_name,) = self.interpolation.variable, self.network.variables
         grid = WorkGrid.over(observations, self._spacing, self._step, self.network.window)
         guess, prior = self.interpolation.analyse_at(
             observations, grid.days, grid.latitude, grid.longitude, grid.sea
         )
-        unit = (prior / self.network.scaling.std[own_name]).astype(np.float32)
-        start = Analysis({own_name: guess.mean[name] / unit}, {own_name: guess.std[name] / unit})
+        trained = np.mean(self._training_grid.latitudes)
+        turn = 1 if (trained < 0) == (np.mean(observations.place[0]) < 0) else -1
+        unit = (turn * prior / self.network.scaling.std[own_name]).astype(np.float32)
         steps, rows, columns = map(np.arange, grid.shape)
         north, east = self._training_grid.spacing
         domain = Observations(
             {own_name: grid.bin(observations, observations.values[name]) / unit},
             steps.astype(float),
-            np.mean(self._training_grid.latitudes) + north * (rows - rows.size / 2),
+            trained + north * (rows - rows.size / 2),
             east * columns,
             grid.sea,
-            first_guess=start,
+            first_guess=Analysis(
+                {own_name: guess.mean[name] / unit}, {own_name: guess.std[name] / abs(unit)}
+            ),
         )
-        change = self.network.solve(domain).mean[own_name] - start.mean[own_name]
-        return grid.sample(change * unit, observations)
+        return grid, unit, domain
