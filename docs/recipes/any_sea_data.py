@@ -65,7 +65,7 @@ covariance is not Gaussian (any_sea_scales.py)."""
 TRIALS = (1.0, 1.6, 2.5)
 """Noises that are tried where errors are alike along a pass, over that of a cell mean."""
 
-POOL, STEPS_A_DRAW = 40, 8
+POOL, STEPS_A_DRAW = 40, 12
 """Draws that windows are taken from, and steps of a training for which each is new."""
 
 

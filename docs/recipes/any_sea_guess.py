@@ -43,7 +43,7 @@ class Waves:
         self.most = (SHORTEST / SCALES / self.base).astype(int)
         axes = (np.arange(-most, most + 1) for most in self.most)
         numbers = np.stack(np.meshgrid(*axes, indexing="ij"), -1).reshape(-1, 3)
-        numbers = numbers[len(numbers) // 2 :]  # the rest are the opposite ones, and 0 is in between
+        numbers = numbers[len(numbers) // 2 :]  # 0 and one of each pair of opposite ones
         squares = ((numbers * self.base * SCALES) ** 2).sum(1)
         self.numbers = numbers[squares <= SHORTEST**2]
         power = np.exp(-squares[squares <= SHORTEST**2] / 4)

@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 from any_sea_seas import HOME, TRAINING, VALIDATION, Source, file_of
-from any_sea_tracks import FIRST, Errors, Place, fly
+from any_sea_tracks import Errors, Place, fly
 from any_sea_truths import FITTED_GAUSSIAN, gaussian_source, standard_maps
 from scipy import ndimage
 

@@ -35,8 +35,8 @@ def random_truth(
 ) -> np.ndarray:
     """Return maps (days, side, side) of about unit variance, of one of the seas or Gaussian.
 
-    To a third of them a fast mode of large scales is added, to a quarter a mean that does not change,
-    and in a third the variance is uneven.
+    To a third of them a fast mode of large scales is added, to a quarter a mean that does not
+    change, and in a third the variance is uneven.
     """
     if rng.random() < GAUSSIAN_SHARE:
         return dress(standard_maps(gaussian_source(rng), days, side, rng), rng)

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 from any_sea_data import LEAST_SEA, WINDOW
-from scaled import SEAS, tracks_of, truth_of
+from scaled import NOISES, tracks_of, truth_of
 from scipy.interpolate import RegularGridInterpolator
 
 import xdvarnet
@@ -14,14 +14,18 @@ from xdvarnet.mapping.observations import Observations
 from xdvarnet.networks import Scaled
 from xdvarnet.training.draws import Draw
 
+TWINS = {"gulf-stream": 10, "northeast-atlantic": 10}
+"""Seeds of the twin oceans that a training is judged on; those of scaled.py are others."""
+
 NUMBER = 18
 """Windows of a sea."""
 
 
-def windows(sea: str, seed: int, network: xdvarnet.DVarNet) -> list[Draw]:
+def windows(sea: str, network: xdvarnet.DVarNet) -> list[Draw]:
     """Return random windows of a sea of scaled.py, with the truth, in units of the network."""
+    seed = TWINS[sea]
     maps = truth_of(sea, seed)
-    tracks, grid = tracks_of(maps, SEAS[sea], seed), maps.drop_vars("ssh").isel(time=0)
+    tracks, grid = tracks_of(maps, NOISES[sea], seed), maps.drop_vars("ssh").isel(time=0)
     oi = xdvarnet.OptimalInterpolation.fit(
         tracks, grid, covariance="gaussian", background=NoBackground()
     )
@@ -37,8 +41,8 @@ def windows(sea: str, seed: int, network: xdvarnet.DVarNet) -> list[Draw]:
     fields = (truth(places) / unit).astype(np.float32)
     rng, found = np.random.default_rng(seed), []
     while len(found) < NUMBER:
-        corner = [rng.integers(n - size + 1) for n, size in zip(work.shape, WINDOW.sizes)]
-        box = tuple(slice(first, first + size) for first, size in zip(corner, WINDOW.sizes))
+        first = rng.integers(np.array(work.shape) - WINDOW.sizes + 1)
+        box = tuple(map(slice, first, first + WINDOW.sizes))
         if np.isfinite(fields[box]).mean() > LEAST_SEA:
             found.append(Draw(_part(domain, box), {"ssh": fields[box]}))
     return found

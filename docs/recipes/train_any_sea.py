@@ -40,8 +40,7 @@ import torch
 from any_sea_data import SIDE, STEPS, WINDOW, AnySea, OneKind, Pool, guess_of
 from any_sea_seas import CELL, VALIDATION, load, names_in
 from any_sea_truths import standard_maps, two_drifting_scales
-from any_sea_windows import windows
-from scaled import SEAS
+from any_sea_windows import TWINS, windows
 
 import xdvarnet
 from xdvarnet.networks.normalizer import Normalizer
@@ -63,9 +62,6 @@ TIMED = 18
 
 JUDGED = (5, 8)
 """Draws of each held-out sea, and every how many windows of a draw one is judged."""
-
-VALIDATION_SEED = 10
-"""Of the twin oceans that are seen through `Scaled`."""
 
 LOSS = RelativeLoss(field=1.0, gradient=2.0, prior=0.0)
 
@@ -115,7 +111,7 @@ def held_out(folder: Path, model: xdvarnet.DVarNet) -> dict[str, list[Draw]]:
         ]
         for number, (name, kind) in enumerate(kinds.items())
     }
-    return judged | {sea: windows(sea, VALIDATION_SEED, model) for sea in SEAS}
+    return judged | {sea: windows(sea, model) for sea in TWINS}
 
 
 @dataclass

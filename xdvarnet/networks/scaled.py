@@ -309,7 +309,7 @@ class Scaled(Reconstructor):
             observations, grid.days, grid.latitude, grid.longitude, grid.sea
         )
         trained = np.mean(self._training_grid.latitudes)
-        turn = 1 if (trained < 0) == (np.mean(observations.place[0]) < 0) else -1
+        turn = 1 if is_southern(trained) == is_southern(np.mean(observations.place[0])) else -1
         unit = (turn * prior / self.network.scaling.std[own_name]).astype(np.float32)
         steps, rows, columns = map(np.arange, grid.shape)
         north, east = self._training_grid.spacing
@@ -324,3 +324,8 @@ class Scaled(Reconstructor):
             ),
         )
         return grid, unit, domain
+
+
+def is_southern(latitude: float) -> bool:
+    """Tell on which side of the equator a latitude is, with what rounding leaves of zero."""
+    return bool(latitude < -1e-6)
