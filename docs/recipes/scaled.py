@@ -35,14 +35,14 @@ RESULTS = Path(__file__).parents[1] / "results"
 SEAS: dict[str, str | Sea] = {
     "gulf-stream": "gulf-stream",
     "northeast-atlantic": "northeast-atlantic",
-    "subpolar": Sea(latitude=60.0, deformation_radius=12e3, shear=0.05, drag=1.25e-6),
     "tropical": Sea(latitude=15.0, deformation_radius=60e3, shear=-0.15, drag=7.5e-7),
+    "subpolar": Sea(latitude=60.0, deformation_radius=12e3, shear=0.05, drag=1.25e-6),
 }
 SEEDS = {
     "gulf-stream": (20, 21, 22),
     "northeast-atlantic": (20, 21, 22),
-    "subpolar": (20,),
     "tropical": (20,),
+    "subpolar": (20,),
 }
 NOISES = {"gulf-stream": 0.03, "northeast-atlantic": 0.01, "subpolar": 0.005, "tropical": 0.02}
 """Of one measurement, m."""
