@@ -48,7 +48,7 @@ class Scaled(Reconstructor):
     ----------
     network : DVarNet
         Of one variable, trained with an `OptimalInterpolation` as its first guess, such as
-        ``load_model("ssh-twin")``.
+        ``load_model("ssh-any")``.
     interpolation : OptimalInterpolation
         Fitted to the sea.
     weight : float
@@ -78,7 +78,7 @@ class Scaled(Reconstructor):
     >>> oi = xdvarnet.OptimalInterpolation(
     ...     "ssh", correlation_length="68 km", correlation_time="13 days", noise=0.0135
     ... )
-    >>> model = xdvarnet.Scaled(xdvarnet.load_model("ssh-twin"), oi, weight=0.5)
+    >>> model = xdvarnet.Scaled(xdvarnet.load_model("ssh-any"), oi, weight=0.5)
     >>> maps = obs.dvarnet.reconstruct(model)
     """
 
@@ -87,7 +87,7 @@ class Scaled(Reconstructor):
     def __init__(
         self, network: DVarNet, interpolation: OptimalInterpolation, *, weight: float = 1.0
     ) -> None:
-        hint = "a DVarNet such as load_model('ssh-twin'); of a calibrated model, its model.model"
+        hint = "a DVarNet such as load_model('ssh-any'); of a calibrated model, its model.model"
         check_kind(isinstance(network, DVarNet), "network", network, hint)
         check_kind(
             isinstance(interpolation, OptimalInterpolation),
@@ -98,13 +98,13 @@ class Scaled(Reconstructor):
         guess, grid = network.first_guess, network.training_grid
         if grid is None:
             raise InvalidInputError(
-                "the network was not trained; call fit, or give one such as load_model('ssh-twin')."
+                "the network was not trained; call fit, or give one such as load_model('ssh-any')."
             )
         if not isinstance(guess, OptimalInterpolation) or len(network.variables) > 1:
             raise InvalidInputError(
                 "the network does not say in which units it sees a sea: it takes one of one "
                 "variable with an OptimalInterpolation as its first guess, such as "
-                "load_model('ssh-twin')."
+                "load_model('ssh-any')."
             )
         if not 0 <= weight <= 1:
             raise InvalidInputError(f"weight={weight!r} is not accepted; give one from 0 to 1.")
