@@ -10,7 +10,8 @@ weight of `Scaled.fit` on withheld passes. Simulated: 30 days of `twin_ocean`, a
 along the tracks of four altimeters, as anomalies of a known mean, which is zero. The
 score is the error over that of the interpolation, of the maps of the days 3 to 28. Real: each
 mission is withheld in turn, as in real_tracks.py. What was found is kept in FOLDER; the tables go
-to docs/results/scaled_tables.md and scaled_tracks_tables.md. Two to six minutes of one core for each ocean.
+to docs/results/scaled_tables.md and scaled_tracks_tables.md. Two to six minutes of one core for
+each ocean.
 """
 
 import sys
