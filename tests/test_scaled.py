@@ -1,6 +1,7 @@
 """A network on another sea: units, weights, and what must not change."""
 
 import copy
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -110,6 +111,28 @@ def test_a_sea_of_other_lengths_and_times_is_the_same_sea(dataset):
     )
     error = np.nanmax(abs(one.values - two.values))
     assert error < 0.02 * float(np.nanmax(abs(one.values)))
+
+
+def test_a_sea_of_the_other_hemisphere_is_seen_upside_down():
+    """The mirror image in the equator: the same heights, around which eddies turn the other way."""
+    values = np.random.default_rng(0).normal(0, 0.1, (7, 9, 12))
+    values[:, ::2] = np.nan
+    north = replace(domain(), values={"ssh": values})
+    south = replace(
+        north,
+        values={"ssh": values[:, ::-1]},
+        latitude=-north.place[0][::-1],
+        sea=north.sea[::-1],
+    )
+    model = Scaled(at_home(), of_sea(neighbours=2000))
+    grids, units, seen = zip(*map(model.standardize, (north, south)), strict=True)
+    np.testing.assert_allclose(grids[1].latitude, -grids[0].latitude[::-1])
+    np.testing.assert_allclose(units[1], -units[0][::-1])
+    known = [values[np.isfinite(values)] for values in (each.values["ssh"] for each in seen)]
+    np.testing.assert_allclose(np.sort(known[1]), np.sort(-known[0]))
+    first, other = (each.first_guess for each in seen)
+    np.testing.assert_allclose(other.mean["ssh"], -first.mean["ssh"][:, ::-1], atol=1e-4)
+    np.testing.assert_allclose(other.std["ssh"], first.std["ssh"][:, ::-1], atol=1e-4)
 
 
 def test_save_and_load(dataset, tmp_path):

@@ -1,67 +1,78 @@
-"""Draws of any sea for the training of ``ssh-any``: a truth, its observations and a first guess.
+"""Draws of any sea for the training of ``ssh-any``: truths, observations and first guesses.
 
     python docs/recipes/any_sea_data.py FOLDER [--draws 20]       times and errors of some draws
 
-A draw is made of a number and a generator, as `xdvarnet.training.data.DrawPool` asks: no draw is
-stored, and a training that goes on sees what it would have seen. The first guess is an optimal
-interpolation with the scales of the standard grid and the noise of the draw.
+A network sees what `xdvarnet.Scaled` hands it: heights over a standard deviation that was
+estimated from the observations, means of what a user has binned before, domains that end inside of
+a window, records that begin and end anywhere. A draw is a place, a constellation, land and a
+record, with several truths that are observed there in the same way, because the first guess of
+many truths takes hardly longer than that of one. It is made of a number and a generator: none is
+stored, and a training that goes on sees what it would have seen.
 """
 
 import argparse
 import signal
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
+from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
 import torch
-from any_sea_seas import TRAINING, Source, load
-from any_sea_tracks import Errors, observe, random_missions
-from any_sea_truths import OFF, random_truth, smooth_field
+from any_sea_guess import Regression, Waves
+from any_sea_seas import Source, load, names_in
+from any_sea_tracks import ALTIMETERS, Cells, Errors, Passes, Place, fly
+from any_sea_truths import random_truth, smooth_field
 from scipy import ndimage
 
 import xdvarnet
-from xdvarnet.mapping.protocol import Analysis, Observations, analyse
+from xdvarnet.mapping.observations import Analysis, Observations
 from xdvarnet.training.draws import Draw
 
-SIDE, DAYS = 72, 15
-"""Cells of a side of a draw, and days of one whose record is longer than a window."""
+STEPS, SIDE = 31, 88
+"""Steps, and cells of a side, of a draw."""
 
 WINDOW = xdvarnet.mapping.Window(11, 64, 64, stride=(1, 40, 40), halo=(2, 8, 8))
 
+TRUTHS, WINDOWS = 8, 4
+"""Truths of a draw, and windows of each."""
+
 SHORTEST = 4
-"""Days with observations in the shortest record."""
+"""Steps of the shortest record."""
+
+MARGIN = 24
+"""Most cells on each side of a draw that are beyond the domain."""
 
 LEAST_SEA = 0.3
-"""Share of sea of a window."""
+"""Share of a window that is sea of the domain."""
 
-DEGREES = 10 / 111.195
-"""Of a cell of 10 km."""
+SPARSEST, DENSEST = 0.01, 0.2
+"""Observations of a cell and step, between these."""
 
 LAND = (0.05, 0.5)
 """Share of land of the draws that have any."""
 
-POOL, DRAWS_A_STEP, MAKERS = 48, 2, 3
-"""Draws that windows are cut from, new ones of each step of a training, and processes that make
-them. With batches of 8, four windows of a draw are seen: with 32 of them, the network learned the
-draws by heart."""
+LEAST_VARIANCE = 0.1
+"""Smallest local variance over that of the whole domain, as in the interpolation."""
+
+FITTED = (0.0, 0.6)
+"""Logarithm of the noise of a fit over that of a cell mean: 1.5 to 2 times as large on seas whose
+covariance is not Gaussian (any_sea_scales.py)."""
+
+TRIALS = (1.0, 1.6, 2.5)
+"""Noises that are tried where errors are alike along a pass, over that of a cell mean."""
+
+POOL, STEPS_A_DRAW = 40, 12
+"""Draws that windows are taken from, and steps of a training for which each is new."""
 
 
-def interpolation(noise: float) -> xdvarnet.OptimalInterpolation:
-    """Return the first guess of a standard sea whose cell means have this noise."""
-    return xdvarnet.OptimalInterpolation(
-        "ssh",
-        correlation_length="100 km",
-        correlation_time="8 days",
-        std=1.0,
-        noise=noise,
-        units="1",
-        neighbours=100,
-        time_window=21,
-    )
+@cache
+def waves() -> Waves:
+    """Return those of the first guess."""
+    return Waves((STEPS, SIDE, SIDE))
 
 
 @dataclass(frozen=True)
@@ -76,28 +87,27 @@ class AnySea:
 
     sources: Sequence[Source]
 
-    def truth(self, days: int, rng: np.random.Generator) -> np.ndarray:
-        """Return complete maps (days, SIDE, SIDE)."""
-        return random_truth(self.sources, days, SIDE, rng)
+    def truth(self, rng: np.random.Generator) -> np.ndarray:
+        """Return complete maps (STEPS, SIDE, SIDE)."""
+        return random_truth(self.sources, STEPS, SIDE, rng)
 
-    def __call__(self, number: int, rng: np.random.Generator) -> Draw:
-        """Make a draw; every second one has a record that is shorter than a window."""
-        days = DAYS if number % 2 else WINDOW.time
-        truth = self.truth(days, rng)
-        sea = random_sea_mask(rng) if rng.random() < 0.5 else np.ones((SIDE, SIDE), bool)
-        seen = observe(truth, sea, random_missions(rng), Errors.random(rng), rng)
-        if days == WINDOW.time:
-            shown = int(rng.integers(SHORTEST, days + 1))
-            first = int(rng.integers(days - shown + 1))
-            seen[:first] = seen[first + shown :] = np.nan
-        place = DEGREES * (np.arange(SIDE) - (SIDE - 1) / 2)
-        observations = Observations({"ssh": seen}, np.arange(days) + 20000.0, place, place, sea)
-        errors = (seen - truth)[np.isfinite(seen)]
-        noise = float(np.sqrt(np.mean(errors**2))) if errors.size else 0.2
-        oi = interpolation(max(noise, 0.03) * float(np.exp(rng.uniform(-OFF, OFF))))
-        guess = analyse(oi, observations)
-        known = np.where(sea, truth, np.float32(np.nan))
-        return Draw(replace(observations, first_guess=guess), {"ssh": known})
+    def __call__(self, rng: np.random.Generator) -> list[Draw]:
+        """Make the windows of a draw."""
+        sea = random_sea_mask(rng) if rng.random() < 0.4 else np.ones((SIDE, SIDE), bool)
+        record, domain = random_record(rng), random_domain(rng)
+        seen = np.zeros((STEPS, SIDE, SIDE), bool)
+        seen[record] = sea & domain
+        passes, cells = survey(seen, rng)
+        errors = Errors.random(passes.place, passes.apart, rng)
+        local = rng.random() < 0.6
+        parts = [observe(self.truth(rng), passes, cells, errors, local, rng) for _ in range(TRUTHS)]
+        truths, observed = (np.stack(each) for each in zip(*parts, strict=True))
+        means, std = first_guess(truths, observed, cells, errors, rng)
+        windows = []
+        for truth, values, mean in zip(truths, observed, means, strict=True):
+            fields = cells.on_grid(values), mean, std, np.where(seen, truth, np.float32(np.nan))
+            windows += [cut(fields, sea, record, rng) for _ in range(WINDOWS)]
+        return windows
 
 
 @dataclass(frozen=True)
@@ -107,14 +117,94 @@ class OneKind(AnySea):
     Attributes
     ----------
     kind : callable
-        From days, cells of a side and a generator to maps.
+        From steps, cells of a side and a generator to maps.
     """
 
     kind: Callable[[int, int, np.random.Generator], np.ndarray]
 
-    def truth(self, days: int, rng: np.random.Generator) -> np.ndarray:
+    def truth(self, rng: np.random.Generator) -> np.ndarray:
         """Return complete maps of the kind."""
-        return self.kind(days, SIDE, rng)
+        return self.kind(STEPS, SIDE, rng)
+
+
+def survey(seen: np.ndarray, rng: np.random.Generator) -> tuple[Passes, Cells]:
+    """Draw a place and a constellation that observe enough, and not nearly everything."""
+    while True:
+        place = Place.random(rng)
+        missions = list(rng.choice(ALTIMETERS, rng.integers(2, 7), replace=False))
+        passes = fly(place, missions, STEPS, SIDE, rng)
+        cells = Cells(passes, seen)
+        if SPARSEST < cells.places.shape[1] / seen.sum() < DENSEST:
+            return passes, cells
+
+
+def observe(
+    truth: np.ndarray,
+    passes: Passes,
+    cells: Cells,
+    errors: Errors,
+    local: bool,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the truth and the observations of a user over their standard deviation.
+
+    It is that of what is observed, or a local one of a correlation length around each cell.
+    """
+    heights = ndimage.map_coordinates(truth, passes.points, order=1, mode="nearest")
+    squares = cells.of_user(heights) ** 2
+    unit = np.full(truth.shape[1:], squares.mean())
+    if local:
+        rows, columns = np.clip(np.rint(cells.places[1:]).astype(int), 0, SIDE - 1)
+        sums = np.zeros((2, SIDE, SIDE))
+        np.add.at(sums[0], (rows, columns), squares)
+        np.add.at(sums[1], (rows, columns), 1)
+        total, count = ndimage.gaussian_filter(sums, (0, 10, 10), mode="constant")
+        unit = np.maximum(total / count.clip(1e-9), LEAST_VARIANCE * unit)
+    unit = np.sqrt(unit).astype(np.float32)
+    heights = heights / ndimage.map_coordinates(unit, passes.points[1:], order=1, mode="nearest")
+    return truth / unit, cells.of_user(errors.measure(heights, passes, rng))
+
+
+def first_guess(
+    truths: np.ndarray,
+    observed: np.ndarray,
+    cells: Cells,
+    errors: Errors,
+    rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the analyses of all truths, and their formal error.
+
+    The noise is that of the observations or larger; where errors are alike along a pass, that with
+    which the first truth is mapped best.
+    """
+    exact = np.stack(
+        [ndimage.map_coordinates(each, cells.places, order=1, mode="nearest") for each in truths]
+    )
+    noise = float(np.sqrt(np.mean((observed - exact) ** 2)).clip(0.03))
+    gram = waves().gram(cells.places)
+    if errors.along:
+        trials = {}
+        for factor in TRIALS:
+            mean, _ = Regression(waves(), cells.places, gram, factor * noise).solve(observed[:1])
+            trials[factor * noise] = float(np.mean((mean - truths[:1]) ** 2))
+        noise = min(trials, key=trials.__getitem__)
+    noise *= float(np.exp(rng.uniform(*FITTED)))
+    return Regression(waves(), cells.places, gram, noise).solve(observed)
+
+
+def random_record(rng: np.random.Generator) -> slice:
+    """Draw the steps with observations; a third of records are short."""
+    length = STEPS if rng.random() < 0.65 else int(rng.integers(SHORTEST, 20))
+    first = int(rng.integers(STEPS - length + 1))
+    return slice(first, first + length)
+
+
+def random_domain(rng: np.random.Generator) -> np.ndarray:
+    """Draw where the domain is: at each side it may end before the cells do."""
+    ends = np.where(rng.random(4) < 0.5, 0, rng.integers(MARGIN, size=4))
+    domain = np.zeros((SIDE, SIDE), bool)
+    domain[ends[0] : SIDE - ends[1], ends[2] : SIDE - ends[3]] = True
+    return domain
 
 
 def random_sea_mask(rng: np.random.Generator) -> np.ndarray:
@@ -124,7 +214,7 @@ def random_sea_mask(rng: np.random.Generator) -> np.ndarray:
         return height > np.quantile(height, rng.uniform(*LAND))
     real = xdvarnet.datasets.mediterranean()["sea"].values
     while True:
-        zoom = np.exp(rng.uniform(-0.4, 0.4))
+        zoom = np.exp(rng.uniform(0, 0.6))
         size = int(SIDE / zoom) + 1
         south, west = (int(rng.integers(n - size + 1)) for n in real.shape)
         piece = real[south : south + size, west : west + size].astype(float)
@@ -134,67 +224,86 @@ def random_sea_mask(rng: np.random.Generator) -> np.ndarray:
             return mask
 
 
-def cut(whole: Draw, rng: np.random.Generator) -> Draw:
-    """Cut a random window out of a draw, with enough sea, mirrored or not as in `mirror`."""
-    observations = whole.observations
-    while True:
-        corner = [
-            int(rng.integers(have - size + 1))
-            for have, size in zip(observations.shape, WINDOW.sizes, strict=True)
-        ]
-        box = tuple(
-            slice(start, start + size) for start, size in zip(corner, WINDOW.sizes, strict=True)
-        )
-        if observations.sea[box[1:]].mean() >= LEAST_SEA:
+def cut(
+    fields: tuple[np.ndarray, ...], sea: np.ndarray, record: slice, rng: np.random.Generator
+) -> Draw:
+    """Cut a random window, with enough sea, mirrored or not as in `mirror`.
+
+    Parameters
+    ----------
+    fields : tuple of numpy.ndarray
+        Observations, first guess, its standard deviation, and truth, NaN beyond the domain.
+    sea : numpy.ndarray
+        Shape (row, column).
+    record : slice
+        Steps with observations. A shorter record than a window is in the middle of it.
+    rng : numpy.random.Generator
+        Draws the place and the mirror.
+    """
+    length = record.stop - record.start
+    first = record.start - (WINDOW.time - length) // 2
+    if length > WINDOW.time:
+        first = record.start + int(rng.integers(length - WINDOW.time + 1))
+    first = min(max(first, 0), STEPS - WINDOW.time)
+    for _ in range(100):
+        row, column = rng.integers(SIDE - WINDOW.latitude + 1, size=2)
+        box = slice(row, row + WINDOW.latitude), slice(column, column + WINDOW.longitude)
+        if np.isfinite(fields[3][record.start][box]).mean() >= LEAST_SEA:
             break
-
-    north, sign = (int(rng.choice([-1, 1])) for _ in range(2))
-
-    def part(fields: Mapping[str, np.ndarray], factor: int = sign) -> dict[str, np.ndarray]:
-        return {name: factor * array[box][:, ::north] for name, array in fields.items()}
-
-    guess = observations.first_guess
-    assert guess is not None
-    latitude, longitude = observations.place
-    window = Observations(
-        part(observations.values),
-        observations.days[box[0]],
-        latitude[box[1]],
-        longitude[box[2]],
-        observations.sea[box[1:]][::north],
-        Analysis(part(guess.mean), part(guess.std, 1)),
+    sign = int(rng.choice([-1, 1]))
+    values, mean, std, truth = (
+        np.ascontiguousarray(each[first : first + WINDOW.time, *box][:, ::sign]) for each in fields
     )
-    return Draw(window, part(whole.truth))
+    place = np.arange(WINDOW.latitude, dtype=float)
+    window = Observations(
+        {"ssh": sign * values},
+        np.arange(WINDOW.time) + 20000.0,
+        place,
+        place,
+        sea[box][::sign],
+        Analysis({"ssh": sign * mean}, {"ssh": std}),
+    )
+    return Draw(window, {"ssh": sign * truth})
+
+
+def guess_of(window: Draw) -> Analysis:
+    """Return the first guess of a window."""
+    assert window.observations.first_guess is not None
+    return window.observations.first_guess
 
 
 class Pool:
-    """The present draws of a training, some of which are replaced at each step.
+    """The present draws of a training, one of which is replaced every few steps.
 
-    Other processes make the draws of later steps meanwhile.
+    Another process makes the draws of later steps meanwhile.
 
     Parameters
     ----------
     make : AnySea
-        Makes a draw of a number.
+        Makes a draw.
     seed : int
         Of all draws and windows.
     """
 
     def __init__(self, make: AnySea, seed: int) -> None:
         self._seed = seed
-        self._draws: dict[int, Future[Draw]] = {}
-        self._makers = ProcessPoolExecutor(MAKERS, get_context("spawn"), _begin, (make, seed))
+        self._draws: dict[int, Future[list[Draw]]] = {}
+        self._maker = ProcessPoolExecutor(1, get_context("spawn"), _begin, (make, seed))
 
     def windows(self, step: int, count: int) -> list[Draw]:
         """Return windows of the draws of a step."""
-        first = step * DRAWS_A_STEP
+        first = step // STEPS_A_DRAW
         self._draws = {
-            each: self._draws.get(each) or self._makers.submit(_make, each)
-            for each in range(first, first + POOL + 4 * MAKERS)
+            each: self._draws.get(each) or self._maker.submit(_make, each)
+            for each in range(first, first + POOL + 4)
         }
         rng = np.random.default_rng([self._seed, 1, step])
         chosen = first + rng.integers(POOL, size=count)
-        return [cut(self._draws[int(each)].result(), rng) for each in chosen]
+        return [_one_of(self._draws[int(each)].result(), rng) for each in chosen]
+
+
+def _one_of(windows: list[Draw], rng: np.random.Generator) -> Draw:
+    return windows[rng.integers(len(windows))]
 
 
 def _begin(make: AnySea, seed: int) -> None:
@@ -205,9 +314,9 @@ def _begin(make: AnySea, seed: int) -> None:
     _maker = make, seed
 
 
-def _make(number: int) -> Draw:
+def _make(number: int) -> list[Draw]:
     make, seed = _maker
-    return make(number, np.random.default_rng([seed, 0, number]))
+    return make(np.random.default_rng([seed, 0, number]))
 
 
 def main() -> None:
@@ -215,18 +324,19 @@ def main() -> None:
     parser.add_argument("folder", type=Path)
     parser.add_argument("--draws", type=int, default=20)
     arguments = parser.parse_args()
-    make = AnySea([load(name, arguments.folder) for name in TRAINING])
+    torch.set_num_threads(1)
+    make = AnySea([load(name, arguments.folder) for name in names_in(arguments.folder)])
     for number in range(arguments.draws):
         start = time.process_time()
-        whole = make(number, np.random.default_rng(number))
+        windows = make(np.random.default_rng(number))
         seconds = time.process_time() - start
-        truth, guess = whole.truth["ssh"], whole.observations.first_guess
-        seen = whole.observations.values["ssh"]
+        seen = np.stack([one.observations.values["ssh"] for one in windows])
+        guess = np.stack([guess_of(one).mean["ssh"] for one in windows])
+        truth = np.stack([one.truth["ssh"] for one in windows])
         print(
-            f"{number}: {seconds:.1f} s, std {np.nanstd(truth):.2f}, observed "
-            f"{np.isfinite(seen).mean():.3f}, land {1 - whole.observations.sea.mean():.2f}, error "
-            f"{np.nanstd(seen - truth):.2f}, of the first guess "
-            f"{np.nanstd(guess.mean['ssh'] - truth):.2f}, formal {guess.std['ssh'].mean():.2f}"
+            f"{number}: {seconds:.1f} s for {len(windows)} windows, std {np.nanstd(truth):.2f}, "
+            f"observed {np.isfinite(seen).mean():.3f}, error {np.nanstd(seen - truth):.2f}, "
+            f"of the first guess {np.nanstd(guess - truth):.2f}"
         )
 
 

@@ -58,6 +58,10 @@ TRAINING = {
 }
 """Seas to train on: both signs, beta R^2 / U over a factor of 12, drag over 3."""
 
+HOME = {"home-1": 1, "home-2": 2}
+"""Seeds of the sea that ``ssh-twin`` was trained on, `twin_ocean` with its default, and of that
+training. They are at 5 km, averaged to `CELL`."""
+
 VALIDATION = {
     "f-plane": (1, 0.001, 0.60, 0.25),
     "two equal layers": (1, 0.25, 0.30, 1.0),
@@ -135,15 +139,18 @@ def _radius(correlation: np.ndarray) -> float:
     return before + float((mean[before] - np.exp(-1)) / (mean[before] - mean[after]))
 
 
-def simulate(name: str, numbers: tuple[int, float, float, float], folder: Path) -> Path:
+def simulate(name: str, folder: Path) -> Path:
     """Simulate a sea into a file of the folder, where it is not there yet."""
     path = file_of(name, folder)
     if path.exists():
         return path
     start = time.process_time()
-    seed = sum(map(ord, name))
-    ocean = twin_ocean(own_sea(*numbers), days=DAYS, seed=seed, size=SIZE, cache=False)
-    maps = ocean["ssh"].values
+    if name in HOME:
+        ocean = twin_ocean(days=DAYS // 2, seed=HOME[name], cache=False)
+        maps = ocean["ssh"].coarsen(lat=2, lon=2).mean().values
+    else:
+        sea, seed = own_sea(*(VALIDATION | TRAINING)[name]), sum(map(ord, name))
+        maps = twin_ocean(sea, days=DAYS, seed=seed, size=SIZE, cache=False)["ssh"].values
     maps = (maps - maps.mean()) / maps.std()
     handle, temporary = tempfile.mkstemp(dir=folder, suffix=".part")
     with os.fdopen(handle, "wb") as file:
@@ -163,6 +170,12 @@ def load(name: str, folder: Path) -> Source:
     return source.scaled(fitted["length"], fitted["time"])
 
 
+def names_in(folder: Path) -> list[str]:
+    """Return the seas to train on that are in the folder, with their scales."""
+    names = [*TRAINING, *HOME]
+    return [name for name in names if file_of(name, folder).with_suffix(".json").exists()]
+
+
 def file_of(name: str, folder: Path) -> Path:
     """Return where a sea is stored."""
     return folder / f"{name.replace(' ', '-')}.npy"
@@ -171,12 +184,12 @@ def file_of(name: str, folder: Path) -> Path:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--names", nargs="+", default=list(VALIDATION | TRAINING))
+    parser.add_argument("--names", nargs="+", default=[*VALIDATION, *TRAINING, *HOME])
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     for name in arguments.names:
-        simulate(name, (VALIDATION | TRAINING)[name], arguments.folder)
+        simulate(name, arguments.folder)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""How a sea on the standard grid is observed: straight passes of altimeters, and swaths.
+"""How a sea on the standard grid is observed: by altimeters on their orbits, at any latitude.
 
-The orbits of real missions do not fit a sea that is scaled, so passes are parallel lines, rising
-and falling, at a random angle, spacing and repeat.
+What a network sees through `xdvarnet.Scaled` was averaged twice: in the cells and days of a user,
+which are what the interpolation sees, and in the cells and steps of the standard grid.
 """
 
 from dataclasses import dataclass
@@ -9,22 +9,134 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-CUTOFF = (3.0, 9.0)
-"""Shortest wavelengths, in cells, that a low-pass along the track keeps: 65 km where L is 70 to
-220 km."""
+from xdvarnet.networks.training_grid import DEGREE
+from xdvarnet.observing.missions import MISSIONS
+from xdvarnet.observing.orbits import ground_track
+
+ALTIMETERS = sorted(name for name, mission in MISSIONS.items() if mission.swath is None)
+"""Those that look straight down."""
+
+LATITUDES = (5.0, 60.0)
+"""Northern ones: a sea in the south is handed to a network upside down."""
+
+LENGTHS, TIMES, FINEST = (45.0, 160.0), (6.0, 20.0), (0.05, 0.2)
+"""Correlation length (km) and time (days) of seas, and cells of users over the length."""
 
 NOISE = (0.05, 0.5)
 """Standard deviation of the error of a cell mean, over that of the sea."""
 
+CUTOFF = 65.0
+"""Wavelength (km) that the filter of products along tracks halves."""
+
+SPEED = 6.7
+"""Of the points below a satellite, km/s."""
+
+FIRST = 20000.0
+"""Day on which all records begin."""
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where the standard grid lies.
+
+    Attributes
+    ----------
+    latitude : float
+        Of the middle, degrees.
+    cell, step : float
+        Of the standard grid, km and days.
+    finest : float
+        Side of the cells of a user, km.
+    """
+
+    latitude: float
+    cell: float
+    step: float
+    finest: float
+
+    @classmethod
+    def random(cls, rng: np.random.Generator) -> "Place":
+        """Draw a sea."""
+        length, time = (np.exp(rng.uniform(*np.log(ends))) for ends in (LENGTHS, TIMES))
+        finest = length * np.exp(rng.uniform(*np.log(FINEST)))
+        return cls(rng.uniform(*LATITUDES), length / 10, time / 8, finest)
+
+
+@dataclass(frozen=True)
+class Passes:
+    """Points of altimeters.
+
+    Attributes
+    ----------
+    place : Place
+        Where they are.
+    points : numpy.ndarray
+        Steps, rows and columns on the standard grid, shape (3, point).
+    days, longitude, latitude : numpy.ndarray
+        The same as `xdvarnet` takes them.
+    missions : numpy.ndarray
+        Names.
+    starts : numpy.ndarray
+        Number of the first point of each pass.
+    apart : float
+        Distance of points along a pass, in cells.
+    """
+
+    place: Place
+    points: np.ndarray
+    days: np.ndarray
+    longitude: np.ndarray
+    latitude: np.ndarray
+    missions: np.ndarray
+    starts: np.ndarray
+    apart: float
+
+
+def fly(
+    place: Place, missions: list[str], steps: int, side: int, rng: np.random.Generator
+) -> Passes:
+    """Return the points over the standard grid."""
+    seconds = max(1, round(place.finest / 10))
+    north = place.cell / DEGREE
+    east = north / np.cos(np.deg2rad(place.latitude))
+    middle = (side - 1) / 2
+    borders = np.array([-middle, middle])
+    region = (*(borders * east), *(place.latitude + borders * north))
+    found, names, starts = [], [], [0]
+    for mission in missions:
+        days, longitude, latitude = ground_track(
+            MISSIONS[mission],
+            FIRST,
+            FIRST + (steps - 1) * place.step,
+            phase=rng.random(),
+            step=seconds,
+            region=region,
+        )
+        gaps = np.flatnonzero(np.diff(days) > 3 * seconds / 86400) + 1
+        starts += [*(starts[-1] + gaps), starts[-1] + days.size]
+        found.append([days, longitude, latitude])
+        names += [mission] * days.size
+    days, longitude, latitude = np.concatenate(found, axis=1)
+    points = np.stack(
+        [
+            (days - FIRST) / place.step,
+            (latitude - place.latitude) / north + middle,
+            longitude / east + middle,
+        ]
+    )
+    bounds = np.unique(starts)[:-1]
+    apart = SPEED * seconds / place.cell
+    return Passes(place, points, days, longitude, latitude, np.array(names), bounds, apart)
+
 
 @dataclass(frozen=True)
 class Errors:
-    """Errors of a constellation, relative to the standard deviation of the sea.
+    """Errors of measurements, relative to the standard deviation of the sea.
 
     Attributes
     ----------
     white : float
-        Of the mean of a cell, independent from one measurement to the next.
+        Independent from one measurement to the next.
     constant, correlated : float
         The same along a pass, and correlated over `reach` cells along it.
     reach : float
@@ -34,164 +146,83 @@ class Errors:
     """
 
     white: float
-    constant: float
-    correlated: float
-    reach: float
-    cutoff: float | None
+    constant: float = 0.0
+    correlated: float = 0.0
+    reach: float = 1.0
+    cutoff: float | None = None
 
     @classmethod
-    def random(cls, rng: np.random.Generator) -> "Errors":
-        """Draw the errors of a constellation."""
+    def random(cls, place: Place, apart: float, rng: np.random.Generator) -> "Errors":
+        """Draw the errors of a constellation: of white noise alone in half of them."""
         total = np.exp(rng.uniform(*np.log(NOISE)))
-        kind, share = rng.integers(3), rng.uniform(0.2, 0.8) ** 0.5
-        white = total if kind == 0 else total * (1 - share**2) ** 0.5
+        many = max(1.0, place.finest / place.cell / apart) ** 0.5  # in the cell of a user
+        kind, share = rng.integers(4), rng.uniform(0.2, 0.8) ** 0.5
         return cls(
-            white=white,
-            constant=total * share if kind == 1 else 0.0,
-            correlated=total * share if kind == 2 else 0.0,
+            white=many * (total if kind < 2 else total * (1 - share**2) ** 0.5),
+            constant=total * share if kind == 2 else 0.0,
+            correlated=total * share if kind == 3 else 0.0,
             reach=rng.uniform(10, 40),
-            cutoff=rng.uniform(*CUTOFF) if rng.random() < 0.5 else None,
+            cutoff=CUTOFF / place.cell if rng.random() < 0.3 else None,
         )
 
+    @property
+    def along(self) -> bool:
+        """Whether they are alike along a pass."""
+        return bool(self.constant or self.correlated or self.cutoff)
 
-@dataclass(frozen=True)
-class Mission:
-    """Parallel passes.
-
-    Attributes
-    ----------
-    angle : float
-        From north to the passes, radians.
-    rate : float
-        Passes a day through the domain.
-    distance : float
-        From one ground track to the next, in cells.
-    order : int
-        Ground tracks from one pass to the next of the same direction.
-    phase : float
-        Place of the first one.
-    step : float
-        Distance of measurements along a pass, in cells.
-    across : tuple of float
-        Distances of the measurements from the ground track: 0 of a nadir altimeter.
-    """
-
-    angle: float
-    rate: float
-    distance: float
-    order: int
-    phase: float
-    step: float
-    across: tuple[float, ...] = (0.0,)
-
-    def passes(self, days: int, side: int) -> list[tuple[int, np.ndarray]]:
-        """Return day and positions (y, x; across, along), in cells, of each pass."""
-        span = side * (abs(np.cos(self.angle)) + abs(np.sin(self.angle)))
-        tracks = int(np.ceil(span / self.distance))
-        along = np.arange(-span / 2, span / 2, self.step)
-        found = []
-        for number in range(int(days * self.rate)):
-            index = (number // 2 * self.order + self.phase * tracks) % tracks
-            angle = self.angle if number % 2 else -self.angle
-            offset = index * self.distance - span / 2 + np.array(self.across)[:, None]
-            y = side / 2 + along * np.cos(angle) - offset * np.sin(angle)
-            x = side / 2 + along * np.sin(angle) + offset * np.cos(angle)
-            day = int((number + self.phase) / self.rate)
-            if day < days:
-                found.append((day, np.stack([y, x])))
-        return found
+    def measure(self, heights: np.ndarray, passes: Passes, rng: np.random.Generator) -> np.ndarray:
+        """Return the measurements of heights along the passes."""
+        values = heights + self.white * rng.standard_normal(heights.size)
+        if self.correlated:
+            sigma = self.reach / passes.apart / 2
+            smooth = ndimage.gaussian_filter1d(rng.standard_normal(heights.size), sigma)
+            values = values + self.correlated * smooth * np.sqrt(2 * np.sqrt(np.pi) * sigma)
+        if self.cutoff is not None:
+            sigma = np.sqrt(np.log(2) / 2) / np.pi * self.cutoff / passes.apart
+            values = np.concatenate(
+                [
+                    ndimage.gaussian_filter1d(each, sigma, mode="nearest")
+                    for each in np.split(values, passes.starts[1:])
+                ]
+            )
+        lengths = np.diff([*passes.starts, heights.size])
+        return values + np.repeat(self.constant * rng.standard_normal(lengths.size), lengths)
 
 
-def random_missions(rng: np.random.Generator) -> list[Mission]:
-    """Draw 2 to 7 altimeters at one latitude, or 1 to 3 and a swath."""
-    if rng.random() >= 0.15:
-        return altimeters(int(rng.integers(2, 8)), rng)
-    missions = altimeters(int(rng.integers(1, 4)), rng)
-    half = rng.uniform(3, 12)
-    sides = np.arange(half / 6, half)
-    across = tuple(np.concatenate([-sides[::-1], sides]))
-    return [*missions, _mission(missions[0].angle, missions[0].rate, 1.0, across, rng)]
-
-
-def altimeters(number: int, rng: np.random.Generator) -> list[Mission]:
-    """Draw altimeters at one latitude."""
-    angle, rate = rng.uniform(0.15, 1.0), np.exp(rng.uniform(*np.log((0.5, 2.5))))
-    step = rng.uniform(0.3, 1.2)
-    return [_mission(angle, rate, step, (0.0,), rng) for _ in range(number)]
-
-
-def _mission(
-    angle: float, rate: float, step: float, across: tuple[float, ...], rng: np.random.Generator
-) -> Mission:
-    return Mission(
-        angle=angle * np.exp(rng.uniform(-0.2, 0.2)),
-        rate=rate * np.exp(rng.uniform(-0.2, 0.2)),
-        distance=np.exp(rng.uniform(*np.log((6, 40)))),
-        order=int(rng.integers(1, 12)),
-        phase=rng.random(),
-        step=step,
-        across=across,
-    )
-
-
-def observe(
-    truth: np.ndarray,
-    sea: np.ndarray,
-    missions: list[Mission],
-    errors: Errors,
-    rng: np.random.Generator,
-) -> np.ndarray:
-    """Return the means of the measurements of each cell and day, NaN elsewhere.
+class Cells:
+    """Means of the measurements in the cells of a user, and of these in those of a grid.
 
     Parameters
     ----------
-    truth : numpy.ndarray
-        Shape (day, y, x), finite on land as well.
-    sea : numpy.ndarray
-        True on sea, (y, x): what is measured nearest to land is left out.
-    missions, errors
-        What observes, and how well.
-    rng : numpy.random.Generator
-        Source of the errors.
+    passes : Passes
+        What is averaged.
+    seen : numpy.ndarray
+        Where and when on the standard grid there are observations, shape (step, row, column).
     """
-    days, side = len(truth), truth.shape[-1]
-    total, count = (np.zeros(truth.shape, np.float64) for _ in range(2))
-    for mission in missions:
-        for day, (y, x) in mission.passes(days, side):
-            inside = (y >= 0) & (y <= side - 1) & (x >= 0) & (x <= side - 1)
-            if not inside.any():
-                continue
-            kept = inside.any(0)
-            y, x, inside = y[:, kept], x[:, kept], inside[:, kept]
-            values = ndimage.map_coordinates(truth[day], [y, x], order=1, mode="nearest")
-            values = measure(values, mission.step, errors, rng)
-            rows, columns = np.rint(y[inside]).astype(int), np.rint(x[inside]).astype(int)
-            np.add.at(total[day], (rows, columns), values[inside])
-            np.add.at(count[day], (rows, columns), 1)
-    count[:, ~sea] = 0
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return np.where(count > 0, total / count, np.nan).astype(np.float32)
+
+    def __init__(self, passes: Passes, seen: np.ndarray) -> None:
+        place = passes.place
+        sizes = np.array([1 / place.step, *[place.finest / place.cell] * 2])[:, None]
+        bins = (passes.points / sizes).astype(int)
+        used, inverse = np.unique(bins, axis=1, return_inverse=True)
+        places = (used + 0.5) * sizes
+        nearest = np.minimum(np.rint(places).astype(int).T, np.array(seen.shape) - 1).T
+        kept = seen[tuple(nearest)]
+        self.places, self._kept = places[:, kept], kept
+        self._inverse, self.shape = inverse.ravel(), seen.shape
+        flat = np.ravel_multi_index(tuple(nearest[:, kept]), seen.shape)
+        self._used, self._cell = np.unique(flat, return_inverse=True)
+
+    def of_user(self, measured: np.ndarray) -> np.ndarray:
+        """Average measurements in the cells and days of a user, shape (observation,)."""
+        return _means(self._inverse, measured)[self._kept]
+
+    def on_grid(self, observed: np.ndarray) -> np.ndarray:
+        """Average observations on the standard grid, NaN where there are none."""
+        grid = np.full(int(np.prod(self.shape)), np.nan, np.float32)
+        grid[self._used] = _means(self._cell, observed)
+        return grid.reshape(self.shape)
 
 
-def measure(
-    heights: np.ndarray, step: float, errors: Errors, rng: np.random.Generator
-) -> np.ndarray:
-    """Return the measurements of heights (across, along): filtered where all are, with errors.
-
-    A swath is not filtered, and its errors along a pass are the same across it.
-    """
-    noise = rng.standard_normal(heights.shape)
-    size = errors.white * max(1.0, step**-0.5)
-    if errors.cutoff is not None and len(heights) == 1:
-        sigma = np.sqrt(np.log(2) / 2) / np.pi * errors.cutoff / step
-        heights = ndimage.gaussian_filter1d(heights, sigma, axis=1, mode="nearest")
-        noise = ndimage.gaussian_filter1d(noise, sigma, axis=1, mode="nearest")
-        noise = noise * max(1.0, 2 * np.sqrt(np.pi) * sigma) ** 0.5  # of unit variance again
-        size = errors.white
-    result = heights + size * noise + errors.constant * rng.standard_normal()
-    if errors.correlated:
-        length = errors.reach / step
-        long = rng.standard_normal(heights.shape[1] + int(6 * length))
-        smooth = ndimage.gaussian_filter1d(long, length / 2)[int(3 * length) :][: heights.shape[1]]
-        result = result + errors.correlated * smooth * np.sqrt(np.sqrt(np.pi) * length)
-    return result
+def _means(groups: np.ndarray, values: np.ndarray) -> np.ndarray:
+    return np.bincount(groups, values) / np.bincount(groups)

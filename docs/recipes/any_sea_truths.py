@@ -16,19 +16,17 @@ CELLS, STEPS = 10, 8
 """Correlation length and time of the standard grid, in cells and steps."""
 
 OFF = 0.15
-"""Largest error of the logarithm of a length, a noise and a standard deviation."""
+"""Largest error of the logarithm of a length, a time and a standard deviation."""
 
-OFF_TIME = (-0.15, 0.35)
-"""Error of the logarithm of the time: a fit is often shorter than what maps best."""
 
-GAUSSIAN_SHARE = 0.35
+GAUSSIAN_SHARE = 0.2
 """Share of the truths that are Gaussian fields."""
 
 FITTED_GAUSSIAN = 1.05, 1.05
 """Scales of a fitted interpolation over those at which the correlation of a Gaussian field is 1/e:
 the mean of those that any_sea_scales.py finds for four."""
 
-RECORD, LONGEST_DRAW = 48, 24
+RECORD, LONGEST_DRAW = 64, 31
 """Steps of a Gaussian field, and days on the standard grid that it is long enough for."""
 
 
@@ -37,8 +35,8 @@ def random_truth(
 ) -> np.ndarray:
     """Return maps (days, side, side) of about unit variance, of one of the seas or Gaussian.
 
-    To half of them a fast mode of large scales is added, to a third a mean that does not change,
-    and in half the variance is uneven.
+    To a third of them a fast mode of large scales is added, to a quarter a mean that does not
+    change, and in a third the variance is uneven.
     """
     if rng.random() < GAUSSIAN_SHARE:
         return dress(standard_maps(gaussian_source(rng), days, side, rng), rng)
@@ -56,7 +54,7 @@ def standard_maps(
     length, time = source.length, source.time
     if not exact:
         length *= np.exp(rng.uniform(-OFF, OFF))
-        time *= np.exp(rng.uniform(*OFF_TIME))
+        time *= np.exp(rng.uniform(-OFF, OFF))
     step = time / STEPS
     last = len(source.maps) - 1 - (days - 1) * step
     if last < 0:
@@ -84,28 +82,31 @@ def resample(maps: np.ndarray, size: int) -> np.ndarray:
 
 
 def mirror(maps: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Turn south to north and heights upside down, each at random.
+    """Turn south to north and heights upside down at once, or nothing, at random.
 
-    Both together are another solution of the same equations; one alone is a sea of the other
-    hemisphere. East and west stay: beta makes them different.
+    Both together are another solution of the same equations. One alone is a sea of the other
+    hemisphere, where eddies turn the other way: a network that sees both hemispheres and is not
+    told which learns nothing of what eddies carry along. East and west stay: beta makes them
+    different.
     """
-    return rng.choice([-1, 1]) * maps[:, :: rng.choice([-1, 1])]
+    sign = rng.choice([-1, 1])
+    return sign * maps[:, ::sign]
 
 
 def dress(maps: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Add what a quasi-geostrophic sea on a plane does not have."""
     days, side = len(maps), maps.shape[-1]
     total = 1.0
-    if rng.random() < 0.5:  # fast, of large scales
+    if rng.random() < 1 / 3:  # fast, of large scales
         size = rng.uniform(0.1, 0.5)
         scales = rng.uniform(10, 50), rng.uniform(2, 5)
         maps = maps + size * smooth_field((days, side, side), *scales, rng)
         total += size**2
-    if rng.random() < 1 / 3:  # the mean that a user did not remove
+    if rng.random() < 1 / 4:  # the mean that a user did not remove
         size = rng.uniform(0.1, 0.4)
         maps = maps + size * smooth_field((1, side, side), rng.uniform(5, 20), 1, rng)
         total += size**2
-    if rng.random() < 0.5:
+    if rng.random() < 1 / 3:
         uneven = rng.uniform(0.1, 0.4) * smooth_field((1, side, side), rng.uniform(15, 50), 1, rng)
         maps = maps * np.exp(uneven)
     return (maps * np.exp(rng.uniform(-OFF, OFF)) / total**0.5).astype(np.float32)
@@ -165,7 +166,7 @@ def gaussian_source(rng: np.random.Generator) -> Source:
     maps = fft.ifftn(fft.fftn(noise) * amplitude).real
     maps /= maps.std()
     source = Source.of(maps).scaled(*FITTED_GAUSSIAN)
-    longest = (RECORD - 2) * STEPS / LONGEST_DRAW
+    longest = (RECORD - 2) * STEPS / LONGEST_DRAW * np.exp(-OFF)
     return replace(source, time=min(source.time, longest))
 
 

@@ -49,7 +49,7 @@ class Scaled(Reconstructor):
     ----------
     network : DVarNet
         Of one variable, trained with an `OptimalInterpolation` as its first guess, such as
-        ``load_model("ssh-twin")``.
+        ``load_model("ssh-any")``.
     interpolation : OptimalInterpolation
         Fitted to the sea.
     weight : float
@@ -68,7 +68,8 @@ class Scaled(Reconstructor):
     Cells of the work grid are as wide as high at the mean latitude of the domain alone, so a
     domain should not span more than some 20 degrees of latitude, and a globe is refused. The grid
     reaches beyond the domain until whole windows fit; cells and days there are filled by the
-    interpolation.
+    interpolation. South of the equator eddies of a high turn the other way: a network that was
+    trained north of it sees these heights upside down.
 
     Examples
     --------
@@ -78,7 +79,7 @@ class Scaled(Reconstructor):
     >>> oi = xdvarnet.OptimalInterpolation(
     ...     "ssh", correlation_length="68 km", correlation_time="13 days", noise=0.0135
     ... )
-    >>> model = xdvarnet.Scaled(xdvarnet.load_model("ssh-twin"), oi, weight=0.5)
+    >>> model = xdvarnet.Scaled(xdvarnet.load_model("ssh-any"), oi, weight=0.5)
     >>> maps = obs.dvarnet.reconstruct(model)
     """
 
@@ -87,7 +88,7 @@ class Scaled(Reconstructor):
     def __init__(
         self, network: DVarNet, interpolation: OptimalInterpolation, *, weight: float = 1.0
     ) -> None:
-        hint = "a DVarNet such as load_model('ssh-twin'); of a calibrated model, its model.model"
+        hint = "a DVarNet such as load_model('ssh-any'); of a calibrated model, its model.model"
         check_kind(isinstance(network, DVarNet), "network", network, hint)
         check_kind(
             isinstance(interpolation, OptimalInterpolation),
@@ -98,13 +99,13 @@ class Scaled(Reconstructor):
         guess, grid = network.first_guess, network.training_grid
         if grid is None:
             raise InvalidInputError(
-                "the network was not trained; call fit, or give one such as load_model('ssh-twin')."
+                "the network was not trained; call fit, or give one such as load_model('ssh-any')."
             )
         if not isinstance(guess, OptimalInterpolation) or len(network.variables) > 1:
             raise InvalidInputError(
                 "the network does not say in which units it sees a sea: it takes one of one "
                 "variable with an OptimalInterpolation as its first guess, such as "
-                "load_model('ssh-twin')."
+                "load_model('ssh-any')."
             )
         if not 0 <= weight <= 1:
             raise InvalidInputError(f"weight={weight!r} is not accepted; give one from 0 to 1.")
@@ -291,22 +292,48 @@ class Scaled(Reconstructor):
 
     def change(self, observations: Observations) -> np.ndarray:
         """Return what the network adds to the interpolation, shape (time, latitude, longitude)."""
+        (name,) = self.network.variables
+        grid, unit, domain = self.standardize(observations)
+        assert domain.first_guess is not None
+        change = self.network.solve(domain).mean[name] - domain.first_guess.mean[name]
+        return grid.sample(change * unit, observations)
+
+    def standardize(self, observations: Observations) -> tuple[WorkGrid, np.ndarray, Observations]:
+        """Return what the network sees of anomalies.
+
+        Returns
+        -------
+        grid : WorkGrid
+            That of the network.
+        unit : numpy.ndarray
+            Heights for one unit of the network, shape (row, column): negative where eddies turn
+            the other way than in its training, because the sea is in the other hemisphere.
+        domain : Observations
+            In these units, with the first guess.
+        """
         name, (own_name,) = self.interpolation.variable, self.network.variables
         grid = WorkGrid.over(observations, self._spacing, self._step, self.network.window)
         guess, prior = self.interpolation.analyse_at(
             observations, grid.days, grid.latitude, grid.longitude, grid.sea
         )
-        unit = (prior / self.network.scaling.std[own_name]).astype(np.float32)
-        start = Analysis({own_name: guess.mean[name] / unit}, {own_name: guess.std[name] / unit})
+        trained = np.mean(self._training_grid.latitudes)
+        turn = 1 if is_southern(trained) == is_southern(np.mean(observations.place[0])) else -1
+        unit = (turn * prior / self.network.scaling.std[own_name]).astype(np.float32)
         steps, rows, columns = map(np.arange, grid.shape)
         north, east = self._training_grid.spacing
         domain = Observations(
             {own_name: grid.bin(observations, observations.values[name]) / unit},
             steps.astype(float),
-            np.mean(self._training_grid.latitudes) + north * (rows - rows.size / 2),
+            trained + north * (rows - rows.size / 2),
             east * columns,
             grid.sea,
-            first_guess=start,
+            first_guess=Analysis(
+                {own_name: guess.mean[name] / unit}, {own_name: guess.std[name] / abs(unit)}
+            ),
         )
-        change = self.network.solve(domain).mean[own_name] - start.mean[own_name]
-        return grid.sample(change * unit, observations)
+        return grid, unit, domain
+
+
+def is_southern(latitude: float) -> bool:
+    """Tell on which side of the equator a latitude is, with what rounding leaves of zero."""
+    return bool(latitude < -1e-6)

@@ -23,10 +23,12 @@ SHIPPED = {
     "lorenz63": "lorenz63.safetensors",
     "lorenz96": "lorenz96.safetensors",
     "med-ssh": "med-ssh.safetensors",
+    "ssh-any": "ssh-any.safetensors",
     "ssh-twin": "ssh-twin.safetensors",
 }
 """Models in the package: two of chaotic series, as Fablet et al. 2021 observe them, and the sea
-surface height of the Mediterranean at 1/8 degree and of the twin ocean at 10 km."""
+surface height of the Mediterranean at 1/8 degree, of any sea in units of its own (for `Scaled`),
+and of the twin ocean at 10 km."""
 
 DATA_SUFFIXES = {".grib", ".h5", ".nc", ".nc4", ".zarr"}
 """Files of data, which are given by mistake."""
@@ -94,7 +96,7 @@ def list_models() -> list[str]:
     --------
     >>> import xdvarnet
     >>> xdvarnet.list_models()
-    ['lorenz63', 'lorenz96', 'med-ssh', 'ssh-twin']
+    ['lorenz63', 'lorenz96', 'med-ssh', 'ssh-any', 'ssh-twin']
     """
     return sorted(SHIPPED)
 
