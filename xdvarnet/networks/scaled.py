@@ -79,7 +79,7 @@ class Scaled(Reconstructor):
     >>> oi = xdvarnet.OptimalInterpolation(
     ...     "ssh", correlation_length="68 km", correlation_time="13 days", noise=0.0135
     ... )
-    >>> model = xdvarnet.Scaled(xdvarnet.load_model("ssh-any"), oi, weight=0.5)
+    >>> model = xdvarnet.networks.Scaled(xdvarnet.load_model("ssh-any"), oi, weight=0.5)
     >>> maps = obs.dvarnet.reconstruct(model)
     """
 
