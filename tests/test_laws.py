@@ -68,7 +68,7 @@ def test_every_method_of_the_package_is_public():
                 if name not in package.__all__ and not name.startswith("_"):
                     hidden.append(f"{info.name}.{name}")
     bases = {"SolvedWindows", "GaussianField", "SampledField", "LocalInterpolation"}
-    bases |= {"ParameterChannels"}
+    bases |= {"ParameterChannels", "Trainable"}
     assert {name.split(".")[-1] for name in hidden} == bases
 
 

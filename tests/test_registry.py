@@ -25,7 +25,7 @@ def test_shipped_models_say_what_they_are(name):
         assert all(name.startswith("calibration") for name in model.provenance)
         model = model.model
     assert {"training data", "citation"} <= set(model.provenance)
-    assert set(model.provenance) & {"validation RMSE", "test R"}
+    assert set(model.provenance) & {"validation RMSE", "validation", "test R"}
 
 
 def test_a_name_is_text_or_a_path():

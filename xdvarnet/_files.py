@@ -5,6 +5,8 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
+from xdvarnet.errors import InvalidTypeError, StoreError
+
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     """Write a file under a temporary name in its folder, and put it in place at once.
@@ -19,12 +21,14 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         File to write; an older one is replaced.
     write : callable
         Called with the temporary path.
+
+    Raises
+    ------
+    StoreError
+        If the folder cannot be written to.
     """
     target = path.resolve()
-    target.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
-    os.close(handle)
-    temporary = Path(name)
+    temporary = _begin(path, target)
     try:
         write(temporary)
         os.chmod(temporary, 0o666 & ~_umask())
@@ -33,6 +37,35 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
         os.replace(temporary, target)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def check_writable(path: object, name: str) -> None:
+    """Refuse a path at which no file could be written, before any work is put into it.
+
+    Raises
+    ------
+    InvalidTypeError
+        If it is no path.
+    StoreError
+        If the folder cannot be written to.
+    """
+    if not isinstance(path, str | os.PathLike):
+        raise InvalidTypeError(f"{name}={path!r} is no path; give one such as 'mine.pt'.")
+    _begin(Path(path), Path(path).resolve()).unlink()
+
+
+def _begin(path: Path, target: Path) -> Path:
+    """Make an empty temporary file beside a target."""
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be written: {target.parent} is no folder that can be written to "
+            f"({error.strerror}). Give another path."
+        ) from error
+    os.close(handle)
+    return Path(name)
 
 
 def _umask() -> int:

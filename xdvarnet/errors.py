@@ -52,7 +52,7 @@ class ModelFileError(XdvarnetError, ValueError):
 
 
 class StoreError(XdvarnetError, OSError):
-    """A store of maps that cannot be written, or is of another job."""
+    """A store of maps, or a file, that cannot be written; or a store that is of another job."""
 
 
 class XdvarnetWarning(UserWarning):

@@ -130,9 +130,10 @@ def reconstruct(
     if prepared.is_lazy:
         if members is not None and not model.draws:
             raise InvalidInputError(
-                f"{model!r} draws no members of dask-backed observations, as it needs the whole "
-                "record for each; load them first with dataset.load(), or take one that was "
-                "calibrated with method='hybrid'."
+                f"{model!r} draws no members of dask-backed observations. Take a model that "
+                "xdvarnet.calibrate(model, validation, ...) has given some, with the method "
+                "'hybrid'; other ensembles, such as that of SPDEField, need the observations in "
+                "memory: dataset.load()."
             )
         analysis = analyse_lazily(model, anomalies, learn_lazily(model, anomalies))
         if members is not None and return_members:

@@ -47,12 +47,14 @@ def locked(path: str | os.PathLike) -> Iterator[Path]:
             "such as 'maps.zarr'."
         )
     whole = Path(path).absolute()
-    if not whole.parent.is_dir() or not os.access(whole.parent, os.W_OK):
-        raise StoreError(
-            f"{path} cannot be written: {whole.parent} is no folder that can be written to. Make "
-            "it, or give another path."
-        )
     lock = filelock.FileLock(whole.with_name(f".{whole.name}.lock"))
+    try:
+        Path(lock.lock_file).touch()
+    except OSError as error:
+        raise StoreError(
+            f"{path} cannot be written: {whole.parent} is no folder that can be written to "
+            f"({error.strerror}). Make it, or give another path."
+        ) from error
     try:
         lock.acquire(timeout=0)
     except filelock.Timeout as error:

@@ -9,7 +9,7 @@ import torch
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.grids.checks import check_kind, check_known
+from xdvarnet.grids.checks import check_counts, check_kind, check_known
 from xdvarnet.grids.coords import Grid
 from xdvarnet.mapping.background import Background, ObservedBackground
 from xdvarnet.mapping.cover import Window
@@ -237,6 +237,7 @@ class DVarNet(Trainable):
         """
         window = self.window
         if stride is not None:
+            check_counts({"stride": stride})
             assert window.stride is not None  # a window sets it
             window = dataclasses.replace(window, stride=(stride, *window.stride[1:]))
         return self.replace(

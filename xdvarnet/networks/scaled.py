@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
+from numbers import Real
 
 import numpy as np
 import xarray as xr
@@ -17,7 +18,7 @@ from xdvarnet.mapping.observations import Analysis, Observations
 from xdvarnet.mapping.protocol import Reconstructor, no_members
 from xdvarnet.methods.optimal_interpolation.interpolation import OptimalInterpolation
 from xdvarnet.networks.dvarnet import DVarNet
-from xdvarnet.networks.training_grid import DEGREE
+from xdvarnet.networks.training_grid import DEGREE, TrainingGrid
 from xdvarnet.networks.work_grid import WorkGrid
 from xdvarnet.training.passes import RemovedPasses, check_tracks, fold_passes
 
@@ -88,27 +89,7 @@ class Scaled(Reconstructor):
     def __init__(
         self, network: DVarNet, interpolation: OptimalInterpolation, *, weight: float = 1.0
     ) -> None:
-        hint = "a DVarNet such as load_model('ssh-any'); of a calibrated model, its model.model"
-        check_kind(isinstance(network, DVarNet), "network", network, hint)
-        check_kind(
-            isinstance(interpolation, OptimalInterpolation),
-            "interpolation",
-            interpolation,
-            "OptimalInterpolation.fit(tracks, grid)",
-        )
-        guess, grid = network.first_guess, network.training_grid
-        if grid is None:
-            raise InvalidInputError(
-                "the network was not trained; call fit, or give one such as load_model('ssh-any')."
-            )
-        if not isinstance(guess, OptimalInterpolation) or len(network.variables) > 1:
-            raise InvalidInputError(
-                "the network does not say in which units it sees a sea: it takes one of one "
-                "variable with an OptimalInterpolation as its first guess, such as "
-                "load_model('ssh-any')."
-            )
-        if not 0 <= weight <= 1:
-            raise InvalidInputError(f"weight={weight!r} is not accepted; give one from 0 to 1.")
+        guess, grid = _check_parts(network, interpolation, weight)
         self.network, self.interpolation, self.weight = network, interpolation, float(weight)
         self.variables = interpolation.variables
         self.background = interpolation.background
@@ -253,6 +234,8 @@ class Scaled(Reconstructor):
     def check_values(self, observations: Observations) -> None:
         """Warn as the interpolation does, and of a sea of which the network sees too little."""
         self.interpolation.check_values(observations)
+        if self.weight == 0:
+            return
         oi, window = self.interpolation, self.network.window
         std = float(np.median(oi.scale(observations).prior))
         if isinstance(oi.noise, float) and oi.noise > NOISY * std:
@@ -332,6 +315,35 @@ class Scaled(Reconstructor):
             ),
         )
         return grid, unit, domain
+
+
+def _check_parts(
+    network: DVarNet, interpolation: OptimalInterpolation, weight: float
+) -> tuple[OptimalInterpolation, TrainingGrid]:
+    """Return the first guess and the grid of the training, in whose units a network sees a sea."""
+    hint = "a DVarNet such as load_model('ssh-any'); of a calibrated model, its model.model"
+    check_kind(isinstance(network, DVarNet), "network", network, hint)
+    check_kind(
+        isinstance(interpolation, OptimalInterpolation),
+        "interpolation",
+        interpolation,
+        "OptimalInterpolation.fit(tracks, grid)",
+    )
+    guess, grid = network.first_guess, network.training_grid
+    if grid is None:
+        raise InvalidInputError(
+            "the network was not trained; call fit, or give one such as load_model('ssh-any')."
+        )
+    if not isinstance(guess, OptimalInterpolation) or len(network.variables) > 1:
+        raise InvalidInputError(
+            "the network does not say in which units it sees a sea: it takes one of one "
+            "variable with an OptimalInterpolation as its first guess, such as "
+            "load_model('ssh-any')."
+        )
+    check_kind(isinstance(weight, Real), "weight", weight, "a number from 0 to 1")
+    if not 0 <= weight <= 1:
+        raise InvalidInputError(f"weight={weight!r} is not accepted; give one from 0 to 1.")
+    return guess, grid
 
 
 def is_southern(latitude: float) -> bool:

@@ -46,9 +46,10 @@ class SolvedWindows(Network, Windowed):
                 warn(
                     f"observations of {name!r} differ from the background by {size:.3g} "
                     f"{self.variables[name]} (RMS), and the sea of the training by {usual:.3g}: "
-                    "this is another sea, and the maps may be worse than those of an "
-                    "interpolation; xdvarnet.networks.Scaled takes a network to another sea. Or "
-                    "are the units not those that the observations say?"
+                    "maps of another sea may be worse than those of an interpolation, and "
+                    "xdvarnet.networks.Scaled takes a network there. If it is the same sea, its "
+                    "mean may be another one (try with_options(background=ObservedBackground())), "
+                    "or the units are not those that the observations say."
                 )
 
     def solve_windows(self, windows: Sequence[Observations]) -> list[Analysis]:

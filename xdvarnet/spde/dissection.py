@@ -11,7 +11,7 @@ Analysis 10, 345-363; Liu, J. W. H. (1992), The multifrontal method for sparse m
 SIAM Review 34, 82-109.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cache, cached_property, lru_cache
 
@@ -92,7 +92,7 @@ class Part:
         return Part(self.south, self.north, west, east)
 
 
-Runs = list[tuple[slice, slice]]
+Runs = Sequence[tuple[slice, slice]]
 """Consecutive places of a border, and where they are in the front of the parent."""
 
 

@@ -11,6 +11,7 @@ from typing import Protocol
 import numpy as np
 import xarray as xr
 
+from xdvarnet._files import check_writable
 from xdvarnet._random import RandomState, default_rng
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_counts, check_kind, check_positive
@@ -214,7 +215,11 @@ def seeded(rng: RandomState, checkpoint: str | Path | None) -> np.random.Generat
     ------
     InvalidInputError
         If it has none.
+    InvalidTypeError, StoreError
+        If the checkpoint is no path, or cannot be written.
     """
+    if checkpoint is not None:
+        check_writable(checkpoint, "checkpoint")
     if checkpoint is not None and rng is None:
         raise InvalidInputError(
             "a training with a checkpoint cannot go on from it without a seed; give one, such as "

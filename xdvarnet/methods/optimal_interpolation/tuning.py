@@ -291,6 +291,7 @@ class Search[Model: Tunable]:
 
     def simplex(self, start: Model, trials: int, step: float, limits: np.ndarray) -> None:
         """Search downhill from a model, within limits (Nelder and Mead 1965)."""
+        before = len(self.trials)
         limits, names = np.log(limits), sought(start)
         first = np.clip(np.log([vars(start)[name] for name in names]), *limits.T)
         steps = np.where(first + np.log(step) < limits[:, 1], 1, -1) * np.log(step)
@@ -311,6 +312,7 @@ class Search[Model: Tunable]:
                 "fatol": 1e-4,
             },
         )
+        self.count(trials - (len(self.trials) - before))  # of those that were not needed
 
     def limits(self, start: Model) -> np.ndarray:
         """Smallest and largest values of each parameter, shape (parameter, 2)."""
