@@ -284,10 +284,12 @@ def _warn_of_short_chunks(
     became = "all days are one task"
     if len(blocks) > 1:
         became = f"they are joined to {len(blocks)} blocks of up to {days} days"
+    advice = ""
+    if sum(chunks) > 2 * halo:
+        advice = f" Chunks of {2 * halo} days or more cost less: dataset.chunk(time={2 * halo})."
     warn(
         f"chunks of up to {max(chunks)} days are shorter than the {model.halo:.3g} days on either "
-        f"side that a map of {type(model).__name__} needs: {became}. Chunks of {2 * halo} days or "
-        f"more cost less: dataset.chunk(time={2 * halo})."
+        f"side that a map of {type(model).__name__} needs: {became}.{advice}"
     )
 
 

@@ -113,10 +113,15 @@ def reconstruct(
     check_members(members, return_members)
     generator = default_rng(rng)
     check_model(model)
-    if store is not None and (members is not None or STATE in model.variables):
+    if store is not None and STATE in model.variables:
         raise InvalidInputError(
-            "a store is of maps and their standard deviation; leave members=None and give a model "
-            "of maps, or leave store=None."
+            f"a store is of maps, and {model!r} is a model of series; give a model of maps, or "
+            "reconstruct without a store."
+        )
+    if store is not None and members is not None:
+        raise InvalidInputError(
+            "a store is of maps and their standard deviation, without members; leave members=None, "
+            "or leave store=None and write the members with to_zarr."
         )
     if STATE in model.variables:
         return reconstruct_series(

@@ -230,7 +230,7 @@ def tune[Model: Tunable](
     elif best.correlation_time > days:
         warn(
             f"the best correlation_time, {best.correlation_time:.3g} days, is longer than the "
-            f"record of {days:g} days, which tells little of it: another may give another."
+            f"record of {days:g} days, which tells little of it: expect another from more days."
         )
     return best.replace(history=history)
 
