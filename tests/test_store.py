@@ -164,7 +164,7 @@ def test_what_is_no_store_of_maps_is_refused(dataset, path, tmp_path):
             xdvarnet.reconstruct(dataset, Running(), store=wrong)
     with pytest.raises(InvalidTypeError, match="store=True is no path"):
         xdvarnet.reconstruct(dataset, Running(), store=True)
-    with pytest.raises(InvalidInputError, match="a store is of maps and their standard deviation"):
+    with pytest.raises(InvalidInputError, match="a store is of maps"):
         xdvarnet.reconstruct(dataset, Running(), store=path, members=3)
     dataset.to_zarr(path)
     with pytest.raises(StoreError, match="is no store that reconstruct"):

@@ -73,19 +73,20 @@ class BlendedAnalysis:
         times = self._times(wanted)
         with count_up("node", len(times) * sum(len(row.centres) for row in self.rows)) as count:
             for number, near in times:
-                days = np.flatnonzero(self.partition.weights[:, number])
+                reached = np.flatnonzero(self.partition.weights[:, number])
+                days = slice(int(reached[0]), int(reached[-1]) + 1)
                 time = float(self.scaled.times[self.partition.nodes[number]])
                 weights = self._tensor(self.partition.weights[days, number])[:, None]
                 lags = self.scaled.times[days] - time
                 analyse = partial(self._analyse, weights=weights, lags=lags)
-                problems = self._local_problems(near, time, days.size)
+                problems = self._local_problems(near, time, len(lags))
                 for row, part, reduction in one_core_each(analyse, problems):
                     place = self._tensor(row.cells).flatten()
-                    mean[days] = mean[days].index_add_(1, place, part.transpose(0, 1).flatten(1))
+                    mean[days].index_add_(1, place, part.transpose(0, 1).flatten(1))  # in place
                     has_own = self._tensor(row.own[:, 0] >= 0)
                     place = self._tensor(row.own)[has_own].flatten()
                     fall = reduction[has_own].transpose(0, 1).flatten(1)
-                    variance[self._tensor(days)[:, None], place] -= fall
+                    variance[days][:, place] -= fall
                     count(len(part))
         return mean.cpu().numpy(), variance.clamp_(min=0).cpu().numpy()
 
