@@ -201,7 +201,7 @@ def main() -> None:
         before = pd.read_csv(TABLE)
         rows = pd.concat([before[~before["case"].isin(rows["case"])], rows])
     rows.round(3).to_csv(TABLE, index=False)
-    text = markdown(rows.set_index("case"), digits=2)
+    text = markdown(rows.set_index("case"), digits=2).replace("nan", "")
     TABLE.with_name("large_tables.md").write_text(text + "\n", encoding="utf-8")
     print(text)
 
