@@ -64,6 +64,7 @@ def test_two_processes_train_as_one(tmp_path):
     for rank in (0, 1):
         found_losses, found = torch.load(tmp_path / f"{rank}.pt")
         np.testing.assert_allclose(found_losses, losses, rtol=1e-5)
+        # Adam divides by the size of a gradient, which lifts the rounding of small ones
         torch.testing.assert_close(found, weights, rtol=1e-3, atol=1e-5)
     assert (tmp_path / "checkpoint").exists()
 

@@ -43,8 +43,8 @@ def warn_of_emulation(device: str, precision: str) -> None:
     found = torch.cpu.get_capabilities()
     if not any(found.get(name) for name in NATIVE_BFLOAT16):
         warn(
-            "this processor has no instructions for bfloat16, which is then slower than float32, "
-            "up to ten times; use precision='float32', or a processor with AVX512-BF16 or AMX."
+            "this processor has no instructions for bfloat16, which is then several times slower "
+            "than float32; use precision='float32', or a processor with AVX512-BF16 or AMX."
         )
 
 
