@@ -42,8 +42,8 @@ class Scaled(Reconstructor):
 
     ``map = OI + weight x (network - OI on the work grid)``
 
-    `fit` finds the weight on withheld passes, so that a network that does not suit a sea does no
-    harm. The standard deviation is the formal one of the interpolation; `xdvarnet.calibrate` makes
+    `fit` finds the weight on withheld passes, so that a network that does not suit a sea does
+    little harm. The standard deviation is the formal one of the interpolation; `xdvarnet.calibrate` makes
     it that of the map.
 
     Parameters
@@ -198,7 +198,7 @@ class Scaled(Reconstructor):
         """
         network = self.network.with_options(device=device, precision=precision)
         interpolation = self.interpolation.with_options(background=background, device=device)
-        return Scaled(network, interpolation, weight=self.weight)
+        return self.replace(network=network, interpolation=interpolation)
 
     def attributes(self, members: int | None) -> dict[str, str | int]:
         """Return the units of the sea and the weight."""
