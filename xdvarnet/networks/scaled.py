@@ -43,8 +43,8 @@ class Scaled(Reconstructor):
     ``map = OI + weight x (network - OI on the work grid)``
 
     `fit` finds the weight on withheld passes, so that a network that does not suit a sea does
-    little harm. The standard deviation is the formal one of the interpolation; `xdvarnet.calibrate` makes
-    it that of the map.
+    little harm. The standard deviation is the formal one of the interpolation;
+    `xdvarnet.calibrate` makes it that of the map.
 
     Parameters
     ----------
