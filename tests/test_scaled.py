@@ -14,6 +14,7 @@ from xdvarnet.errors import InvalidInputError, InvalidTypeError, XdvarnetWarning
 from xdvarnet.mapping import Window
 from xdvarnet.mapping.observations import Observations
 from xdvarnet.networks import Scaled, TrainingGrid
+from xdvarnet.networks.scaled import _slope_through_zero
 from xdvarnet.networks.work_grid import WorkGrid
 from xdvarnet.zoo import load_model, save_model
 
@@ -277,11 +278,24 @@ def test_the_weight_is_that_which_predicts_withheld_passes(monkeypatch, share, e
     monkeypatch.setattr(Known, "share", share)
     oi = of_sea(background=NOTHING)
     if expected == 0:
-        with pytest.warns(XdvarnetWarning, match="does not help on withheld passes"):
+        with pytest.warns(XdvarnetWarning, match="does not surely help on withheld passes"):
             model = Known.fit(at_home(), tracks, gappy().drop_vars("ssh"), interpolation=oi)
     else:
         model = Known.fit(at_home(), tracks, gappy().drop_vars("ssh"), interpolation=oi)
     assert model.weight == pytest.approx(expected, abs=0.06)
+
+
+def test_a_weight_of_which_the_parts_disagree_is_taken_with_caution():
+    rng = np.random.default_rng(0)
+    slopes, errors = [], []
+    for _ in range(2000):  # parts of ten points each, y = x / 2 with large errors
+        x = rng.standard_normal((4, 10))
+        y = x / 2 + 2 * rng.standard_normal((4, 10))
+        slope, error = _slope_through_zero(np.stack([(x * y).sum(1), (x**2).sum(1)], 1))
+        slopes.append(slope)
+        errors.append(error)
+    assert np.mean(slopes) == pytest.approx(0.5, abs=0.03)
+    assert np.sqrt(np.mean(np.square(errors))) == pytest.approx(np.std(slopes), rel=0.1)
 
 
 def test_gridded_observations_have_no_passes():

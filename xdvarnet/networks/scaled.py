@@ -115,9 +115,11 @@ class Scaled(Reconstructor):
     ) -> "Scaled":
         """Return the network for the sea of some tracks.
 
-        The passes are withheld in four parts in turn. The weight is that with which the change of
-        the network predicts best what the interpolation of the others leaves: the slope of a
-        regression through zero, kept between 0 and 1.
+        The passes are withheld in four parts in turn. The best weight is that with which the change
+        of the network predicts what the interpolation of the others leaves: the slope of a
+        regression through zero. What is taken is this slope less its standard error, which the four
+        parts tell, kept between 0 and 1: few passes do not tell a weight well, and too large a
+        weight does harm where too small a one only gains less.
 
         Parameters
         ----------
@@ -143,7 +145,8 @@ class Scaled(Reconstructor):
         Warns
         -----
         XdvarnetWarning
-            If the weight is 0: the maps are those of the interpolation.
+            If the weight is 0, because the slope is not above its standard error: the maps are
+            those of the interpolation.
         """
         if interpolation is None:
             (variable,) = network.variables
@@ -170,13 +173,14 @@ class Scaled(Reconstructor):
                 rest = draw.truth[name] - interpolation.solve(draw.observations).mean[name]
                 known = np.isfinite(rest) & draw.observations.sea
                 products.append([np.sum((rest * change)[known]), np.sum(change[known] ** 2)])
-        along, square = np.sum(products, axis=0)
-        logger.info("weights of the parts: %s", [part[0] / part[1] for part in products])
-        weight = float(np.clip(along / square, 0, 1)) if square > 0 else 0.0
+        slope, error = _slope_through_zero(np.array(products))
+        logger.info("weight of the network: %.2f, with a standard error of %.2f", slope, error)
+        weight = float(np.clip(slope - error, 0, 1))
         if weight == 0:
             warn(
-                "the network does not help on withheld passes of this sea; its weight is 0, and "
-                "the maps are those of the interpolation."
+                "the network does not surely help on withheld passes of this sea: its weight is "
+                f"{slope:.2f}, with a standard error of {error:.2f}. It is set to 0, and the maps "
+                "are those of the interpolation. More weeks of tracks may change it."
             )
         return cls(network, interpolation, weight=weight)
 
@@ -344,6 +348,24 @@ def _check_parts(
     if not 0 <= weight <= 1:
         raise InvalidInputError(f"weight={weight!r} is not accepted; give one from 0 to 1.")
     return guess, grid
+
+
+def _slope_through_zero(products: np.ndarray) -> tuple[float, float]:
+    """Return the slope of a regression through zero, and its standard error between parts.
+
+    `products` has a row for each part: the sum of x y, and that of x squared. The error is that of
+    a ratio estimator [1]_, infinite where x is zero.
+
+    References
+    ----------
+    .. [1] Cochran, W. G. (1977). Sampling Techniques, 3rd edition, section 6.4. Wiley.
+    """
+    (along, square), parts = products.sum(0), len(products)
+    if square == 0:
+        return 0.0, np.inf
+    slope = along / square
+    residual = products @ [1, -slope]
+    return float(slope), float(np.sqrt(parts / (parts - 1) * np.sum(residual**2)) / square)
 
 
 def is_southern(latitude: float) -> bool:
