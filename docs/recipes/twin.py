@@ -1,7 +1,7 @@
 """Train, tune and score the rows of the twin experiments (docs/results/twin.md).
 
-    python docs/recipes/twin.py                                   every experiment, about 2 hours
-    python docs/recipes/twin.py --experiments ablation --rows unet-step --seconds 600
+    python docs/recipes/twin.py                                   every experiment, 80 minutes
+    python docs/recipes/twin.py --experiments nadirs --rows unet-step --seconds 600
     python docs/recipes/twin_tables.py                            tables and figures of the results
 
 All networks of an experiment are trained for the same processor time on one core, on the same
@@ -27,10 +27,8 @@ from torch.utils.flop_counter import flop_registry
 from twin_data import SCORED, SEEDS, SYSTEMS, ocean
 
 import xdvarnet
-from xdvarnet.solver.features import FeatureObservation
 from xdvarnet.solver.inversions.direct_map import DirectInversion
 from xdvarnet.solver.multiscale import UNet, UNetStep
-from xdvarnet.solver.steps import ObservationAge
 
 DAYS = 11
 SIDE = 64
@@ -62,35 +60,14 @@ class Experiment:
     leads: int | None = None
 
 
-NETWORKS = (
-    "reference",
-    "direct",
-    "lstm",
-    "lstm-age",
-    "unet-step",
-    "unet-step-attention",
-    "unet-step-age",
-    "unet-step-first-guess",
-    "unet-step-last",
-    "unet-step-implicit",
-    "unet-step-5",
-    "direct-oi",
-    "unet-step-oi",
-    "ssh-twin",
-)
 TRIVIAL = ("mean + offset", "persistence", "interpolation")
 BEST = ("direct", "unet-step-oi")
 
 EXPERIMENTS = {
-    "ablation": Experiment("gulf-stream", "nadirs", TRIVIAL + NETWORKS),
+    "nadirs": Experiment("gulf-stream", "nadirs", (*TRIVIAL, "unet-step", *BEST, "ssh-twin")),
     "swot": Experiment("gulf-stream", "nadirs + SWOT", (*TRIVIAL, *BEST)),
     "quiet": Experiment("northeast-atlantic", "nadirs", (*TRIVIAL, *BEST)),
-    "sst": Experiment(
-        "gulf-stream",
-        "nadirs + SST",
-        (*BEST, "unet-step-features-oi"),
-        variables=("ssh", "sst"),
-    ),
+    "sst": Experiment("gulf-stream", "nadirs + SST", BEST, variables=("ssh", "sst")),
     "currents": Experiment("gulf-stream", "nadirs", BEST, variables=("ssh", "u", "v", "ssh_lower")),
     "leads": Experiment("gulf-stream", "nadirs", ("interpolation", "direct"), leads=LEADS),
 }
@@ -102,41 +79,15 @@ def build_solver(
     """Return the untrained solver of a row, with an interpolation to start from or not."""
     channels = DAYS * variables
     context = xdvarnet.DVarNet.context_channels(DAYS, guess, variables=variables)
-    if row.startswith("direct"):
-        return direct_at_half(channels, context, hidden=64)
-    terms: nn.Module | list[nn.Module] = xdvarnet.solver.MaskedObservation()
-    prior = xdvarnet.solver.BilinearAutoencoder(channels, hidden=32, downscale=2)
-    if row == "reference":
-        prior = xdvarnet.solver.BilinearAutoencoder(channels, hidden=64, downscale=2)
-        step = xdvarnet.solver.ConvLSTMStep(channels, hidden=96, context=context)
-        return xdvarnet.solver.VariationalSolver(prior, terms, step, iterations=15)
-    age = 2 * channels if row.endswith("-age") else 0
-    if row.startswith("lstm"):
-        step = xdvarnet.solver.ConvLSTMStep(channels, hidden=48, context=context + age, downscale=2)
-        step = ObservationAge(step, DAYS, variables=variables) if age else step
-        return xdvarnet.solver.VariationalSolver(prior, terms, step, iterations=4)
-    if row == "unet-step-features-oi":
-        seen = slice(DAYS, 2 * DAYS)  # temperature
-        terms = [terms, FeatureObservation(slice(0, DAYS), seen)]
-    attention = row == "unet-step-attention"
-    step = UNetStep(channels, hidden=32, context=context + age, attention=attention)
-    learned = None
-    if row == "unet-step-first-guess":
-        learned = direct_at_half(channels, context, hidden=48)
+    if row == "direct":  # at half of the resolution
+        network = UNet(2 * channels + context, channels, hidden=64, depth=2, downscale=2)
+        return DirectInversion(network, context=context)
     return xdvarnet.solver.VariationalSolver(
-        prior,
-        terms,
-        ObservationAge(step, DAYS, variables=variables) if age else step,
-        iterations=5 if row == "unet-step-5" else 3,
-        first_guess=learned,
-        graph={"unet-step-last": "last", "unet-step-implicit": "implicit"}.get(row, "unrolled"),
+        xdvarnet.solver.BilinearAutoencoder(channels, hidden=32, downscale=2),
+        xdvarnet.solver.MaskedObservation(),
+        UNetStep(channels, hidden=32, context=context),
+        iterations=3,
     )
-
-
-def direct_at_half(channels: int, context: int, *, hidden: int) -> DirectInversion:
-    """Return a U-Net from observations to the state that works at half of the resolution."""
-    network = UNet(2 * channels + context, channels, hidden=hidden, depth=2, downscale=2)
-    return DirectInversion(network, context=context)
 
 
 def build(row: str, experiment: Experiment, folder: Path) -> xdvarnet.DVarNet:
@@ -190,10 +141,8 @@ def train(
     schedule = xdvarnet.Schedule(
         epochs=epochs,
         batch_size=BATCH,
-        learning_rate=2e-3 if row.startswith("direct") else 1e-3,
-        loss=xdvarnet.solver.ReconstructionLoss(
-            field=1.0, gradient=2.0, prior=0.02 if row == "reference" else 0.0
-        ),
+        learning_rate=2e-3 if row == "direct" else 1e-3,
+        loss=xdvarnet.solver.ReconstructionLoss(field=1.0, gradient=2.0, prior=0.0),
         augmentation=AUGMENTATION,
     )
     one_step = seconds_a_step(model, known[0], schedule, settings)
@@ -401,7 +350,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--experiments", nargs="+", default=list(EXPERIMENTS), choices=EXPERIMENTS)
     parser.add_argument("--rows", nargs="+")
-    parser.add_argument("--seconds", type=float, default=150, help="processor time of a training")
+    parser.add_argument("--seconds", type=float, default=300, help="processor time of a training")
     parser.add_argument("--folder", type=Path, default=Path("twin_runs"))
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)

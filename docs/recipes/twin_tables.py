@@ -27,24 +27,13 @@ NAMES = {
     "mean + offset": "mean + offset",
     "persistence": "persistence of the truth (a)",
     "interpolation": "optimal interpolation, tuned",
-    "reference": "reference recipe: ConvLSTM 96 at full resolution, 15 steps",
     "direct": "direct U-Net",
-    "lstm": "ConvLSTM 48 at half resolution, 4 steps",
-    "lstm-age": "the same, with ages of observations",
     "unet-step": "U-Net step, 3 steps",
-    "unet-step-attention": "the same, with attention between days",
-    "unet-step-age": "the same, with ages of observations",
-    "unet-step-last": "the same, one-step gradients",
-    "unet-step-implicit": "the same, implicit gradients",
-    "unet-step-5": "the same, 5 steps",
-    "unet-step-first-guess": "U-Net step, 3 steps, learned first guess",
-    "direct-oi": "direct U-Net from the interpolation",
     "unet-step-oi": "**U-Net step, 3 steps, from the interpolation**",
-    "unet-step-features-oi": "the same, with a feature term for the temperature",
-    "ssh-twin": "**`ssh-twin`: the same, trained 33 times as long**",
+    "ssh-twin": "**`ssh-twin`: the same, trained for 83 minutes**",
 }
 TITLES = {
-    "ablation": "Energetic sea, nadirs",
+    "nadirs": "Energetic sea, nadirs",
     "swot": "Energetic sea, nadirs and SWOT",
     "quiet": "Quiet sea, nadirs",
 }
@@ -118,8 +107,8 @@ def mapping_table(rows: dict[str, dict]) -> pd.DataFrame:
 def variables_table(results: dict[str, dict[str, dict]]) -> pd.DataFrame:
     """Errors of every variable as a share of its standard deviation."""
     lines = []
-    for experiment in ("ablation", "sst", "currents"):
-        for name in ("direct", "unet-step-oi", "unet-step-features-oi"):
+    for experiment in ("nadirs", "sst", "currents"):
+        for name in ("direct", "unet-step-oi"):
             result = results[experiment].get(name)
             if result is None:
                 continue
@@ -130,7 +119,7 @@ def variables_table(results: dict[str, dict[str, dict]]) -> pd.DataFrame:
                     spread = np.mean([ocean["std"][variable] ** 2 for ocean in result["oceans"]])
                     share = np.sqrt(weeks(result, variable).mean() / spread)
                     line[variable] = f"{share:.3f}"
-            other = results["ablation"].get(name)
+            other = results["nadirs"].get(name)
             if experiment == "sst" and other:
                 change, low, high = against(result, other)
                 line["ssh against nadirs alone (%)"] = f"{change:+.1f} [{low:+.1f}, {high:+.1f}]"
@@ -171,12 +160,12 @@ def plot_leads(rows: dict[str, dict], path: Path) -> None:
 
 def plot_maps(folder: Path, settings: dict, path: Path) -> None:
     """Truth, interpolation and network on one day of the first test ocean, and their errors."""
-    experiment = EXPERIMENTS["ablation"]
+    experiment = EXPERIMENTS["nadirs"]
     truth = truths(experiment.sea, "test")[0]
     observed = observe(experiment, truth, SEEDS["test"][0])
     models = {
         "optimal interpolation": interpolation(experiment.sea, settings),
-        "direct U-Net": xdvarnet.load_model(folder / "ablation-direct.safetensors"),
+        "direct U-Net": xdvarnet.load_model(folder / "nadirs-direct.safetensors"),
         "4DVarNet": xdvarnet.load_model("ssh-twin"),
     }
     maps = {name: xdvarnet.reconstruct(observed, model)["ssh"] for name, model in models.items()}
@@ -247,7 +236,7 @@ def main() -> None:
         plot_leads(results["leads"], RESULTS / "twin_leads.png")
     (RESULTS / "twin_tables.md").write_text("\n\n".join(parts) + "\n")
     pd.concat(tables).to_csv(RESULTS / "twin.csv", index=False)
-    plot_maps(folder, results["ablation"]["interpolation"]["settings"], RESULTS / "twin_maps.png")
+    plot_maps(folder, results["nadirs"]["interpolation"]["settings"], RESULTS / "twin_maps.png")
 
 
 if __name__ == "__main__":
