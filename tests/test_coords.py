@@ -251,8 +251,10 @@ def test_repeated_position(dataset, name):
         find_grid(dataset.isel({name: [0, 1, 1, 2]}))
 
 
-def test_longitude_that_comes_again():
-    globe = xr.Dataset(coords={"lat": [0.0, 1.0], "lon": np.arange(0, 361.0)})
+@pytest.mark.parametrize(("step", "shift"), [(1, 0), (1 / 12, 1 / 24)])
+def test_longitude_that_comes_again(step, shift):
+    longitude = (step * np.arange(round(360 / step) + 1) + shift).astype(np.float32)
+    globe = xr.Dataset(coords={"lat": [0.0, 1.0], "lon": longitude})
     with pytest.raises(InvalidInputError, match="comes again after 360 degrees"):
         find_grid(globe, time=False)
 

@@ -9,7 +9,7 @@ from reconstructors import Smoother
 
 import xdvarnet
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.grids.coords import is_ring
+from xdvarnet.grids.coords import find_grid, is_ring
 from xdvarnet.grids.smoothing import local_mean
 from xdvarnet.mapping import ObservedBackground, Window
 from xdvarnet.mapping.background import NoBackground
@@ -85,6 +85,16 @@ def globe(days=5, seed=0, step=8.0) -> xr.Dataset:
 def cut_at(dataset: xr.Dataset, column: int) -> xr.Dataset:
     """Return the same globe with longitudes that begin at another one."""
     return dataset.roll(lon=-column, roll_coords=True)
+
+
+def signed(dataset: xr.Dataset) -> xr.Dataset:
+    """Return the same globe with longitudes from -180 to 180."""
+    return dataset.assign_coords(lon=(dataset["lon"] + 180) % 360 - 180).sortby("lon")
+
+
+def unsigned(dataset: xr.Dataset) -> xr.Dataset:
+    """Return the same globe with longitudes from 0 to 360."""
+    return dataset.assign_coords(lon=dataset["lon"] % 360).sortby("lon")
 
 
 def mesh_of(sea: np.ndarray, **options):
@@ -254,10 +264,33 @@ def test_the_globe_may_be_cut_anywhere(name):
             reconstruct(dataset, model)
         return
     maps = reconstruct(dataset, model, rng=0)
-    other = reconstruct(cut_at(dataset, 17), model, rng=0)
-    for field in maps.data_vars:
-        found = other[field].sel(lon=maps["lon"])
-        np.testing.assert_allclose(found, maps[field], atol=2e-5)
+    for cut in (cut_at(dataset, 17), signed(dataset)):
+        other = unsigned(reconstruct(cut, model, rng=0))
+        for field in maps.data_vars:
+            np.testing.assert_allclose(other[field], maps[field], atol=2e-5)
+
+
+@pytest.mark.parametrize("step", [0.1, 0.25, 1.0, 5.0])
+@pytest.mark.parametrize("shift", [0.0, 0.5])
+def test_a_globe_begins_at_greenwich_inside(step, shift):
+    """Also where the longitude 0 is one less rounding."""
+    whole = step * (np.arange(round(360 / step)) + shift)
+    for cut in (-180.0, -20.0, 0.0, 180.0):
+        longitude = cut + (whole - cut) % 360
+        dataset = xr.Dataset(coords={"lat": [0.0, 1.0], "lon": np.sort(longitude)})
+        inside = find_grid(dataset, time=False).from_greenwich().longitude
+        np.testing.assert_allclose(inside, whole, atol=1e-9)
+
+
+@pytest.mark.filterwarnings("ignore::xdvarnet.XdvarnetWarning")
+def test_members_do_not_depend_on_the_cut():
+    field = xdvarnet.SPDEField(correlation_length=2500, correlation_time=3, std=0.05, noise=0.02)
+    dataset = globe(3, step=12.0)
+    members, others = (
+        reconstruct(each, field, members=2, return_members=True, rng=0)["ssh_members"]
+        for each in (dataset, signed(dataset))
+    )
+    np.testing.assert_allclose(unsigned(others), members, atol=1e-5)
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,9 @@ EPOCH = np.datetime64("1950-01-01", "D")
 _SAME_POSITION = 1e-6
 """Difference in degrees that is only rounding."""
 
+_SAME_COLUMN = 0.01
+"""Share of the usual step below which a row or column repeats another: float32 rounds so much."""
+
 _LARGEST_LATITUDE = 90.5
 """Degrees; grids of cell borders or of rounded values go a little beyond the pole."""
 
@@ -278,10 +281,11 @@ class Grid:
         """Return a globe with its columns from 0 to 360 degrees east; other grids as they are."""
         if not self.is_ring:
             return self
-        start = -int(np.argmin(self.longitude % 360))
+        wrapped = (self.longitude + _SAME_POSITION) % 360 - _SAME_POSITION  # a zero less rounding
+        start = -int(np.argmin(wrapped))
         return replace(
             self,
-            longitude=np.roll(self.longitude % 360, start),
+            longitude=np.roll(wrapped, start),
             longitude_order=np.roll(self.longitude_order, start),
         )
 
@@ -355,7 +359,10 @@ def find_grid(dataset: xr.Dataset | xr.DataArray, *, time: bool = True, least: i
     orders = []
     for name, values in ((axes.latitude, latitude), (axes.longitude, longitude)):
         order = np.argsort(values, kind="stable")
-        if (np.diff(values[order]) <= _SAME_POSITION).any():
+        steps = np.diff(values[order])
+        if name == axes.longitude and values.size > 1 and is_ring(values[order]):
+            steps = np.append(steps, 360 - np.ptp(values))
+        if steps.size and steps.min() <= max(_SAME_POSITION, _SAME_COLUMN * np.median(steps)):
             raise InvalidInputError(
                 f"coordinate {name!r} has repeated values; each row and column of the grid needs "
                 f"its own position: dataset.drop_duplicates({name!r}), or leave out the longitude "
