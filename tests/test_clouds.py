@@ -6,6 +6,7 @@ from scipy.stats import multivariate_normal, norm
 
 from xdvarnet.datasets import mediterranean
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, XdvarnetWarning
+from xdvarnet.grids.provenance import CONVENTIONS
 from xdvarnet.observing import clouds
 from xdvarnet.observing.clouds import LENGTHS, CloudySST
 from xdvarnet.observing.observer import Observer
@@ -230,7 +231,8 @@ def test_the_rest_of_the_dataset_is_kept():
     history = observed.attrs.pop("history").split("\n")
     assert history[0] == "2020: made"
     assert history[1].endswith("observe with CloudySST(noise=0.3, cover=0.6)")
-    assert observed.attrs == {"title": "test", "observing_cover": 0.6, "observing_noise": 0.3}
+    told = {"source": "test", "Conventions": CONVENTIONS}
+    assert observed.attrs == told | {"observing_cover": 0.6, "observing_noise": 0.3}
 
 
 def test_a_given_mask_is_kept():

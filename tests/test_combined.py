@@ -4,6 +4,7 @@ import xarray as xr
 
 import xdvarnet  # noqa: F401  registers the accessor
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError
+from xdvarnet.grids.provenance import CONVENTIONS
 from xdvarnet.observing.clouds import CloudySST
 from xdvarnet.observing.combined import CombinedSystem
 from xdvarnet.observing.observer import Observer
@@ -63,7 +64,8 @@ def test_attributes_of_all_systems(truth):
     assert history[0] == "2020: made" and len(history) == 2
     assert history[1].endswith(f"observe with {BOTH!r}")
     assert observed.attrs == {
-        "title": "test",
+        "source": "test",
+        "Conventions": CONVENTIONS,
         "observing_noise": 9.0,
         "observing_missions_ssh": "jason1 envisat",
         "observing_noise_ssh": 0.02,

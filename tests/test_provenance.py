@@ -17,6 +17,8 @@ PRODUCER = {
     "contact": "servicedesk@somewhere",
     "creator_name": "a center",
     "product_version": "2019",
+    "geospatial_lat_resolution": 0.125,
+    "date_created": "2019-01-01",
     "references": "http://marine.copernicus.eu",
     "source": "Cryosat-2 measurements",
     "processing_level": "L3",
@@ -82,15 +84,16 @@ RESULTS = {
     "geostrophic": lambda: truth().dvarnet.geostrophic(),
     "to_duacs": lambda: truth().dvarnet.to_duacs(),
     "to_duacs of maps": lambda: gappy().dvarnet.reconstruct(OI).dvarnet.to_duacs(),
-}
-"""What is made of a product."""
-
-SAME = {
     "observe": lambda: truth().dvarnet.observe(["jason1", "envisat", "gfo"], noise=0.02, rng=0),
     "clouds": lambda: CloudySST(noise=0.1, cover=0.3).observe(truth(), rng=0),
     "sample": lambda: truth().dvarnet.sample_tracks(track()),
 }
-"""The product itself, seen elsewhere."""
+"""What is made of a product."""
+
+ELSEWHERE = {
+    "regrid": lambda: truth().dvarnet.regrid(truth().isel(lat=slice(2, 6), lon=slice(2, 6))),
+}
+"""The product on another grid, whose cell methods still hold."""
 
 SCORES = {
     "score": lambda: gappy().isel(lat=slice(1, 8)).dvarnet.score(truth()),
@@ -98,7 +101,7 @@ SCORES = {
 }
 
 
-@pytest.mark.parametrize("make", RESULTS.values(), ids=RESULTS)
+@pytest.mark.parametrize("make", (RESULTS | ELSEWHERE).values(), ids=RESULTS | ELSEWHERE)
 @pytest.mark.filterwarnings("ignore::xdvarnet.XdvarnetWarning")
 def test_a_result_names_its_inputs_and_not_their_producer_as_its_own(make):
     found = make()
@@ -114,7 +117,7 @@ def test_a_result_names_its_inputs_and_not_their_producer_as_its_own(make):
         assert found.attrs["title"].endswith(" analysis")
 
 
-@pytest.mark.parametrize("make", (RESULTS | SAME).values(), ids=RESULTS | SAME)
+@pytest.mark.parametrize("make", RESULTS.values(), ids=RESULTS)
 @pytest.mark.filterwarnings("ignore::xdvarnet.XdvarnetWarning")
 def test_nothing_of_packing_and_ranges_passes_on(make, tmp_path):
     """Nor do values change where the result is written and read again."""
@@ -164,7 +167,7 @@ def test_the_checkers_of_cf_and_acdd_find_no_error(name, tmp_path):
         assert check != "cf:1.8" or "All tests passed" in found, found
 
 
-@pytest.mark.parametrize("make", (RESULTS | SAME | SCORES).values(), ids=RESULTS | SAME | SCORES)
+@pytest.mark.parametrize("make", (RESULTS | SCORES).values(), ids=RESULTS | SCORES)
 @pytest.mark.parametrize(
     "options",
     [{"arithmetic_join": join} for join in ("left", "outer", "exact")]

@@ -295,7 +295,7 @@ def test_the_dataset_is_described():
     assert set(found.coords) == {"time", "lat", "lon", "run"}
     xr.testing.assert_identical(found["mean"], source["mean"])
     xr.testing.assert_identical(found["lat"].variable, OTHER["lat"].variable)
-    assert found.attrs["title"] == "test"
+    assert found.attrs["source"] == "test"
     assert found.attrs["history"].startswith("made\nxdvarnet")
     assert found.attrs["history"].endswith("regrid to 18 x 45 points, method='linear'")
     assert found.attrs["xdvarnet_regrid_method"] == "linear"

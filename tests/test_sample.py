@@ -189,7 +189,7 @@ def test_the_result_is_on_the_tracks():
     xr.testing.assert_identical(
         sampled.drop_vars(["ssh", "mean"]).drop_attrs(deep=False), points.drop_vars("sla")
     )
-    assert sampled.attrs["title"] == "random"
+    assert sampled.attrs["source"] == "random"
     assert sampled.attrs["history"].endswith("sample_tracks, linear")
     xr.testing.assert_identical(dataset, before[0])
     xr.testing.assert_identical(points, before[1])

@@ -6,6 +6,7 @@ import xdvarnet
 from xdvarnet._random import default_rng
 from xdvarnet.datasets import mediterranean
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError, XdvarnetWarning
+from xdvarnet.grids.provenance import CONVENTIONS
 from xdvarnet.observing import system
 from xdvarnet.observing.missions import MISSIONS
 from xdvarnet.observing.noise import KarinNoise
@@ -419,7 +420,8 @@ def test_attributes_dtype_and_other_variables_are_kept(smooth):
     xr.testing.assert_identical(observed["depth"].drop_vars("sea"), smooth["depth"])
     assert set(observed.coords) == {*smooth.coords, "sea"}
     assert observed.attrs == {
-        "title": "test",
+        "source": "test",
+        "Conventions": CONVENTIONS,
         "history": f"xdvarnet {xdvarnet.__version__}: observe with "
         f"{ObservingSystem(FOUR, noise=0.1)!r}",
         "observing_missions": "jason1 envisat gfo topex_interleaved",

@@ -25,9 +25,11 @@ _PRODUCER = {
 }
 """Attributes of a file about what it is and who made it, in lower case."""
 
+_EXTENT = ("geospatial_", "time_coverage_")
+
 _PRODUCER_BEGINNINGS = (
     *("creator_", "publisher_", "contributor_", "product_", "software_", "platform", "instrument"),
-    *("keywords", "date_", "geospatial_", "time_coverage_"),
+    *("keywords", "date_", *_EXTENT),
 )
 
 
@@ -76,11 +78,12 @@ def passed_on(attributes: Mapping, action: str) -> dict:
     """Return the attributes of a Dataset made from another: as they are of what a model made.
 
     Its title, source and whatever its maker added are of the same maps; of other inputs see
-    `derived`.
+    `derived`. The extent is written anew.
     """
-    if "xdvarnet_model" in attributes:
-        return add_history(attributes, action)
-    return derived(attributes, action)
+    if "xdvarnet_model" not in attributes:
+        return derived(attributes, action)
+    kept = {name: each for name, each in attributes.items() if not name.startswith(_EXTENT)}
+    return add_history(kept, action)
 
 
 def encode_axes(dataset: xr.Dataset) -> xr.Dataset:

@@ -9,8 +9,8 @@ import xarray as xr
 
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_dataset
-from xdvarnet.grids.history import add_history
 from xdvarnet.grids.internal import DIMS, internal_grid, to_internal
+from xdvarnet.grids.provenance import derived
 from xdvarnet.mapping.anomalies import take_anomalies, units_of_input
 from xdvarnet.mapping.background import Background, NoBackground
 from xdvarnet.mapping.cover import Window
@@ -109,4 +109,4 @@ def estimate_parameters(model: Estimator, observations: xr.Dataset) -> xr.Datase
     for key, (values, unit) in fields.items():
         array = xr.DataArray(np.asarray(values)[0, 0], dims=DIMS[1:])
         arrays[key] = grid.restore(array.rename(dims), like).assign_attrs(units=unit)
-    return xr.Dataset(arrays, attrs=add_history(observations.attrs, f"parameters of {model!r}"))
+    return xr.Dataset(arrays, attrs=derived(observations.attrs, f"parameters of {model!r}"))

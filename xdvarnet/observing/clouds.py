@@ -17,7 +17,7 @@ from xdvarnet.grids.checks import (
     check_times,
 )
 from xdvarnet.grids.coords import EARTH_RADIUS, Grid, find_grid
-from xdvarnet.grids.history import add_history
+from xdvarnet.grids.provenance import derived
 from xdvarnet.observing.observer import add_sea, observe_maps, observed_variables
 
 LENGTHS = (300.0, 450.0)
@@ -145,7 +145,7 @@ class CloudySST:
         for name in names:
             seeds = generator.integers(2**63, size=grid.days.size)
             observed[name] = self._observe_variable(dataset[name], grid, cloudy, seeds)
-        observed.attrs = add_history(dataset.attrs, f"observe with {self!r}")
+        observed.attrs = derived(dataset.attrs, f"observe with {self!r}")
         return observed.assign_attrs(observing_cover=self.cover, observing_noise=self.noise)
 
     def _observe_variable(

@@ -10,7 +10,7 @@ from xdvarnet._random import RandomState, default_rng
 from xdvarnet.errors import InvalidInputError, InvalidTypeError
 from xdvarnet.grids.checks import check_dataset, check_kind, check_variable
 from xdvarnet.grids.coords import Grid, find_grid
-from xdvarnet.grids.history import add_history
+from xdvarnet.grids.provenance import derived
 from xdvarnet.observing.observer import Observer, add_sea
 
 
@@ -106,7 +106,8 @@ class CombinedSystem:
         names = list(self.systems)
         _check_one_grid(dataset[names], grid)
         truth = add_sea(dataset[names], names, grid)
-        observed = truth.assign_attrs(add_history(dataset.attrs, f"observe with {self!r}"))
+        observed = truth.copy()
+        observed.attrs = derived(dataset.attrs, f"observe with {self!r}")
         entropy = int(default_rng(rng).integers(2**63))
         for name, system in self.systems.items():
             stream = np.random.default_rng([entropy, *name.encode()])
@@ -114,8 +115,11 @@ class CombinedSystem:
             alone.attrs = {}
             part = system.observe(alone, rng=stream)
             observed[name] = part[name]
-            described = {key: value for key, value in part.attrs.items() if key != "history"}
-            observed.attrs |= {f"{key}_{name}": value for key, value in described.items()}
+            observed.attrs |= {
+                f"{key}_{name}": value
+                for key, value in part.attrs.items()
+                if key not in ("history", "Conventions")
+            }
         return observed
 
 

@@ -11,7 +11,7 @@ from xdvarnet.errors import InvalidInputError, warn
 from xdvarnet.grids.blocks import blocks
 from xdvarnet.grids.checks import check_dataset, units_factor
 from xdvarnet.grids.coords import Grid, find_grid
-from xdvarnet.grids.history import add_history
+from xdvarnet.grids.provenance import derived
 from xdvarnet.observing.base import Mission
 from xdvarnet.observing.measurements import Measurements, find_measurements
 from xdvarnet.observing.missions import MISSIONS, read_missions
@@ -171,7 +171,7 @@ def observe(
     for name in names:
         errors = draw_errors(system.noise, flown, points, metres[name], generator)
         observed[name] = _observe_variable(dataset[name], grid, points, errors)
-    observed.attrs = add_history(dataset.attrs, f"observe with {system!r}")
+    observed.attrs = derived(dataset.attrs, f"observe with {system!r}")
     described = str(system.noise) if isinstance(system.noise, Mapping) else system.noise
     return observed.assign_attrs(observing_missions=" ".join(called), observing_noise=described)
 

@@ -9,9 +9,9 @@ from scipy.spatial import cKDTree
 
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_dataset, check_variable, quantity
-from xdvarnet.grids.history import add_history
 from xdvarnet.grids.names import DEGREES
 from xdvarnet.grids.points import Points, find_points
+from xdvarnet.grids.provenance import derived
 from xdvarnet.grids.values import trusted_values
 from xdvarnet.tracks.sample import wrap_longitude
 from xdvarnet.tracks.segments import LABELS, find_label, segments
@@ -287,5 +287,5 @@ def _describe(
             "time": (dims, crossing.interpolate(tracks[points.axes.time].values)),
             **labels,
         },
-        add_history(tracks.attrs, f"crossovers of {variable}"),
+        derived(tracks.attrs, f"crossovers of {variable}"),
     )

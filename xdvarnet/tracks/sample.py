@@ -14,9 +14,8 @@ from xdvarnet.errors import InvalidInputError, MissingDependencyError
 from xdvarnet.grids.blocks import blocks
 from xdvarnet.grids.checks import check_dataset, check_known, check_times
 from xdvarnet.grids.coords import Axes, Grid, find_grid
-from xdvarnet.grids.history import add_history
 from xdvarnet.grids.points import Points, find_points
-from xdvarnet.grids.provenance import lasting
+from xdvarnet.grids.provenance import lasting, passed_on
 from xdvarnet.grids.times import check_calendars, end_steps, find_holes
 from xdvarnet.grids.values import check_decoded, trusted_values
 
@@ -118,7 +117,7 @@ def sample_tracks(
     for name in names:
         sampled[name] = _sample(maps[name], grid, places, points, kernel)
         sampled[name].attrs = lasting(maps[name].attrs)
-    sampled.attrs = add_history(maps.attrs, f"sample_tracks, {method}")
+    sampled.attrs = passed_on(maps.attrs, f"sample_tracks, {method}")
     return sampled.assign_attrs(xdvarnet_points_outside=int(outside.sum()))
 
 

@@ -27,7 +27,7 @@ from scipy import sparse
 
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_known
-from xdvarnet.grids.history import add_history
+from xdvarnet.grids.provenance import passed_on
 from xdvarnet.grids.regrid.cells import corners
 from xdvarnet.grids.regrid.esmf import esmf_matrix
 from xdvarnet.grids.regrid.horizontal import HorizontalGrid, bounds_names, find_horizontal
@@ -131,7 +131,7 @@ def regrid(
     result = _without_grid(dataset, source).assign(arrays)
     result = _with_grid(result, target, grid)
     shape = " x ".join(map(str, grid.shape))
-    result.attrs = add_history(dataset.attrs, f"regrid to {shape} points, method={method!r}")
+    result.attrs = passed_on(dataset.attrs, f"regrid to {shape} points, method={method!r}")
     if na_thres is not None:
         result.attrs["xdvarnet_regrid_na_thres"] = float(na_thres)
     kept = {name: value for name, value in weights.attrs.items() if name.startswith("xdvarnet_")}
