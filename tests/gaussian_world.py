@@ -5,7 +5,8 @@ import xarray as xr
 from reconstructors import NoBackground
 
 import xdvarnet
-from xdvarnet.grids.coords import EARTH_RADIUS, unit_vectors
+from xdvarnet.grids.coords import unit_vectors
+from xdvarnet.grids.units import EARTH_RADIUS
 
 LENGTH, TIME, STD, NOISE = 80.0, 2.5, 0.1, 0.03
 

@@ -238,3 +238,24 @@ def test_unknown_units():
         check_units("foo")
     with pytest.raises(InvalidTypeError, match="units=3 is no string"):
         check_units(3)
+
+
+@pytest.mark.parametrize(
+    ("text", "units", "expected"),
+    [
+        ("0.3 degC", "K", 0.3),
+        ("0.3 K", "degC", 0.3),
+        ("1 degree", "km", 111.19),
+        ("0.5°", "km", 55.6),
+        ("2 degrees", "km", 222.4),
+        ("3 cm", "m", 0.03),
+    ],
+)
+def test_quantities_are_differences(text, units, expected):
+    """Of temperatures no origin is added; a degree of latitude is a length."""
+    assert quantity(text, units, "size") == pytest.approx(expected, rel=1e-3)
+
+
+def test_a_length_in_degrees_is_no_time():
+    with pytest.raises(InvalidInputError, match="units that convert to day"):
+        quantity("1 degree", "day", "correlation_time")

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.grids.coords import EARTH_RADIUS as EARTH_RADIUS_KM
+from xdvarnet.grids.units import EARTH_RADIUS as EARTH_RADIUS_KM
 from xdvarnet.spde.mesh import EARTH_RADIUS, Mesh
 
 LATITUDE = torch.tensor([30.0, 30.5, 31.25, 32.0])

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from xdvarnet.grids.coords import EARTH_RADIUS
 from xdvarnet.grids.smoothing import local_mean
+from xdvarnet.grids.units import EARTH_RADIUS
 
 LATITUDE = 40 + 0.2 * np.arange(40)
 LONGITUDE = 5 + 0.3 * np.arange(50)

@@ -323,6 +323,7 @@ def test_size_and_time_are_told_before_they_are_taken(monkeypatch):
         (memory,) = re.findall("memory='(.*?)'", str(told[0].message))
         with warnings.catch_warnings():
             warnings.simplefilter("error")
+            warnings.filterwarnings("ignore", "the search was stopped")
             compute(field(memory=memory))
 
 
@@ -410,8 +411,20 @@ def test_nothing_is_learned_from_nothing():
     for given in ((seen().where(False),), (land,), (tracks, later)):
         with pytest.raises(InvalidInputError, match="nothing to learn from"):
             field().log_likelihood(*given)
+    for given in ((seen().where(False),), (land,)):
         with pytest.raises(InvalidInputError, match="nothing to learn from"):
             xdvarnet.SPDEField.fit(*given, start=field(), trials=5)
+
+
+def test_all_days_of_tracks_are_fitted():
+    """Whatever the dates of the grid are; a search that ends early says so."""
+    tracks = toy_tracks(toy_truth(days=3))
+    fields = []
+    for grid in (TRUTH.isel(time=0), TRUTH.isel(time=slice(1)), TRUTH):
+        with pytest.warns(XdvarnetWarning, match="was stopped after 4 trials.*give more trials"):
+            fields.append(xdvarnet.SPDEField.fit(tracks, grid, start=field(), trials=4))
+    for each in fields[1:]:
+        xr.testing.assert_allclose(each.history, fields[0].history)
 
 
 def test_tracks_are_mapped_on_the_days_of_the_grid():

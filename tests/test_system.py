@@ -695,3 +695,20 @@ def test_measurements_are_treated_some_at_a_time(monkeypatch):
     monkeypatch.setattr(system, "_measure", noted)
     xr.testing.assert_identical(observe(truth, missions, noise=noise, rng=0), whole)
     assert max(lengths) == 100 and len(lengths) > 10
+
+
+@pytest.mark.parametrize("noise", ["2 cm", {name: "20 mm" for name in FOUR}], ids=str)
+def test_a_noise_with_units_is_that_of_the_data(smooth, noise):
+    expected = observe(smooth, FOUR, noise=0.02, rng=1)["ssh"]
+    np.testing.assert_allclose(observe(smooth, FOUR, noise=noise, rng=1)["ssh"], expected)
+    in_cm = smooth.assign(ssh=100 * smooth["ssh"])
+    in_cm["ssh"].attrs["units"] = "cm"
+    seen = ObservingSystem(FOUR, noise=noise).observe(in_cm, rng=1)["ssh"]
+    np.testing.assert_allclose(seen, 100 * expected, rtol=1e-6, atol=1e-9)
+
+
+def test_a_noise_with_units_needs_those_of_the_data(smooth):
+    with pytest.raises(InvalidInputError, match="'2 cm' has units, and variable 'ssh' has no"):
+        observe(smooth.drop_attrs(), FOUR, noise="2 cm")
+    with pytest.raises(InvalidInputError, match="a quantity such as '2 cm'"):
+        observe(smooth, FOUR, noise="much")

@@ -17,8 +17,9 @@ from xdvarnet.grids.checks import (
     check_variable,
     units_factor,
 )
-from xdvarnet.grids.coords import EARTH_RADIUS, Grid, find_grid
+from xdvarnet.grids.coords import Grid, find_grid
 from xdvarnet.grids.provenance import passed_on
+from xdvarnet.grids.units import EARTH_RADIUS
 from xdvarnet.grids.values import trusted_values
 
 GRAVITY = 9.81

@@ -10,7 +10,7 @@ import xarray as xr
 from xdvarnet._progress import show_progress, track
 from xdvarnet._random import RandomState, default_rng
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError
-from xdvarnet.grids.checks import check_counts, check_positive, check_variable
+from xdvarnet.grids.checks import check_counts, check_variable, quantity
 from xdvarnet.grids.points import find_points
 from xdvarnet.grids.values import trusted_values
 from xdvarnet.mapping.binning import bin_observations
@@ -38,7 +38,7 @@ def evaluate(
     *,
     withhold: Hashable | Sequence[Hashable] | None = None,
     variable: str = "ssh",
-    noise: float | None = None,
+    noise: str | float | None = None,
     samples: int = 4000,
     rng: RandomState = None,
     progress: bool = False,
@@ -63,8 +63,9 @@ def evaluate(
         Missions to withhold, one at a time; by default each in turn.
     variable : str
         What is mapped and scored.
-    noise : float, optional
-        Standard deviation of the error of one measurement, in the units of the variable; by default
+    noise : str or float, optional
+        Standard deviation of the error of one measurement, such as ``"2 cm"``, or a number in the
+        units of the variable; by default
         `xdvarnet.tracks.crossovers.crossover_noise` of all tracks.
     samples : int
         Number of bootstrap samples, of passes.
@@ -181,7 +182,7 @@ def _predict(
 def leaderboard(
     predictions: xr.Dataset,
     *,
-    noise: float,
+    noise: str | float,
     variable: str = "ssh",
     samples: int = 4000,
     rng: RandomState = None,
@@ -192,8 +193,9 @@ def leaderboard(
     ----------
     predictions : xarray.Dataset
         As `predict_withheld` returns them.
-    noise : float
-        Standard deviation of the error of one measurement, in the units of the variable. Its
+    noise : str or float
+        Standard deviation of the error of one measurement, such as ``"2 cm"``, or a number in the
+        units of the variable. Its
         variance is part of every squared difference, and is taken off in ``rmse_noise_removed``.
     variable : str
         What is scored.
@@ -216,8 +218,9 @@ def leaderboard(
     InvalidInputError
         If there is no point where all models have a value, or the noise is larger than the errors.
     """
-    noise = check_positive(noise, "noise", "the units of the variable", zero=True)
     check_counts({"samples": samples})
+    units = predictions[variable].attrs.get("units", "1")
+    noise = quantity(noise, units, "noise", zero=True)
     errors = predictions[f"{variable}_map"] - predictions[variable]
     errors = errors.transpose("point", "model")
     errors = errors.isel(point=np.isfinite(errors.values).all(1))

@@ -7,7 +7,8 @@ import numpy as np
 from scipy import optimize, special
 
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.grids.coords import EARTH_RADIUS, unit_vectors
+from xdvarnet.grids.coords import unit_vectors
+from xdvarnet.grids.units import EARTH_RADIUS
 from xdvarnet.spde.scales import LENGTH, TIME
 
 USED_LAGS = 2 / 3

@@ -7,7 +7,8 @@ from scipy import fft
 from xdvarnet._random import RandomState, default_rng
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_times
-from xdvarnet.grids.coords import EARTH_RADIUS, Grid, find_grid
+from xdvarnet.grids.coords import Grid, find_grid
+from xdvarnet.grids.units import EARTH_RADIUS
 
 LENGTHS = (45.0, 120.0)
 """Correlation lengths of the eddies, km."""

@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError
-from xdvarnet.grids.units import check_readable, convert_units
+from xdvarnet.grids.units import EARTH_RADIUS, check_readable, convert_units
 
 DAY_TOLERANCE = 1e-3
 """Departure from daily steps that still counts as daily, in days."""
@@ -243,17 +243,20 @@ def check_positive(value: float, name: str, units: str, *, zero: bool = False) -
     return number
 
 
-def quantity(value: str | float, units: str, name: str) -> float:
-    """Read a length or a time such as ``"60 km"`` or ``"20 days"``; a number is in `units`.
+def quantity(value: str | float, units: str, name: str, *, zero: bool = False) -> float:
+    """Read a length, a time or an error such as ``"60 km"`` or ``"3 cm"``; a number is in `units`.
 
     Parameters
     ----------
     value : str or float
-        With units if a string.
+        With units if a string. A length may be in degrees of latitude, and a temperature is a
+        difference: 0.3 degrees Celsius are 0.3 K.
     units : str
         Units of the result.
     name : str
         The parameter's name, for the message.
+    zero : bool
+        Whether it may be zero.
 
     Raises
     ------
@@ -264,13 +267,15 @@ def quantity(value: str | float, units: str, name: str) -> float:
         try:
             if not re.search(r"\d|nan|inf", value):
                 raise ValueError("it has no number")
-            value = float(convert_units(1.0, value, units))
+            arc = re.search(r"(?i)\ddeg|\d°|\d\s+(deg|°)", value) and units == "km"
+            origin, one = convert_units([0.0, 1.0], value, "degrees" if arc else units)
+            value = float(one - origin) * (np.radians(EARTH_RADIUS) if arc else 1.0)
         except ValueError as error:
             raise InvalidInputError(
                 f"{name}={value!r} is not understood; give a number and units that convert to "
                 f"{units}, such as '10 {units}'."
             ) from error
-    return check_positive(value, name, units)
+    return check_positive(value, name, units, zero=zero)
 
 
 def read_noise(noise: str | float, variable: str, units: str) -> str | float:

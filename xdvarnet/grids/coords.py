@@ -19,9 +19,6 @@ from xdvarnet.grids.blocks import blocks
 from xdvarnet.grids.names import COORDINATES
 from xdvarnet.grids.values import check_decoded
 
-EARTH_RADIUS = 6371.0
-"""Mean radius of the Earth in km."""
-
 EPOCH = np.datetime64("1950-01-01", "D")
 """Origin of the day numbers used inside (the origin of altimetry products)."""
 

@@ -3,7 +3,8 @@
 import numpy as np
 from scipy import fft
 
-from xdvarnet.grids.coords import EARTH_RADIUS, is_ring
+from xdvarnet.grids.coords import is_ring
+from xdvarnet.grids.units import EARTH_RADIUS
 
 FAR_WEIGHT = 0.01
 """Weight of the overall mean, in observations per cell relative to their average number."""

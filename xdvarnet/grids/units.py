@@ -10,6 +10,9 @@ import numpy.typing as npt
 if TYPE_CHECKING:
     from pint import Quantity, UnitRegistry
 
+EARTH_RADIUS = 6371.0
+"""Mean radius of the Earth in km."""
+
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|nan(?=\s)|inf(?=\s)"
 _SCALED = re.compile(rf"(?:10(?:\*\*|\^)([-+]?\d\d?)|({_NUMBER}))(?=[\s*(a-zA-Z%°µ]|$)\s*\*?(.*)")
 _POWER_OF_A_NUMBER = re.compile(r"\d[\s)]*(\*\*|\^)")

@@ -9,8 +9,9 @@ from scipy.spatial import cKDTree
 
 from xdvarnet.errors import InvalidInputError, UnknownNameError, warn
 from xdvarnet.grids.checks import check_times, units_factor
-from xdvarnet.grids.coords import EARTH_RADIUS, find_grid, unit_vectors
+from xdvarnet.grids.coords import find_grid, unit_vectors
 from xdvarnet.grids.points import find_points
+from xdvarnet.grids.units import EARTH_RADIUS
 from xdvarnet.metrics.along_track import track_errors, warn_of_offset
 from xdvarnet.metrics.challenges import combine
 from xdvarnet.metrics.scores import label_scores

@@ -14,7 +14,8 @@ import numpy as np
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.grids.coords import EARTH_RADIUS, find_axes, find_grid
+from xdvarnet.grids.coords import find_axes, find_grid
+from xdvarnet.grids.units import EARTH_RADIUS
 from xdvarnet.metrics.alignment import compare, with_axes
 
 Dims = str | Iterable[Hashable] | None

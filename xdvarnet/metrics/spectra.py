@@ -26,8 +26,9 @@ from xdvarnet.grids.checks import (
     check_variable,
     quantity,
 )
-from xdvarnet.grids.coords import EARTH_RADIUS, find_grid, unit_vectors
+from xdvarnet.grids.coords import find_grid, unit_vectors
 from xdvarnet.grids.points import find_points
+from xdvarnet.grids.units import EARTH_RADIUS
 from xdvarnet.grids.values import trusted_values
 from xdvarnet.tracks.segments import segments
 

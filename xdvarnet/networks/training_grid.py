@@ -6,7 +6,8 @@ import numpy as np
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError, warn
-from xdvarnet.grids.coords import EARTH_RADIUS, Grid
+from xdvarnet.grids.coords import Grid
+from xdvarnet.grids.units import EARTH_RADIUS
 
 DEGREE = float(np.deg2rad(1.0)) * EARTH_RADIUS
 """Length of a degree of latitude, in km."""

@@ -16,8 +16,10 @@ from xdvarnet.grids.checks import (
     check_regular,
     check_times,
 )
-from xdvarnet.grids.coords import EARTH_RADIUS, Grid, find_grid
+from xdvarnet.grids.coords import Grid, find_grid
 from xdvarnet.grids.provenance import derived
+from xdvarnet.grids.units import EARTH_RADIUS
+from xdvarnet.observing.noise import check_size, size_for
 from xdvarnet.observing.observer import add_sea, observe_maps, observed_variables
 
 LENGTHS = (300.0, 450.0)
@@ -51,10 +53,10 @@ class CloudySST:
 
     Parameters
     ----------
-    noise : float
-        Standard deviation of the error of a cell, independent from one to the next, in the units
-        of the data. Infrared temperatures are in error by 0.2 K (AATSR: O'Carroll et al., 2008) to
-        0.5 K.
+    noise : str or float
+        Standard deviation of the error of a cell, independent from one to the next: such as
+        ``"0.4 K"``, or a number in the units of the data. Infrared temperatures are in error by
+        0.2 K (AATSR: O'Carroll et al., 2008) to 0.5 K.
     cover : float
         Mean fraction of cloudy cells, at least 0 and below 1. It is 0.72 over all oceans (King et
         al., 2013), and differs from sea to sea; of one day or a small basin it varies much.
@@ -85,11 +87,11 @@ class CloudySST:
     ('time', 'lat', 'lon')
     """
 
-    noise: float
+    noise: str | float
     cover: float = 0.7
 
     def __post_init__(self) -> None:
-        noise = check_positive(self.noise, "noise", "the units of the data", zero=True)
+        noise = check_size(self.noise, "noise")
         cover = check_positive(self.cover, "cover", "parts of one and not percent", zero=True)
         if cover >= 1:
             raise InvalidInputError(
@@ -151,8 +153,10 @@ class CloudySST:
     def _observe_variable(
         self, array: xr.DataArray, grid: Grid, cloudy: np.ndarray, seeds: np.ndarray
     ) -> xr.DataArray:
+        noise = size_for(self.noise, array)
+
         def kernel(maps: np.ndarray, cloudy: np.ndarray, seeds: np.ndarray) -> np.ndarray:
-            errors = [default_rng(seed).normal(0.0, self.noise, grid.shape) for seed in seeds]
+            errors = [default_rng(seed).normal(0.0, noise, grid.shape) for seed in seeds]
             return np.where(cloudy, np.nan, maps + errors).astype(maps.dtype)
 
         return observe_maps(kernel, array, grid, cloudy, seeds)

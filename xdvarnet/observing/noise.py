@@ -1,13 +1,16 @@
 """Errors of the measurements."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
+from typing import cast
 
 import numpy as np
+import xarray as xr
 
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.blocks import blocks
-from xdvarnet.grids.checks import check_positive
+from xdvarnet.grids.checks import are_readable, check_positive, quantity
 from xdvarnet.observing.base import Mission
 from xdvarnet.observing.measurements import Measurements
 
@@ -155,14 +158,18 @@ class KarinNoise:
         return (roll + np.where(distance < 0, left, right)) * distance * 1e-3  # km to m
 
 
-Noise = float | KarinNoise
-"""Standard deviation of one measurement in the units of the data, or errors of a swath."""
+Error = float | KarinNoise
+"""Standard deviation of one measurement in the units of a variable, or errors of a swath."""
+
+Noise = str | Error
+"""Standard deviation of one measurement, such as "2 cm" or in the units of the data, or errors of a
+swath."""
 
 
 def check_noise(
-    noise: float | Mapping[str, Noise], missions: Sequence[Mission]
-) -> float | dict[str, Noise]:
-    """Return the noise as a number, or as a dictionary with the names of `missions` in their order.
+    noise: str | float | Mapping[str, Noise], missions: Sequence[Mission]
+) -> str | float | dict[str, Noise]:
+    """Return the noise as it is, or as a dictionary with the names of `missions` in their order.
 
     Raises
     ------
@@ -170,14 +177,13 @@ def check_noise(
         If a number is negative or none, a mission has no noise, or a `KarinNoise` is that of a
         mission without a swath, or of a swath of other distances.
     """
-    units = "the units of the data"
     if isinstance(noise, KarinNoise):
         raise InvalidInputError(
             "noise=KarinNoise(...) is that of a swath alone; give a mapping from each mission to "
             f"its noise, such as {{'swot': {noise!r}}}."
         )
     if not isinstance(noise, Mapping):
-        return check_positive(noise, "noise", units, zero=True)
+        return check_size(noise, "noise")
     names = [mission.name for mission in missions]
     missing = [name for name in names if name not in noise]
     if missing:
@@ -191,9 +197,47 @@ def check_noise(
     return {
         name: error
         if isinstance(error := noise[name], KarinNoise)
-        else check_positive(error, f"noise[{name!r}]", units, zero=True)
+        else check_size(error, f"noise[{name!r}]")
         for name in names
     }
+
+
+def check_size(noise: str | float, name: str) -> str | float:
+    """Return a noise that may be one: a quantity is read where the units of the data are known."""
+    if isinstance(noise, str) and re.search(r"\d", noise) and are_readable(noise):
+        return noise
+    units = "the units of the data, or a quantity such as '2 cm'"
+    return check_positive(cast(float, noise), name, units, zero=True)
+
+
+def noise_for(
+    noise: str | float | Mapping[str, Noise], array: xr.DataArray
+) -> float | dict[str, Error]:
+    """Return a noise with its quantities as numbers in the units of a variable."""
+    if not isinstance(noise, Mapping):
+        return size_for(noise, array)
+    return {
+        name: error if isinstance(error, KarinNoise) else size_for(error, array)
+        for name, error in noise.items()
+    }
+
+
+def size_for(noise: str | float, array: xr.DataArray) -> float:
+    """Return a standard deviation in the units of a variable.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is a quantity, and the variable has no units or others.
+    """
+    if not isinstance(noise, str):
+        return noise
+    if "units" not in array.attrs:
+        raise InvalidInputError(
+            f"noise={noise!r} has units, and variable {array.name!r} has no attribute 'units'; "
+            "give it one, or a number in the units of the data."
+        )
+    return quantity(noise, array.attrs["units"], "noise", zero=True)
 
 
 def _check_swath(mission: Mission) -> None:
@@ -213,7 +257,7 @@ def _check_swath(mission: Mission) -> None:
 
 
 def draw_errors(
-    noise: float | Mapping[str, Noise],
+    noise: float | Mapping[str, Error],
     missions: Sequence[Mission],
     points: Measurements,
     metre: float,
@@ -224,7 +268,7 @@ def draw_errors(
     Parameters
     ----------
     noise : float or mapping of str to (float or KarinNoise)
-        As `check_noise` returns it.
+        As `noise_for` returns it.
     missions : sequence of Mission
         Those that `points.missions` counts.
     points : Measurements

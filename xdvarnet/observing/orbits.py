@@ -6,7 +6,7 @@ import numpy as np
 
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_counts, check_positive
-from xdvarnet.grids.coords import EARTH_RADIUS
+from xdvarnet.grids.units import EARTH_RADIUS
 
 Region = tuple[float, float, float, float]
 """(west, east, south, north) in degrees."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_kind, check_positive
-from xdvarnet.grids.coords import EARTH_RADIUS
+from xdvarnet.grids.units import EARTH_RADIUS
 from xdvarnet.observing.orbits import Orbit, Region, ground_speed, ground_track, heading
 
 

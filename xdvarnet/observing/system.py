@@ -15,7 +15,7 @@ from xdvarnet.grids.provenance import derived
 from xdvarnet.observing.base import Mission
 from xdvarnet.observing.measurements import Measurements, find_measurements
 from xdvarnet.observing.missions import MISSIONS, read_missions
-from xdvarnet.observing.noise import KarinNoise, Noise, check_noise, draw_errors
+from xdvarnet.observing.noise import KarinNoise, Noise, check_noise, draw_errors, noise_for
 from xdvarnet.observing.observer import Observer, add_sea, observe_maps, observed_variables
 
 
@@ -28,9 +28,10 @@ class ObservingSystem:
     missions : sequence of (str or Mission)
         Names, of `xdvarnet.observing.list_missions`, and missions of your own: an `Altimeter` or
         another subclass of `Mission`. What is known by name is kept by name.
-    noise : float or mapping of str to (float or KarinNoise)
+    noise : str, float or mapping of str to (str, float or KarinNoise)
         Standard deviation of the error of one measurement (one a second, or one pixel of a swath),
-        independent from one to the next, in the units of the data. Of a mapping, each mission has
+        independent from one to the next: such as ``"2 cm"``, or a number in the units of the data.
+        Of a mapping, each mission has
         its own, by its name; that of a swath may be a `KarinNoise`.
 
     Raises
@@ -62,7 +63,7 @@ class ObservingSystem:
     """
 
     missions: Sequence[str | Mission]
-    noise: float | Mapping[str, Noise]
+    noise: str | float | Mapping[str, Noise]
 
     def __post_init__(self) -> None:
         flown = read_missions(self.missions)
@@ -79,7 +80,7 @@ def observe(
     dataset: xr.Dataset,
     missions: Sequence[str | Mission] | Observer,
     *,
-    noise: float | Mapping[str, Noise] | None = None,
+    noise: str | float | Mapping[str, Noise] | None = None,
     rng: RandomState = None,
 ) -> xr.Dataset:
     """Observe daily maps along the ground tracks of altimeters, on the same grid.
@@ -101,10 +102,10 @@ def observe(
     missions : sequence of (str or Mission), or Observer
         Names, of `xdvarnet.observing.list_missions`, and missions of your own; or what observes
         with a noise of its own, as `CloudySST` and `CombinedSystem` do.
-    noise : float or mapping of str to (float or KarinNoise)
-        Standard deviation of the error of one measurement, in the units of the data, of all
-        missions or of each; needed with names. A `KarinNoise` is converted to the units of each
-        variable.
+    noise : str, float or mapping of str to (str, float or KarinNoise)
+        Standard deviation of the error of one measurement, such as ``"2 cm"`` or a number in the
+        units of the data, of all missions or of each; needed with names. A `KarinNoise` is
+        converted to the units of each variable.
     rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
         Source of the phases and errors; two calls with one seed are equal.
 
@@ -169,14 +170,15 @@ def observe(
         )
     observed = add_sea(dataset, names, grid).copy()
     for name in names:
-        errors = draw_errors(system.noise, flown, points, metres[name], generator)
+        own = noise_for(system.noise, dataset[name])
+        errors = draw_errors(own, flown, points, metres[name], generator)
         observed[name] = _observe_variable(dataset[name], grid, points, errors)
     observed.attrs = derived(dataset.attrs, f"observe with {system!r}")
     described = str(system.noise) if isinstance(system.noise, Mapping) else system.noise
     return observed.assign_attrs(observing_missions=" ".join(called), observing_noise=described)
 
 
-def _metre(array: xr.DataArray, noise: float | Mapping[str, Noise]) -> float:
+def _metre(array: xr.DataArray, noise: str | float | Mapping[str, Noise]) -> float:
     """Return a metre in the units of `array`, where a noise is in metres."""
     if not isinstance(noise, Mapping):
         return 1.0

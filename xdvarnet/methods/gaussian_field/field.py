@@ -6,6 +6,7 @@ from collections.abc import Hashable, Mapping
 import numpy as np
 import xarray as xr
 
+from xdvarnet._progress import show_progress
 from xdvarnet._random import RandomState, default_rng
 from xdvarnet.errors import InvalidInputError, warn
 from xdvarnet.grids.checks import (
@@ -236,6 +237,7 @@ class SPDEField(SampledField):
         start: "SPDEField | None" = None,
         noise: str | Mapping[Hashable, str | float] | None = None,
         trials: int = 100,
+        progress: bool = False,
     ) -> "SPDEField":
         """Return the field of greatest likelihood, found by a simplex search.
 
@@ -245,7 +247,7 @@ class SPDEField(SampledField):
         Parameters
         ----------
         observations, grid
-            Anomalies, as in `condition`.
+            Anomalies, as in `condition`; of a grid the places alone count, and all days of tracks.
         variable : str
             Name of the variable, where there is no `start`.
         start : SPDEField, optional
@@ -258,6 +260,8 @@ class SPDEField(SampledField):
             field then reads the variable of this name, or ``<variable>_noise``.
         trials : int
             Most evaluations of the likelihood.
+        progress : bool
+            Whether to show a bar over the trials.
 
         Returns
         -------
@@ -269,6 +273,11 @@ class SPDEField(SampledField):
         InvalidInputError
             As `log_likelihood` does; if `trials` is no positive number; if one of the parameters
             that are sought is a map, or the noise is not there to start from.
+
+        Warns
+        -----
+        XdvarnetWarning
+            If the search had not converged after all trials.
         """
         if start is None:
             start = cls(**usual_parameters(observations, variable), variable=variable)
@@ -276,7 +285,8 @@ class SPDEField(SampledField):
             start = start.replace(noise=name_of_noise(noise, start.variable))
         if isinstance(noise, Mapping):
             observations = add_noise(observations, start.variable, noise)
-        return fit_field(start, observations, grid, trials)
+        with show_progress(progress):
+            return fit_field(start, observations, grid, trials)
 
     def _posterior(
         self,

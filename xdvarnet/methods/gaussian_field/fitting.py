@@ -8,7 +8,8 @@ import numpy as np
 import xarray as xr
 from scipy import optimize
 
-from xdvarnet.errors import InvalidInputError, XdvarnetWarning
+from xdvarnet._progress import count_up
+from xdvarnet.errors import InvalidInputError, XdvarnetWarning, warn
 from xdvarnet.grids.checks import check_counts, check_dataset, check_variable
 from xdvarnet.grids.coords import find_axes
 from xdvarnet.grids.values import trusted_values
@@ -53,6 +54,8 @@ def fit_field[Field: Likely](
 ) -> Field:
     """Search the field of greatest likelihood from another one, as `SPDEField.fit` describes."""
     check_counts({"trials": trials})
+    if grid is not None and (time := find_axes(grid, time=False).time) in grid.dims:
+        grid = grid.isel({time: 0}, drop=True)  # all days of the tracks count
     names = FITTED[:-1] if isinstance(start_field.known_noise(), str) else FITTED
     maps = [name for name in names if isinstance(vars(start_field)[name], xr.DataArray)]
     if maps:
@@ -73,16 +76,23 @@ def fit_field[Field: Likely](
             likelihood = field(logarithms).log_likelihood(observations, grid)
         parameters = dict(zip(names, np.exp(logarithms).tolist(), strict=True))
         tried.append({**parameters, "log_likelihood": likelihood})
+        count(1)
         return -likelihood
 
     start = np.log([vars(start_field)[name] for name in names])
     simplex = np.vstack([start, start + np.log(FIRST_STEP) * np.eye(len(names))])
-    found = optimize.minimize(
-        cost,
-        start,
-        method="Nelder-Mead",
-        options={"maxfev": trials, "initial_simplex": simplex, "xatol": 0.01, "fatol": 0.01},
-    )
+    with count_up("trial", trials) as count:
+        found = optimize.minimize(
+            cost,
+            start,
+            method="Nelder-Mead",
+            options={"maxfev": trials, "initial_simplex": simplex, "xatol": 0.01, "fatol": 0.01},
+        )
+    if not found.success:
+        warn(
+            f"the search was stopped after {found.nfev} trials, and the best field may be another "
+            "one; give more trials, or start from what was found: fit(..., start=field)."
+        )
     logger.info("log-likelihood %.6g after %d trials", -found.fun, found.nfev)
     return field(found.x).replace(history=_label(tried, start_field.units))
 

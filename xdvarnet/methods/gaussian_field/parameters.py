@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError, warn
-from xdvarnet.grids.checks import check_positive, check_times, quantity, units_factor
+from xdvarnet.grids.checks import check_times, quantity, units_factor
 from xdvarnet.grids.coords import around_the_globe, find_grid
 
 Parameter = float | xr.DataArray
@@ -19,22 +19,19 @@ def read_parameter(
     units: str,
     *,
     positive: bool = True,
-    texts: bool = False,
 ) -> Parameter:
     """Check a parameter and bring it to its units.
 
     Parameters
     ----------
     value : str, float or xarray.DataArray
-        A number in `units`; where `texts`, also such as ``"60 km"``; or a map with latitude,
+        A number in `units`; where it is positive, also such as ``"60 km"``; or a map with latitude,
         longitude and perhaps time, in any order, in `units` unless its attribute ``units`` says
         otherwise.
     name, units : str
         Of the parameter.
     positive : bool
         Whether it must be.
-    texts : bool
-        Whether a string with units is accepted.
 
     Raises
     ------
@@ -44,7 +41,7 @@ def read_parameter(
     """
     if isinstance(value, xr.DataArray) and value.ndim:
         return _read_map(value, name, units, positive)
-    return read_number(value, name, units, positive=positive, texts=texts)
+    return read_number(value, name, units, positive=positive)
 
 
 def read_number(
@@ -53,15 +50,12 @@ def read_number(
     units: str,
     *,
     positive: bool = True,
-    texts: bool = False,
 ) -> float:
     """As `read_parameter`, of parameters that are no maps; a DataArray has no dimension."""
     if isinstance(value, xr.DataArray) and not value.ndim:
         value = float(value) * units_factor(value.rename(name), units)
-    if texts:
-        return quantity(cast(str | float, value), units, name)
     if positive:
-        return check_positive(cast(float, value), name, units)
+        return quantity(cast(str | float, value), units, name)
     try:
         number = float(value)
     except (TypeError, ValueError) as error:

@@ -66,7 +66,7 @@ class GaussianField(Reconstructor):
         *,
         correlation_length: str | float | xr.DataArray,
         correlation_time: str | float | xr.DataArray,
-        std: float | xr.DataArray,
+        std: str | float | xr.DataArray,
         noise: str | float | None = None,
         variable: str = "ssh",
         units: str = "m",
@@ -78,12 +78,8 @@ class GaussianField(Reconstructor):
         memory: str | float | None = None,
         history: xr.Dataset | None = None,
     ) -> None:
-        self.correlation_length = read_parameter(
-            correlation_length, "correlation_length", "km", texts=True
-        )
-        self.correlation_time = read_parameter(
-            correlation_time, "correlation_time", "days", texts=True
-        )
+        self.correlation_length = read_parameter(correlation_length, "correlation_length", "km")
+        self.correlation_time = read_parameter(correlation_time, "correlation_time", "days")
         self.variables = {variable: check_units(units)}
         self.std = read_parameter(std, "std", units)
         self.noise = None if noise is None else _read_noise(noise, variable, units)

@@ -11,7 +11,6 @@ from xdvarnet.grids.checks import (
     check_counts,
     check_dataset,
     check_known,
-    check_positive,
     check_units,
     check_variable,
     describe_noise,
@@ -66,7 +65,7 @@ class OptimalInterpolation(LocalInterpolation):
         Units in which the analysis is made; the data are converted and converted back.
     background : Background, optional
         By default `ObservedBackground()`.
-    time_window : float
+    time_window : str or float
         Length in days, centred on a node, in which observations are used; nodes are at most a third
         of it apart.
     neighbours : int
@@ -107,7 +106,7 @@ class OptimalInterpolation(LocalInterpolation):
         std_length: str | float | None = None,
         units: str = "m",
         background: Background | None = None,
-        time_window: float = 31,
+        time_window: str | float = 31,
         neighbours: int = 300,
         covariance: str = "gaussian",
         device: str = "cpu",
@@ -132,7 +131,7 @@ class OptimalInterpolation(LocalInterpolation):
         self.background = check_background(
             ObservedBackground() if background is None else background
         )
-        self.time_window = check_positive(time_window, "time_window", "days")
+        self.time_window = quantity(time_window, "days", "time_window")
         check_counts({"neighbours": neighbours})
         self.neighbours = int(neighbours)
         check_known(covariance, CORRELATIONS, "covariance")
@@ -165,7 +164,7 @@ class OptimalInterpolation(LocalInterpolation):
         variable: str = "ssh",
         covariance: str | None = None,
         background: Background | None = None,
-        time_window: float = 31,
+        time_window: str | float = 31,
         noise: str | Mapping[Hashable, str | float] | None = None,
         trials: int = 60,
         rng: RandomState = 0,

@@ -12,7 +12,7 @@ from typing import Self
 
 import numpy as np
 
-from xdvarnet.grids.coords import EARTH_RADIUS
+from xdvarnet.grids.units import EARTH_RADIUS
 
 TIES = 9
 """Digits of the weights that decide which node is nearest."""

@@ -6,8 +6,9 @@ import numpy as np
 import torch
 
 from xdvarnet.grids.checks import check_regular
-from xdvarnet.grids.coords import EARTH_RADIUS, nearest_positions
+from xdvarnet.grids.coords import nearest_positions
 from xdvarnet.grids.smoothing import local_mean
+from xdvarnet.grids.units import EARTH_RADIUS
 from xdvarnet.mapping.observations import Observations
 from xdvarnet.methods.optimal_interpolation.local import Sample
 
