@@ -39,12 +39,7 @@ SEAS: dict[str, str | Sea] = {
     "tropical": Sea(latitude=15.0, deformation_radius=60e3, shear=-0.15, drag=7.5e-7),
     "subpolar": Sea(latitude=60.0, deformation_radius=12e3, shear=0.05, drag=1.25e-6),
 }
-SEEDS = {
-    "gulf-stream": (20, 21, 22),
-    "northeast-atlantic": (20, 21, 22),
-    "tropical": (20,),
-    "subpolar": (20,),
-}
+SEEDS = (20, 21, 22)
 NOISES = {"gulf-stream": 0.03, "northeast-atlantic": 0.01, "subpolar": 0.005, "tropical": 0.02}
 """Of one measurement, m."""
 
@@ -98,8 +93,8 @@ def name_of(model: str) -> str:
 def simulated(models: list[str], folder: Path) -> pd.DataFrame:
     """Return error ratios and weights, a row for each sea, seed and network."""
     rows = []
-    for sea, seeds in SEEDS.items():
-        for seed in seeds:
+    for sea in SEAS:
+        for seed in SEEDS:
             made = folder / f"scaled_{sea}_{seed}.csv"
             if not made.exists():
                 truth = truth_of(sea, seed)
