@@ -68,10 +68,10 @@ def check_public_names(app, env):
     """Fail where a public class or function of the package or a subpackage has no page."""
     known = set(env.get_domain("py").objects)
     missing = []
-    for info in pkgutil.iter_modules(xdvarnet.__path__):
+    for info in pkgutil.walk_packages(xdvarnet.__path__, "xdvarnet."):
         if not info.ispkg:
             continue
-        part = importlib.import_module(f"xdvarnet.{info.name}")
+        part = importlib.import_module(info.name)
         for name in vars(part).get("__all__", []):
             public = getattr(part, name)
             described = {f"xdvarnet.{name}", f"{part.__name__}.{name}"} & known

@@ -46,6 +46,14 @@ def test_subpackages_have_public_names():
     assert set(EXPORTING) <= {package.removeprefix("xdvarnet.") for package, _ in NAMES}
 
 
+def test_one_name_is_one_object():
+    """A model file names a public class without its package."""
+    objects: dict[str, set[int]] = {}
+    for package, name in NAMES:
+        objects.setdefault(name, set()).add(id(getattr(importlib.import_module(package), name)))
+    assert {name for name, found in objects.items() if len(found) > 1} == set()
+
+
 @pytest.mark.parametrize(("package", "name"), NAMES)
 def test_a_public_name_is_there_and_listed(package, name):
     """It is the object of that name, and no module."""

@@ -11,6 +11,7 @@ from xdvarnet._progress import show_progress, track
 from xdvarnet._random import RandomState, default_rng
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError
 from xdvarnet.grids.checks import check_counts, check_variable, quantity
+from xdvarnet.grids.names import DEGREES
 from xdvarnet.grids.points import find_points
 from xdvarnet.grids.values import trusted_values
 from xdvarnet.mapping.binning import bin_observations
@@ -156,8 +157,8 @@ def predict_withheld(
                 {
                     "model": list(models),
                     "time": ("point", hidden[points.axes.time].values),
-                    "latitude": ("point", points.latitude[here], {"units": "degrees_north"}),
-                    "longitude": ("point", points.longitude[here], {"units": "degrees_east"}),
+                    "latitude": ("point", points.latitude[here], DEGREES["latitude"]),
+                    "longitude": ("point", points.longitude[here], DEGREES["longitude"]),
                     "mission": ("point", missions[here]),
                     "pass_number": ("point", passes[here]),
                 },

@@ -55,7 +55,7 @@ def calibrate(
 
     Learned are the variance of the error as a function of a formal standard deviation (by maximum
     likelihood), the correlation length and time of the error, those of the signal, and the size of
-    the model's error on simulated signals: see `xdvarnet.calibration.ensembles`.
+    the model's error on simulated signals: see `xdvarnet.calibration.simulation`.
 
     Parameters
     ----------

@@ -74,9 +74,9 @@ class ShallowWater(nn.Module):
     >>> model = ShallowWater((30, 40), dx=8e3, dy=9e3, depth=100.0, coriolis=1e-4)
     >>> y, x = torch.meshgrid(torch.arange(30) - 15, torch.arange(40) - 20, indexing="ij")
     >>> start = model.geostrophic_start(0.1 * torch.exp(-(x**2 + y**2) / 32))
-    >>> states = model.run(start, steps=36, dt=300.0)
+    >>> states = model.run(start, steps=45, dt=240.0)
     >>> states.shape
-    torch.Size([37, 3, 30, 40])
+    torch.Size([46, 3, 30, 40])
     >>> geostrophic, ageostrophic = model.centred_velocity(states[-1])
     >>> bool(ageostrophic.std() < 0.1 * geostrophic.std())
     True

@@ -105,7 +105,7 @@ def reconstruct(
     Examples
     --------
     >>> import xdvarnet
-    >>> truth = xdvarnet.datasets.mediterranean()
+    >>> truth = xdvarnet.datasets.mediterranean().isel(time=slice(12), lon=slice(60, 160))
     >>> obs = xdvarnet.observe(truth, ["jason1", "envisat"], noise=0.02, rng=0)
     >>> maps = xdvarnet.reconstruct(obs, xdvarnet.load_model("med-ssh"))
     """

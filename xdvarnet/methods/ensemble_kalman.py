@@ -38,7 +38,6 @@ class EnKF(EnsembleFilter):
     >>> from xdvarnet.dynamics.lorenz import Lorenz63
     >>> from xdvarnet.methods.ensemble_kalman import EnKF
     >>> from xdvarnet.methods.climatology import Climatology
-    from xdvarnet.methods.dynamical import DynamicalMethod, StateAnalysis, StateWindow
     >>> climatology = Climatology.from_series(lorenz63("training", samples=50))
     >>> truth = lorenz63("test", samples=2)
     >>> obs = observe_series(truth, every=8, components=["x"], noise=2**0.5, rng=0)
@@ -112,7 +111,6 @@ class ETKF(EnsembleFilter):
     >>> from xdvarnet.methods.ensemble_kalman import ETKF
     >>> from xdvarnet.methods.localisation import Localisation
     >>> from xdvarnet.methods.climatology import Climatology
-    from xdvarnet.methods.dynamical import DynamicalMethod, StateAnalysis, StateWindow
     >>> climatology = Climatology.from_series(lorenz96("training", samples=5))
     >>> truth = lorenz96("test", samples=1, steps=21)
     >>> obs = observe_series(truth, every=4, components=20, noise=2**0.5, rng=0)
@@ -177,7 +175,6 @@ class EnsembleKalmanSmoother(DynamicalMethod):
     >>> from xdvarnet.dynamics.lorenz import Lorenz63
     >>> from xdvarnet.methods.ensemble_kalman import ETKF, EnsembleKalmanSmoother
     >>> from xdvarnet.methods.climatology import Climatology
-    from xdvarnet.methods.dynamical import DynamicalMethod, StateAnalysis, StateWindow
     >>> climatology = Climatology.from_series(lorenz63("training", samples=50))
     >>> truth = lorenz63("test", samples=2)
     >>> obs = observe_series(truth, every=8, components=["x"], noise=2**0.5, rng=0)

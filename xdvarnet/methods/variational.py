@@ -151,7 +151,6 @@ class StrongFourDVar(_FourDVar):
     >>> from xdvarnet.dynamics.lorenz import Lorenz63
     >>> from xdvarnet.methods.variational import StrongFourDVar
     >>> from xdvarnet.methods.climatology import Climatology
-    from xdvarnet.methods.dynamical import DynamicalMethod, StateAnalysis, StateWindow
     >>> climatology = Climatology.from_series(lorenz63("training", samples=50))
     >>> truth = lorenz63("validation", samples=2, steps=50)
     >>> observed = observe_series(truth, every=8, components=["x"], noise=0.5, rng=0)
@@ -234,7 +233,6 @@ class WeakFourDVar(_FourDVar):
     >>> from xdvarnet.dynamics.lorenz import Lorenz63
     >>> from xdvarnet.methods.variational import WeakFourDVar
     >>> from xdvarnet.methods.climatology import Climatology
-    from xdvarnet.methods.dynamical import DynamicalMethod, StateAnalysis, StateWindow
     >>> climatology = Climatology.from_series(lorenz63("training", samples=50))
     >>> truth = lorenz63("validation", samples=2, steps=50)
     >>> observed = observe_series(truth, every=8, components=["x"], noise=0.5, rng=0)
@@ -320,7 +318,6 @@ class ThreeDVar(DynamicalMethod):
     >>> from xdvarnet.dynamics.lorenz import Lorenz63
     >>> from xdvarnet.methods.variational import ThreeDVar
     >>> from xdvarnet.methods.climatology import Climatology
-    from xdvarnet.methods.dynamical import DynamicalMethod, StateAnalysis, StateWindow
     >>> climatology = Climatology.from_series(lorenz63("training", samples=50))
     >>> truth = lorenz63("validation", samples=2)
     >>> observed = observe_series(truth, every=8, components=["x"], noise=0.5, rng=0)

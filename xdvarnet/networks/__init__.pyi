@@ -1,5 +1,5 @@
 from xdvarnet.networks.dvarnet import DVarNet as DVarNet
-from xdvarnet.networks.network import Network as Network
+from xdvarnet.networks.network import NetworkModel as NetworkModel
 from xdvarnet.networks.normalizer import Normalizer as Normalizer
 from xdvarnet.networks.scaled import Scaled as Scaled
 from xdvarnet.networks.series_inversion import SeriesInversion as SeriesInversion

@@ -16,7 +16,7 @@ Inputs = tuple[torch.Tensor, Sequence[Data], torch.Tensor | None]
 """First guess, data of each observation term, and context: what a solver is called with."""
 
 
-class Network(Reconstructor):
+class NetworkModel(Reconstructor):
     """A solver that was trained, or can be: the base class of `DVarNet` and `SeriesInversion`.
 
     Both are trained with ``fit(truth, observe=..., validation=...)``, which returns another

@@ -36,10 +36,9 @@ class SeriesInversion(TrainableSeries):
 
     Parameters
     ----------
-    solver : torch.nn.Module
-        Called as ``solver(first_guess, data, context)`` with normalised tensors (batch, 1, time,
-        component); it has an attribute ``context``, which is 2 where it takes the observations and
-        where they are as a context, and 0 otherwise.
+    solver : Solver
+        Of normalised tensors (batch, 1, time, component). Its ``context`` is 2 where it takes the
+        observations and where they are as a context, and 0 otherwise.
     normalizer : Normalizer
         Mean and standard deviation of the state.
     dt : float

@@ -15,7 +15,7 @@ from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_kind
 from xdvarnet.grids.series import STATE, Series, check_labels, check_pair, find_series
 from xdvarnet.methods.dynamical import DynamicalMethod
-from xdvarnet.networks.network import Inputs, Network
+from xdvarnet.networks.network import Inputs, NetworkModel
 from xdvarnet.networks.normalizer import Normalizer
 from xdvarnet.networks.series_checks import (
     SAME_DT,
@@ -38,7 +38,7 @@ Observe = Callable[[xr.Dataset, np.random.Generator], xr.Dataset]
 """From a truth to observations of it, drawn anew at each call."""
 
 
-class TrainableSeries(Network, DynamicalMethod):
+class TrainableSeries(NetworkModel, DynamicalMethod):
     """A network of series that can be trained: the base class of `SeriesInversion`."""
 
     normalizer: Normalizer

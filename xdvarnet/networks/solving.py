@@ -9,7 +9,7 @@ from xdvarnet.errors import warn
 from xdvarnet.mapping.observations import Analysis, Observations
 from xdvarnet.mapping.windows import Windowed
 from xdvarnet.networks.channels import count_context, to_channels, to_inputs
-from xdvarnet.networks.network import Network
+from xdvarnet.networks.network import NetworkModel
 from xdvarnet.solver.batch import Batch
 from xdvarnet.solver.data import Data
 from xdvarnet.solver.device import count_at_once
@@ -19,7 +19,7 @@ USUAL_SIZES = 0.5, 2.0
 """Anomalies over those of the training, beyond which a warning begins."""
 
 
-class SolvedWindows(Network, Windowed):
+class SolvedWindows(NetworkModel, Windowed):
     """Windows that a torch solver solves: what `DVarNet` is below its options and its training."""
 
     @property

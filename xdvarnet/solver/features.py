@@ -46,8 +46,7 @@ class FeatureObservation(ObservationTerm):
     --------
     >>> import torch
     >>> from xdvarnet.solver.features import FeatureObservation
-    >>> from xdvarnet.solver.contracts import ObservationTerm
-    from xdvarnet.solver.data import Data
+    >>> from xdvarnet.solver.data import Data
     >>> term = FeatureObservation(slice(0, 5), slice(5, 10))
     >>> data = Data.from_gappy(torch.ones(2, 10, 24, 32))
     >>> term.gradient(torch.zeros(2, 10, 24, 32), data).shape
