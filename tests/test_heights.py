@@ -103,6 +103,46 @@ def test_assimilation_of_maps_beats_its_background(sea, name):
     assert spread == pytest.approx(float(error[-1]), rel=0.6)
 
 
+def test_shallow_water_is_assimilated():
+    """Heights alone are observed, and tell the currents."""
+    water = ShallowWater((ROWS, COLUMNS), dx=SPACING, dy=SPACING, depth=1.0, coriolis=9e-5)
+    rng = np.random.default_rng(5)
+
+    def starts(number: int) -> torch.Tensor:
+        heights = 0.05 * smooth_heights(rng, number).unflatten(1, (ROWS, COLUMNS))
+        return torch.stack([water.geostrophic_start(each) for each in heights])
+
+    def maps_of(states: torch.Tensor, first: str) -> xr.Dataset:
+        maps = as_maps(states[:, 2].flatten(1), first)
+        for number, name in enumerate(("u", "v")):
+            maps[name] = maps["ssh"].copy(data=states[:, number].numpy()).assign_attrs(units="m/s")
+        return maps
+
+    units = {"u": "m/s", "v": "m/s", "ssh": "m"}
+    forecast = Gridded(water, (3, ROWS, COLUMNS))
+    states = [starts(1).flatten(1)]
+    for _ in range(DAYS - 1):
+        states.append(forecast.forecast(states[-1], 1.0))
+    truth = maps_of(torch.cat(states).unflatten(1, (3, ROWS, COLUMNS)), "2020-01-01")
+    noisy = truth["ssh"] + 5e-4 * rng.standard_normal(truth["ssh"].shape)
+    seen = noisy.where(rng.random(noisy.shape) < 0.3).assign_attrs(units="m")
+    unseen = {name: xr.full_like(truth[name], np.nan) for name in ("u", "v")}
+    known = Climatology.from_maps(maps_of(starts(400), "2010-01-01"), units)
+    method = StrongFourDVar(forecast, noise=5e-4, climatology=known, iterations=8)
+    maps = truth.assign(ssh=seen, **unseen).dvarnet.reconstruct(method)
+    for name in units:
+        error, spread = ((maps - truth)[name] ** 2).mean(), (truth[name] ** 2).mean()
+        assert float(error) < 0.25 * float(spread), name
+
+
+def test_a_model_of_fields_needs_their_shape(sea):
+    _, observed, known = sea
+    water = ShallowWater((ROWS, COLUMNS), dx=SPACING, dy=SPACING, depth=1.0, coriolis=9e-5)
+    method = StrongFourDVar(water, noise=NOISE, climatology=known)
+    with pytest.raises(InvalidInputError, match=r"Gridded\(model, \(3, ny, nx\)\)"):
+        observed.dvarnet.reconstruct(method)
+
+
 def test_units_are_those_of_the_dataset(sea):
     truth, observed, known = sea
     method = METHODS["ETKF"](known)

@@ -62,7 +62,13 @@ def check_advance(
     """
     advance = as_advance(dynamics)
     if not isinstance(dynamics, Forecast):
-        check_tendency(dynamics, start)
+        try:
+            check_tendency(dynamics, start)
+        except InvalidInputError as error:
+            raise InvalidInputError(
+                f"{error} States are flat here, (..., component): a model of fields is given with "
+                "their shape, as Gridded(model, (3, ny, nx)), and one of heights as Heights(model)."
+            ) from error
     with torch.no_grad():
         state = start
         for step in range(1, times):
