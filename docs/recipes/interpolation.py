@@ -19,6 +19,7 @@ import pandas as pd
 import torch
 import xarray as xr
 from comparison import markdown
+from scipy.spatial import cKDTree
 
 import xdvarnet
 from xdvarnet.evaluation import leaderboard, predict_withheld
@@ -36,6 +37,9 @@ SETTINGS = {
     "time_window": 61,
 }
 NEIGHBOURS = (100, 200, 300, 500)
+BLOCK, BLOCK_NEIGHBOURS = (3, 4), 200
+"""Days and cells of a block, and its observations: as local interpolations often are."""
+
 PERIODS = (3, 4, 5, 6)
 INNER = slice(4, 26)  # days that are scored
 NOISE = 0.018  # m, of one measurement, as on the page of real tracks
@@ -65,6 +69,38 @@ def dense_mean(model: xdvarnet.OptimalInterpolation, observations: object) -> np
     return scaled.prior * mean.reshape(observations.shape)
 
 
+def block_mean(model: xdvarnet.OptimalInterpolation, observations: object) -> np.ndarray:
+    """Return the analysis of blocks, each from the observations that are nearest to its center."""
+    scaled = model.scale(observations)
+    rows, columns = observations.sea.shape
+    sample, cells = scaled.sample, scaled.cells.reshape(rows, columns, 3)
+    tree = cKDTree(torch.cat([sample.place, sample.time[:, None]], 1).numpy())
+    mean = np.zeros(observations.shape)
+    days, side = BLOCK
+    for day, row, column in itertools.product(
+        range(0, len(mean), days), range(0, rows, side), range(0, columns, side)
+    ):
+        block = slice(day, day + days), slice(row, row + side), slice(column, column + side)
+        if not observations.sea[block[1:]].any():
+            continue
+        place, moment = cells[block[1:]].reshape(-1, 3), scaled.times[block[0]]
+        center = torch.cat([place.mean(0), moment.mean()[None]])
+        near = torch.from_numpy(tree.query(center.numpy(), BLOCK_NEIGHBOURS)[1])
+        seen, when = sample.place[near], sample.time[near]
+
+        def correlate(one: torch.Tensor, then: torch.Tensor) -> torch.Tensor:
+            space = model.correlation(squared_distances(one[None], seen[None])[0])  # noqa: B023
+            return space * model.correlation((then[:, None] - when).square())  # noqa: B023
+
+        covariance = correlate(seen, when)
+        covariance.diagonal().add_(sample.noise[near])
+        weights = torch.linalg.solve(covariance, sample.values[near])
+        for number, now in enumerate(moment):
+            found = correlate(place, now.expand(len(place))) @ weights
+            mean[day + number, block[1], block[2]] = found.reshape(mean[(0, *block[1:])].shape)
+    return scaled.prior * mean
+
+
 def unevenness(fields: np.ndarray) -> float:
     """Largest over smallest mean third difference by phase, of all axes and periods (%)."""
     ratios = []
@@ -83,13 +119,21 @@ def against_dense() -> None:
     sea = truth["sea"].values
     rows, maps = {}, {}
 
-    class Dense(xdvarnet.OptimalInterpolation):
+    class Other(xdvarnet.OptimalInterpolation):
         def solve(self, observations, *, members=None, rng=None):  # noqa: ANN001, ANN202
-            mean = dense_mean(self, observations)
-            fields = {"ssh": mean.astype(np.float32)}
+            fields = {"ssh": self.mean_of(self, observations).astype(np.float32)}
             return Analysis(fields, fields)
 
-    models = {"all": Dense("ssh", **SETTINGS, background=background)}
+    class Dense(Other):
+        mean_of = staticmethod(dense_mean)
+
+    class Blocks(Other):
+        mean_of = staticmethod(block_mean)
+
+    models = {
+        name: kind("ssh", **SETTINGS, background=background)
+        for name, kind in {"all": Dense, "200, blocks": Blocks}.items()
+    }
     for number in NEIGHBOURS:
         models[str(number)] = xdvarnet.OptimalInterpolation(
             "ssh", **SETTINGS, neighbours=number, background=background
