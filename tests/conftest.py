@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import matplotlib
+import matplotlib.pyplot
 import pytest
 
 matplotlib.use("Agg")
@@ -34,3 +35,18 @@ def shared_data() -> Callable[[str], Path]:
         return path
 
     return find
+
+
+@pytest.fixture
+def offline(monkeypatch, tmp_path):
+    """Refuse downloads, start from an empty cache of cartopy, and close the figures."""
+    cartopy = pytest.importorskip("cartopy")
+
+    def refuse(*args, **kwargs):
+        raise AssertionError("a plot asked for a download")
+
+    monkeypatch.setattr("cartopy.io.Downloader._urlopen", refuse)
+    for folder in ("data_dir", "pre_existing_data_dir"):
+        monkeypatch.setitem(cartopy.config, folder, tmp_path)
+    yield
+    matplotlib.pyplot.close("all")

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import xarray as xr
+from grids_of_tests import axes, curved
 
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.coords import unit_vectors
@@ -18,17 +19,6 @@ from xdvarnet.grids.regrid.horizontal import (
     find_horizontal,
     from_vectors,
 )
-
-
-def axes(latitude, longitude, bounds=None) -> HorizontalGrid:
-    """Return a rectilinear grid."""
-    latitude, longitude = np.asarray(latitude, float), np.asarray(longitude, float)
-    return HorizontalGrid(("lat", "lon"), ("lat", "lon"), latitude, longitude, bounds)
-
-
-def curved(latitude, longitude) -> HorizontalGrid:
-    """Return a curvilinear grid."""
-    return HorizontalGrid(("lat", "lon"), ("y", "x"), latitude, longitude, None)
 
 
 def tripolar(nj: int = 9, nx: int = 24) -> HorizontalGrid:

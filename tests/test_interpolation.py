@@ -2,23 +2,13 @@
 
 import numpy as np
 import pytest
+from grids_of_tests import axes, curved
 
 from xdvarnet.grids.coords import unit_vectors
 from xdvarnet.grids.regrid.horizontal import HorizontalGrid, from_vectors
 from xdvarnet.grids.regrid.interpolation import linear, nearest
 
 RNG = np.random.default_rng(5)
-
-
-def axes(latitude, longitude) -> HorizontalGrid:
-    """Return a rectilinear grid."""
-    latitude, longitude = np.asarray(latitude, float), np.asarray(longitude, float)
-    return HorizontalGrid(("lat", "lon"), ("lat", "lon"), latitude, longitude, None)
-
-
-def curved(latitude, longitude) -> HorizontalGrid:
-    """Return a curvilinear grid."""
-    return HorizontalGrid(("lat", "lon"), ("y", "x"), latitude, longitude, None)
 
 
 def stereographic(ny: int, nx: int, step: float) -> HorizontalGrid:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from grids_of_tests import axes, curved
 
 from xdvarnet.grids.regrid.cells import axis_bounds, corners
 from xdvarnet.grids.regrid.horizontal import HorizontalGrid
@@ -9,17 +10,6 @@ from xdvarnet.grids.regrid.overlaps import duplicated_cells, overlaps
 from xdvarnet.grids.regrid.polygons import boxes, polygons
 
 shapely = pytest.importorskip("shapely")
-
-
-def axes(latitude, longitude) -> HorizontalGrid:
-    """Return a rectilinear grid."""
-    latitude, longitude = np.asarray(latitude, float), np.asarray(longitude, float)
-    return HorizontalGrid(("lat", "lon"), ("lat", "lon"), latitude, longitude, None)
-
-
-def curved(latitude, longitude, bounds=None) -> HorizontalGrid:
-    """Return a curvilinear grid."""
-    return HorizontalGrid(("lat", "lon"), ("y", "x"), latitude, longitude, bounds)
 
 
 def skewed(ny: int, nx: int, longitude: float = 0.0) -> HorizontalGrid:

@@ -11,20 +11,7 @@ from xdvarnet.plot.tracks import SMALLEST_MARKER, plot_tracks
 ccrs = pytest.importorskip("cartopy.crs")
 plt = pytest.importorskip("matplotlib.pyplot")
 
-
-@pytest.fixture(autouse=True)
-def offline(monkeypatch, tmp_path):
-    """Refuse downloads, start from an empty cache of cartopy, and close the figures."""
-    import cartopy
-
-    def refuse(*args, **kwargs):
-        raise AssertionError("a plot asked for a download")
-
-    monkeypatch.setattr("cartopy.io.Downloader._urlopen", refuse)
-    for folder in ("data_dir", "pre_existing_data_dir"):
-        monkeypatch.setitem(cartopy.config, folder, tmp_path)
-    yield
-    plt.close("all")
+pytestmark = pytest.mark.usefixtures("offline")
 
 
 @pytest.fixture

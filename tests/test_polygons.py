@@ -5,6 +5,7 @@ import sys
 import numpy as np
 import pytest
 import xarray as xr
+from grids_of_tests import axes, curved
 
 from xdvarnet.errors import MissingDependencyError
 from xdvarnet.grids.coords import unit_vectors
@@ -13,17 +14,6 @@ from xdvarnet.grids.regrid.horizontal import HorizontalGrid, find_horizontal
 from xdvarnet.grids.regrid.polygons import boxes, polygons
 
 shapely = pytest.importorskip("shapely")
-
-
-def axes(latitude, longitude, bounds=None) -> HorizontalGrid:
-    """Return a rectilinear grid."""
-    latitude, longitude = np.asarray(latitude, float), np.asarray(longitude, float)
-    return HorizontalGrid(("lat", "lon"), ("lat", "lon"), latitude, longitude, bounds)
-
-
-def curved(latitude, longitude) -> HorizontalGrid:
-    """Return a curvilinear grid."""
-    return HorizontalGrid(("lat", "lon"), ("y", "x"), latitude, longitude, None)
 
 
 def stereographic(ny: int, nx: int, step: float, offset=(0.3, 0.4)) -> HorizontalGrid:

@@ -5,36 +5,10 @@ import dataclasses
 import numpy as np
 import pytest
 import xarray as xr
-from reconstructors import Identity, gappy
 
 from xdvarnet.mapping.observations import Analysis, Observations
 from xdvarnet.mapping.protocol import Reconstructor
 from xdvarnet.methods.optimal_interpolation.interpolation import OptimalInterpolation
-from xdvarnet.methods.trivial import MeanMapOffset, Persistence
-
-
-def reconstructors():
-    maps = gappy(unobserved=0.0)
-    return [
-        Identity(),
-        OptimalInterpolation("ssh", correlation_length=60, correlation_time=9, noise=0.02),
-        MeanMapOffset(maps),
-        Persistence(maps),
-    ]
-
-
-@pytest.mark.parametrize("model", reconstructors(), ids=lambda model: type(model).__name__)
-def test_models_are_reconstructors(model):
-    assert isinstance(model, Reconstructor)
-    assert model.variables == {"ssh": "m"}
-
-
-def test_a_method_defines_how_it_solves():
-    class Nothing(Reconstructor):
-        variables = {"ssh": "m"}
-
-    with pytest.raises(TypeError, match="solve"):
-        Nothing()
 
 
 @pytest.mark.parametrize("other", [None, "med-ssh", xr.Dataset(), 1.0, {"variables": {}}])

@@ -3,19 +3,13 @@
 import numpy as np
 import pytest
 import xarray as xr
+from grids_of_tests import axes
 from scipy import sparse
 
 from xdvarnet.errors import InvalidInputError, InvalidTypeError
-from xdvarnet.grids.regrid.horizontal import HorizontalGrid
 from xdvarnet.grids.regrid.weights import METHODS, read_weights, weighted, weights_dataset
 
 SHAPES = ((3, 4), (2, 5))
-
-
-def axes(latitude, longitude) -> HorizontalGrid:
-    """Return a rectilinear grid."""
-    latitude, longitude = np.asarray(latitude, float), np.asarray(longitude, float)
-    return HorizontalGrid(("lat", "lon"), ("lat", "lon"), latitude, longitude, None)
 
 
 SOURCE, TARGET = (axes(np.arange(ny), np.arange(nx)) for ny, nx in SHAPES)
