@@ -102,33 +102,47 @@ def _describe(value: object, arrays: Arrays, name: str, *, weights: bool) -> obj
                 arrays[f"{name}.{key}"] = variable.values.astype("int64")
                 entry["dtype"] = str(variable.dtype)
     else:
-        arguments = {key: below(item, key) for key, item in _arguments(value, name).items()}
+        arguments = {key: below(item, key) for key, item in arguments_of(value, name).items()}
     if weights and isinstance(value, nn.Module):
         for key, tensor in value.state_dict().items():
             arrays[name + WEIGHTS + key] = tensor.detach().cpu().numpy()
     return {"class": type(value).__name__, "arguments": arguments}
 
 
-def _arguments(value: object, name: str) -> dict[str, object]:
-    """Return the constructor arguments that an object keeps as attributes."""
+def arguments_of(value: object, name: str) -> dict[str, object]:
+    """Return the constructor arguments that an object keeps as attributes.
+
+    Raises
+    ------
+    InvalidTypeError
+        If it does not keep them.
+    """
     kind = type(value)
     if kind.__init__ is nn.Module.__init__:
         return {}
-    parameters, missing = [], ["constructor"]
-    if not isinstance(value, FunctionType | type) and kind.__module__ != "builtins":
-        parameters = [
-            each
-            for name, each in inspect.signature(kind).parameters.items()
-            if not (isinstance(value, nn.Module) and name in UNKEPT)
-        ]
+    parameters, missing = _parameters(value), ["constructor"]
+    if parameters is not None:
         missing = [each.name for each in parameters if each.kind in VARIABLE]
         missing += [each.name for each in parameters if not hasattr(value, each.name)]
-    if missing:
+    if parameters is None or missing:
         raise InvalidTypeError(
             f"{name} is {value!r}, which a model file cannot hold: it needs a class whose "
             "constructor arguments are attributes of its objects, under the same names."
         )
     return {each.name: getattr(value, each.name) for each in parameters}
+
+
+def _parameters(value: object) -> list[inspect.Parameter] | None:
+    """Return the parameters of an object's constructor, but the unkept; None if it has none."""
+    kind = type(value)
+    if isinstance(value, FunctionType | type) or kind.__module__ == "builtins":
+        return None
+    try:
+        parameters = inspect.signature(kind).parameters.values()
+    except ValueError:  # of a class that is written in C
+        return None
+    unkept = UNKEPT if isinstance(value, nn.Module) else ()
+    return [each for each in parameters if each.name not in unkept]
 
 
 def build(
