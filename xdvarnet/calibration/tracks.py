@@ -121,10 +121,10 @@ def errors_along_tracks(
         _withhold(model, tracks, grid, spread, missions == mission, passes, stamps)
         for mission in track(labels, "mission", len(labels))
     ]
-    errors, sizes = {}, {}
+    errors, sizes, told = {}, {}, {}
     for name, size in noises.items():
         before = None if known is None else known.errors[name]
-        errors[name], sizes[name] = _process(name, cases, size, before)
+        errors[name], sizes[name], told[name] = _process(name, cases, size, before)
     simulation = Simulation(model, errors, cases[0].observations)
     simulated = [
         simulation.error(case.observations, torch_generator(child))
@@ -140,7 +140,7 @@ def errors_along_tracks(
         values = np.concatenate([case[name] for case in sampled])
         factor = sizes[name] / root_mean_square(values[np.isfinite(values)])
         errors[name] = dataclasses.replace(error, factor=factor)
-        if np.isnan(error.time):
+        if not told[name]:
             time = _time_of_maps([fields[name] for fields in simulated], cases)
             errors[name] = dataclasses.replace(errors[name], time=time)
             _warn_of_times(name, errors[name])
@@ -208,10 +208,10 @@ def _sample(
 
 def _process(
     name: str, cases: list[Withheld], noise: float, before: ErrorProcess | None
-) -> tuple[ErrorProcess, float]:
-    """Return the process of the error of a variable, and the size of the error.
+) -> tuple[ErrorProcess, float, bool]:
+    """Return the process of the error of a variable, its size, and whether its time could be told.
 
-    Its time is NaN where it cannot be told.
+    Where it could not, the time is that of the signal.
     """
     known = [
         np.isfinite(case.error[name] + case.formal[name] + case.signal[name]) for case in cases
@@ -234,10 +234,11 @@ def _process(
     if before is None:
         time = _time([case.error[name] / std for case, std in zip(cases, stds, strict=True)], cases)
         signal_time = _time([case.signal[name] / signal_std for case in cases], cases)
-        if np.isnan(time + signal_time):
-            time, signal_time = np.nan, _time_of_maps([case.mean[name] for case in cases], cases)
     else:
         time, signal_time = before.time, before.signal_time
+    told = bool(np.isfinite(time + signal_time))
+    if not told:
+        time = signal_time = _time_of_maps([case.mean[name] for case in cases], cases)
     process = ErrorProcess(
         offset=offset,
         slope=slope,
@@ -248,7 +249,7 @@ def _process(
         signal_time=signal_time,
         noise=float(noise),
     )
-    return process, float(np.sqrt((offset + slope * np.square(formal)).mean()))
+    return process, float(np.sqrt((offset + slope * np.square(formal)).mean())), told
 
 
 def _time(values: list[np.ndarray], cases: list[Withheld]) -> float:

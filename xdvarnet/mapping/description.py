@@ -184,10 +184,15 @@ def build(
 
 
 def _build(
-    description: object, arrays: Arrays, classes: Mapping[str, type | None], name: str
+    description: object,
+    arrays: Arrays,
+    classes: Mapping[str, type | None],
+    name: str,
+    *,
+    weights: bool = True,
 ) -> Any:
-    def below(item: object, key: object) -> Any:
-        return _build(item, arrays, classes, f"{name}.{key}")
+    def below(item: object, key: object, *, weights: bool = weights) -> Any:
+        return _build(item, arrays, classes, f"{name}.{key}", weights=weights)
 
     if isinstance(description, list):
         return [below(item, number) for number, item in enumerate(description)]
@@ -222,15 +227,18 @@ def _build(
         return below(arguments["dataset"], "dataset")["values"].rename(arguments["name"])
     constructor = classes[kind]
     assert constructor is not None  # the others are built above
-    return _construct(
-        kind, constructor, {k: below(v, k) for k, v in arguments.items()}, arrays, name
+    is_network = issubclass(constructor, nn.Module)
+    inner = weights and not is_network  # a network has the weights of all its parts
+    built = _construct(
+        kind, constructor, {k: below(v, k, weights=inner) for k, v in arguments.items()}
     )
+    if weights and is_network:
+        _load_weights(built, arrays, name)
+    return built
 
 
-def _construct(
-    kind: str, constructor: type, arguments: dict[str, object], arrays: Arrays, name: str
-) -> object:
-    """Call a constructor, and give a network its weights."""
+def _construct(kind: str, constructor: type, arguments: dict[str, object]) -> Any:
+    """Call a constructor."""
     if issubclass(constructor, nn.Module):
         for key, value in arguments.items():
             if isinstance(value, int) and abs(value) > LARGEST_COUNT:
@@ -241,17 +249,15 @@ def _construct(
             for key, parameter in inspect.signature(constructor).parameters.items()
             if parameter.kind is not parameter.KEYWORD_ONLY and key in arguments
         ]
-        built = constructor(*positional, **arguments)
+        return constructor(*positional, **arguments)
     except (TypeError, ValueError) as error:
         raise ModelFileError(f"the model's {kind} cannot be built: {error}") from error
+
+
+def _load_weights(network: nn.Module, arrays: Arrays, name: str) -> None:
+    """Give a network all its weights."""
     prefix = name + WEIGHTS
     weights = {key.removeprefix(prefix): a for key, a in arrays.items() if key.startswith(prefix)}
-    if isinstance(built, nn.Module) and weights:
-        _load_weights(built, weights, name)
-    return built
-
-
-def _load_weights(network: nn.Module, weights: Arrays, name: str) -> None:
     own = network.state_dict()
     for key, array in weights.items():
         floating = key in own and own[key].is_floating_point()

@@ -9,7 +9,7 @@ import torch
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.grids.checks import check_counts, check_kind, check_known
+from xdvarnet.grids.checks import check_counts, check_history, check_kind, check_known
 from xdvarnet.grids.coords import Grid
 from xdvarnet.mapping.background import Background, ObservedBackground
 from xdvarnet.mapping.cover import Window
@@ -147,7 +147,7 @@ class DVarNet(Trainable):
         self.background: Background = ObservedBackground() if background is None else background
         self.given_background = background
         self.normalizer, self.training_grid = normalizer, training_grid
-        self.provenance, self.history = dict(provenance or {}), history
+        self.provenance, self.history = dict(provenance or {}), check_history(history)
         check_channels(solver, window.time, list(self.variables), self.observed, first_guess)
         self.device, self.precision = _check_options(device, precision)
         solver = in_single_precision(solver)
