@@ -31,6 +31,7 @@ from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_kind, check_known, quantity
 from xdvarnet.grids.coords import Grid
 from xdvarnet.mapping.background import Background
+from xdvarnet.mapping.description import check_storable
 from xdvarnet.mapping.holding import Holding
 from xdvarnet.mapping.lead import Lead
 from xdvarnet.mapping.observations import Analysis, Fields, Observations
@@ -79,7 +80,7 @@ class Calibrated(Holding):
     UnknownNameError
         If there is no such method.
     InvalidTypeError
-        If an argument is of another kind.
+        If an argument is of another kind, or no model file could hold it.
     InvalidInputError
         If a variable has no error process, nothing has a standard deviation, or the method is
         ``"exact"`` and there are several variables.
@@ -104,7 +105,7 @@ class Calibrated(Holding):
         memory: str | float | None = None,
         provenance: Mapping[str, str] | None = None,
     ) -> None:
-        check_model(model)
+        check_parts(model, spread)
         check_known(method, METHODS, "method of an ensemble")
         if isinstance(model, Calibrated):
             raise InvalidInputError(f"{model!r} is calibrated already; give model.model.")
@@ -367,6 +368,19 @@ def formal_std(
     if spread is None:
         return analysis.formal_std
     return analyse(spread, dataclasses.replace(observations, first_guess=None)).std
+
+
+def check_parts(model: Reconstructor, spread: Reconstructor | None) -> None:
+    """Refuse what is no model, or one that a model file could not hold, before it is calibrated.
+
+    Raises
+    ------
+    InvalidTypeError
+        With what to give.
+    """
+    check_model(model)
+    check_storable(model, "model")
+    check_storable(spread, "spread")
 
 
 def check_spread(model: Reconstructor, spread: Reconstructor | None) -> None:

@@ -74,7 +74,7 @@ class DVarNet(Trainable):
     Raises
     ------
     InvalidTypeError
-        If an argument is of another kind than these.
+        If an argument is of another kind than these, or no model file could hold it.
     InvalidInputError
         If the channels of the solver do not fit the window, the variables and the first guess, no
         variable is observed, the leads leave no day of the window or come with a first guess (which
@@ -137,7 +137,8 @@ class DVarNet(Trainable):
         precision: str = "float32",
     ) -> None:
         _check_kinds(solver, variables, window, background, first_guess)
-        for name, part in {"solver": solver, "first_guess": first_guess}.items():
+        parts = {"solver": solver, "background": background, "first_guess": first_guess}
+        for name, part in parts.items():
             check_storable(part, name)
         self.variables = dict(variables)
         check_first_guess(first_guess, self.variables)
