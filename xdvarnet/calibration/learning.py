@@ -25,7 +25,6 @@ from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_counts, check_kind, check_known
 from xdvarnet.mapping.observations import Fields
 from xdvarnet.mapping.protocol import Reconstructor, analyse
-from xdvarnet.methods.gaussian_field.domain import torch_generator
 from xdvarnet.observing.observer import Observer
 from xdvarnet.training.data import check_maps, scored_days, span
 from xdvarnet.training.draws import Draw, draw
@@ -210,14 +209,14 @@ def _errors_of_maps(
     cases = []
     for child in track(rng.spawn(draws), "draw", draws):
         drawn = draw(maps, system, model, child, error_variables=errors_read(model, spread))
-        analysis = analyse(model, drawn.observations)
-        formal = formal_std(drawn.observations, analysis, spread)
+        analysis = analyse(model, drawn.observations, rng=child)
+        formal = formal_std(drawn.observations, analysis, spread, child)
         cases.append(_Case(drawn, analysis.mean, formal))
     errors = {name: _process(name, cases, days) for name in model.variables}
     observed = [case.draw.observations for case in cases]
     simulation = Simulation(model, errors, observed[0])
     simulated = [
-        simulation.error(each, torch_generator(child))
+        simulation.error(each, child)
         for each, child in track(zip(observed, rng.spawn(draws), strict=True), "simulation", draws)
     ]
     for name, error in errors.items():

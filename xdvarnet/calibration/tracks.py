@@ -26,7 +26,6 @@ from xdvarnet.mapping.anomalies import take_anomalies, units_of_input
 from xdvarnet.mapping.binning import bin_observations
 from xdvarnet.mapping.observations import Fields, Observations
 from xdvarnet.mapping.protocol import Reconstructor, analyse
-from xdvarnet.methods.gaussian_field.domain import torch_generator
 from xdvarnet.tracks.crossovers import crossover_noise, crossovers
 from xdvarnet.tracks.dates import days_of_tracks
 from xdvarnet.tracks.sample import sample_tracks
@@ -118,7 +117,7 @@ def errors_along_tracks(
     stamps = days_of_tracks(find_points(tracks), grid)
     labels = np.unique(missions)
     cases = [
-        _withhold(model, tracks, grid, spread, missions == mission, passes, stamps)
+        _withhold(model, tracks, grid, spread, missions == mission, passes, stamps, rng)
         for mission in track(labels, "mission", len(labels))
     ]
     errors, sizes, told = {}, {}, {}
@@ -127,7 +126,7 @@ def errors_along_tracks(
         errors[name], sizes[name], told[name] = _process(name, cases, size, before)
     simulation = Simulation(model, errors, cases[0].observations)
     simulated = [
-        simulation.error(case.observations, torch_generator(child))
+        simulation.error(case.observations, child)
         for case, child in track(
             zip(cases, rng.spawn(len(cases)), strict=True), "simulation", len(cases)
         )
@@ -167,6 +166,7 @@ def _withhold(
     here: np.ndarray,
     passes: np.ndarray,
     stamps: xr.DataArray,
+    rng: np.random.Generator,
 ) -> Withheld:
     """Map the missions that are not `here`, and compare with the one that is."""
     (dim,) = find_points(tracks).sizes
@@ -175,8 +175,8 @@ def _withhold(
     binned = bin_observations(seen, grid, model.variables, errors, stamps)
     observed = to_internal(binned, units_of_input(model.variables, errors))
     observations, backgrounds = take_anomalies(observed, model.background, model.variables, errors)
-    analysis = analyse(model, observations)
-    formal = formal_std(observations, analysis, spread)
+    analysis = analyse(model, observations, rng=rng)
+    formal = formal_std(observations, analysis, spread, rng)
 
     def sample(fields: Mapping[str, np.ndarray]) -> Fields:
         return _sample(fields, observations, stamps, hidden)

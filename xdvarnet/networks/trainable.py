@@ -215,12 +215,13 @@ class Trainable(SolvedWindows):
         check_share(validation, "validation")
         check_tracks(tracks, self.variables)
         seeds = draw_seeds(rng, checkpoint)
-        hidden, seen = split_passes(tracks, validation, np.random.default_rng(seeds[1]))
+        generator = np.random.default_rng(seeds[1])
+        hidden, seen = split_passes(tracks, validation, generator)
         draws = RemovedPasses(
             seen, grid, self.variables, self.background, self.first_guess, removed
         )
         trained = self.replace(solver=copy.deepcopy(self.solver))
-        scored = Validation(trained, draws.draw(seen, hidden))
+        scored = Validation(trained, draws.draw(seen, hidden, generator))
         before = scored.rmse()
         logger.info("RMSE along the passes set aside, before: %s", before)
         settings = {
