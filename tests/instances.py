@@ -191,6 +191,22 @@ def filter_of_heights() -> ETKF:
     return ETKF(Drift(), noise=0.02, climatology=heights(), members=12)
 
 
+@_of(MAKERS)
+def network_from_a_filter() -> DVarNet:
+    return network(filter_of_heights())
+
+
+@_of(MAKERS)
+def calibrated_filter() -> Calibrated:
+    return Calibrated(filter_of_heights(), {"ssh": ERROR})
+
+
+@_of(MAKERS)
+def interpolation_with_the_spread_of_a_filter() -> Calibrated:
+    spread = filter_of_heights()
+    return Calibrated(interpolation(), {"ssh": ERROR}, spread=spread, method="neural")
+
+
 # series
 
 
@@ -242,6 +258,11 @@ def weak_4dvar() -> WeakFourDVar:
         model_noise=0.1,
         first_guess=series_interpolation(),
     )
+
+
+@_of(SERIES)
+def weak_4dvar_from_a_filter() -> WeakFourDVar:
+    return weak_4dvar().replace(first_guess=transform_filter())
 
 
 @_of(SERIES)

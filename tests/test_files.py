@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from unittest import mock
 
 import numpy as np
 import pytest
@@ -13,6 +15,8 @@ from xdvarnet._files import write_atomically
 
 WRITER = """
 import sys
+from concurrent.futures import ThreadPoolExecutor
+from unittest import mock
 import numpy as np
 from xdvarnet.zoo.format import write
 path, number = sys.argv[1], int(sys.argv[2])
@@ -50,6 +54,19 @@ def test_permissions_are_those_of_a_new_file(tmp_path):
     finally:
         os.umask(before)
     assert (tmp_path / "file").stat().st_mode & 0o777 == 0o640
+
+
+def test_files_of_other_threads_keep_their_permissions(tmp_path):
+    """The umask belongs to the process: a write never changes it, not even for a moment."""
+    before = os.umask(0o022)
+    try:
+        with ThreadPoolExecutor(2) as pool, mock.patch("os.umask") as changed:
+            paths = [tmp_path / str(number) for number in range(40)]
+            list(pool.map(lambda path: write_atomically(path, lambda p: p.write_text("a")), paths))
+            changed.assert_not_called()
+    finally:
+        os.umask(before)
+    assert {path.stat().st_mode & 0o777 for path in paths} == {0o644}
 
 
 def test_a_link_stays_one_and_files_of_others_stay(tmp_path):

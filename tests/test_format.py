@@ -14,7 +14,8 @@ from toys import toy_model, toy_system, toy_truth
 
 import xdvarnet
 from xdvarnet.errors import MissingFileError, ModelFileError
-from xdvarnet.mapping.description import build
+from xdvarnet.mapping.description import build, describe
+from xdvarnet.solver import CNNStep, Layout
 from xdvarnet.zoo import format as storage
 from xdvarnet.zoo.format_1 import upgrade
 from xdvarnet.zoo.registry import public_classes
@@ -93,7 +94,10 @@ def test_series_of_format_1_have_the_step_of_maps():
     }
     found, _ = upgrade({"model": {"class": "SeriesInversion", "arguments": arguments}}, {})
     new = found["model"]["arguments"]
-    step = build(new["solver"]["arguments"]["step"], {}, public_classes())
+    described, arrays = new["solver"]["arguments"]["step"], {}
+    layout = Layout(components=3, periodic=False)
+    describe(CNNStep(1, hidden=4, kernel=(5, 1), layout=layout), arrays)
+    step = build(described, arrays, public_classes())
     assert step.layers(torch.zeros(1, 6, 8, 1)).shape == (1, 3, 8, 1)
     normalizer = build(new["normalizer"], {}, public_classes())
     assert (normalizer.mean["state"], normalizer.std["state"]) == ((0, 1, 2), (1, 2, 3))

@@ -12,6 +12,7 @@ import xarray as xr
 from instances import CLASSES, MAKERS, SERIES, classes_of, observed_maps, observed_series
 
 import xdvarnet
+from xdvarnet.calibration import Calibrated
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.mapping import Lead, Reconstructor
 from xdvarnet.mapping.reconstruct import reconstruct
@@ -79,6 +80,17 @@ def test_the_input_is_left_as_it_is_and_seeds_repeat(make, observe):
     found = run(dataset, model)
     xr.testing.assert_identical(dataset, before)
     xr.testing.assert_identical(run(dataset, model), found)
+
+
+@MAPS
+def test_seeds_repeat_members(make):
+    """Also where what is held is random; and the mean does not depend on the members."""
+    dataset, model = observed_maps(), make()
+    if not isinstance(model, Calibrated):
+        pytest.skip("it is not calibrated")
+    first, second = (run(dataset, model, members=3, return_members=True) for _ in range(2))
+    xr.testing.assert_identical(first, second)
+    close(first[["ssh"]], run(dataset, model)[["ssh"]], atol=0)
 
 
 @ALL
@@ -205,8 +217,6 @@ def test_land_is_missing_sea_is_complete_and_values_on_land_are_not_used(make):
 @MAPS
 def test_lazy_is_eager(make):
     dataset, model = observed_maps(), make()
-    if "filter" in make.__name__:
-        pytest.skip("its random numbers are drawn in the task")
     lazy = run(dataset.chunk(time=4), model)
     assert lazy.chunks
     close(lazy.compute(), run(dataset, model))
@@ -217,7 +227,7 @@ def test_a_lead_sees_nothing_that_comes_later(make, monkeypatch):
     """Where a model takes one; a network that was not trained for it says so."""
     monkeypatch.setattr("xdvarnet.mapping.protocol.PAST", 4)  # a long past takes long
     dataset, model = observed_maps(), make()
-    if isinstance(model, Lead) or "calibrated" in make.__name__:
+    if isinstance(model, Lead | Calibrated):
         reason = "without this lead"
         if isinstance(model, Lead) or "forecast" in make.__name__:
             reason = "has a lead already"

@@ -40,8 +40,10 @@ def test_what_is_removed_is_not_observed():
     """The observations, their background and their first guess do not depend on the removed."""
     model = toy_model()
     hidden, seen = split_passes(TRACKS, 0.3, np.random.default_rng(1))
-    one = removed(model=model).draw(seen, hidden)
-    other = removed(model=model).draw(seen, hidden.assign(ssh=hidden["ssh"] + 0.5))
+    one = removed(model=model).draw(seen, hidden, np.random.default_rng(0))
+    other = removed(model=model).draw(
+        seen, hidden.assign(ssh=hidden["ssh"] + 0.5), np.random.default_rng(0)
+    )
     np.testing.assert_array_equal(one.observations.values["ssh"], other.observations.values["ssh"])
     np.testing.assert_array_equal(
         one.observations.first_guess.mean["ssh"], other.observations.first_guess.mean["ssh"]
@@ -54,7 +56,7 @@ def test_what_is_removed_is_not_observed():
 def test_the_truth_is_the_removed_passes_less_the_background():
     """Adding the background of what is seen gives the cell means back."""
     hidden, seen = split_passes(TRACKS, 0.3, np.random.default_rng(2))
-    draw = removed().draw(seen, hidden)
+    draw = removed().draw(seen, hidden, np.random.default_rng(0))
     observed = xdvarnet.bin_tracks(seen[["ssh"]], TRUTH, time=TRUTH["time"])
     background = observed["ssh"].values - draw.observations.values["ssh"]
     both = np.isfinite(background) & np.isfinite(draw.truth["ssh"])

@@ -382,6 +382,35 @@ def test_another_training_does_not_go_on_from_a_checkpoint(truth, held, tmp_path
             model.fit(**(given | always | changes))
 
 
+def test_another_network_does_not_go_on_from_a_checkpoint(truth, held, tmp_path):
+    """Of another normalisation, other weights at its start, or with another stage before."""
+    twice = replace(ONCE, epochs=(1, 1), iterations=(1, 2))
+
+    def run(model, schedule=twice):
+        return model.fit(
+            truth,
+            observe=observe,
+            validation=held[1],
+            schedule=schedule,
+            checkpoint=tmp_path / "ck",
+            rng=0,
+        )
+
+    model = make_model(truth)
+    trained = run(model)
+    std = {"state": np.multiply(1.1, model.normalizer.std["state"])}
+    others = {
+        "normalizer": model.replace(normalizer=Normalizer(std, model.normalizer.mean)),
+        "first weights": trained,
+    }
+    for name, other in others.items():
+        with pytest.raises(ModelFileError, match=rf"other settings \(.*{name}"):
+            run(other)
+    (tmp_path / "ck.0").unlink()
+    with pytest.raises(ModelFileError, match=r"ck.1.*other settings \(stages"):
+        run(model, replace(twice, epochs=(2, 1)))
+
+
 def test_parts_of_a_model_are_of_their_kind(truth):
     normalizer, network = (
         Normalizer.from_series(truth),

@@ -37,6 +37,10 @@ def observations(days=4, rows=6, columns=9, *, observed=True, step=1.0):
     )
 
 
+def streams(count):
+    return np.random.default_rng(0).spawn(count)
+
+
 def generators(count, seed=0):
     return [torch.Generator().manual_seed(seed + i) for i in range(count)]
 
@@ -95,7 +99,12 @@ def test_days_that_are_not_one_apart_are_refused():
 
 def test_a_model_that_returns_the_observations_errs_by_their_noise():
     simulation = Simulation(WholeIdentity(window=None), {"ssh": PROCESS}, observations())
-    errors = np.stack([simulation.error(observations(), each)["ssh"] for each in generators(60)])
+    errors = np.stack(
+        [
+            simulation.error(observations(), each)["ssh"]
+            for each in np.random.default_rng(0).spawn(60)
+        ]
+    )
     assert errors.std() == pytest.approx(0.05, rel=0.05)
 
 
@@ -111,7 +120,7 @@ def test_a_model_that_returns_zero_errs_by_the_signal():
     simulation = Simulation(model, {"ssh": PROCESS}, observations())
     masked = observations()
     masked.values["ssh"][:, :, 4:] = np.nan
-    errors = np.stack([simulation.error(masked, each)["ssh"] for each in generators(80)])
+    errors = np.stack([simulation.error(masked, each)["ssh"] for each in streams(80)])
     assert errors[..., masked.sea].std() == pytest.approx(0.2, rel=0.08)
     seen = given[-1].values["ssh"]
     np.testing.assert_array_equal(np.isfinite(seen), np.isfinite(masked.values["ssh"]))

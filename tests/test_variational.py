@@ -550,7 +550,7 @@ def test_an_unknown_graph_is_refused():
 
 @pytest.mark.parametrize("iterations", [0, -3])
 def test_iterations_are_at_least_one(iterations):
-    with pytest.raises(InvalidInputError, match=f"iterations={iterations}; .* at least 1"):
+    with pytest.raises(InvalidInputError, match=f"iterations={iterations} is not .* from 1 to"):
         make_solver(iterations=iterations)
 
 

@@ -1,7 +1,7 @@
 """Files that are there as a whole or not at all, whoever else writes them."""
 
 import os
-import tempfile
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 
@@ -31,7 +31,6 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
     temporary = _begin(path, target)
     try:
         write(temporary)
-        os.chmod(temporary, 0o666 & ~_umask())
         with open(temporary, "rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, target)
@@ -55,21 +54,14 @@ def check_writable(path: object, name: str) -> None:
 
 
 def _begin(path: Path, target: Path) -> Path:
-    """Make an empty temporary file beside a target."""
+    """Make an empty temporary file beside a target, with the permissions of a new file."""
+    temporary = target.with_name(f".{target.name}.{uuid.uuid4().hex}.tmp")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=".tmp", dir=target.parent)
+        temporary.touch(exist_ok=False)
     except OSError as error:
         raise StoreError(
             f"{path} cannot be written: {target.parent} is no folder that can be written to "
             f"({error.strerror}). Give another path."
         ) from error
-    os.close(handle)
-    return Path(name)
-
-
-def _umask() -> int:
-    """Return the umask, which can only be read by setting it."""
-    mask = os.umask(0o077)
-    os.umask(mask)
-    return mask
+    return temporary

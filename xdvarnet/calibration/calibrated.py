@@ -31,6 +31,7 @@ from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_kind, check_known, quantity
 from xdvarnet.grids.coords import Grid
 from xdvarnet.mapping.background import Background
+from xdvarnet.mapping.description import check_storable
 from xdvarnet.mapping.holding import Holding
 from xdvarnet.mapping.lead import Lead
 from xdvarnet.mapping.observations import Analysis, Fields, Observations
@@ -79,7 +80,7 @@ class Calibrated(Holding):
     UnknownNameError
         If there is no such method.
     InvalidTypeError
-        If an argument is of another kind.
+        If an argument is of another kind, or no model file could hold it.
     InvalidInputError
         If a variable has no error process, nothing has a standard deviation, or the method is
         ``"exact"`` and there are several variables.
@@ -104,7 +105,7 @@ class Calibrated(Holding):
         memory: str | float | None = None,
         provenance: Mapping[str, str] | None = None,
     ) -> None:
-        check_model(model)
+        check_parts(model, spread)
         check_known(method, METHODS, "method of an ensemble")
         if isinstance(model, Calibrated):
             raise InvalidInputError(f"{model!r} is calibrated already; give model.model.")
@@ -230,12 +231,12 @@ class Calibrated(Holding):
             If days are not one apart and members are asked for, or the exact factor does not fit
             into memory.
         """
-        analysis = analyse(self.model, observations)
+        analysis = analyse(self.model, observations, rng=rng)
         if self.method == "exact":
             return self._exact(observations, analysis, members, rng)
         if self.method == "neural" and members is not None:
             return self._neural(observations, analysis, members, rng, keep=True)
-        std = self._std(observations, analysis)
+        std = self._std(observations, analysis, rng)
         drawn: Fields = {}
         if members is not None:
             found = Analysis(analysis.mean, std)
@@ -251,8 +252,8 @@ class Calibrated(Holding):
     ) -> Analysis:
         """Add the standard deviation; the members that it may be made of are not kept."""
         if self.method != "neural":
-            return self.solve(observations)
-        analysis = analyse(self.model, observations)
+            return self.solve(observations, rng=rng)
+        analysis = analyse(self.model, observations, rng=rng)
         return self._neural(observations, analysis, members, rng, keep=False)
 
     def _kriging(self) -> SPDEField:
@@ -269,8 +270,10 @@ class Calibrated(Holding):
             memory=self.memory,
         )
 
-    def _std(self, observations: Observations, analysis: Analysis) -> Fields:
-        formal = formal_std(observations, analysis, self.spread)
+    def _std(
+        self, observations: Observations, analysis: Analysis, rng: np.random.Generator | None
+    ) -> Fields:
+        formal = formal_std(observations, analysis, self.spread, rng)
         return {name: error.std(formal[name]) for name, error in self.errors.items()}
 
     @property
@@ -314,8 +317,7 @@ class Calibrated(Holding):
     ) -> Analysis:
         """Scale errors that come one by one; the standard deviation is that of the members."""
         simulation = Simulation(self.model, self.errors, observations)
-        seeded = map(torch_generator, spawn(rng, members))
-        drawn = (simulation.error(observations, each) for each in seeded)
+        drawn = (simulation.error(observations, each) for each in spawn(rng, members))
         shapes = {name: analysis.mean[name].shape for name in self.errors}
         total, squares = (
             {name: np.zeros(shape) for name, shape in shapes.items()} for _ in range(2)
@@ -361,12 +363,28 @@ def errors_read(model: Reconstructor, spread: Reconstructor | None) -> dict[str,
 
 
 def formal_std(
-    observations: Observations, analysis: Analysis, spread: Reconstructor | None
+    observations: Observations,
+    analysis: Analysis,
+    spread: Reconstructor | None,
+    rng: np.random.Generator | None,
 ) -> Fields:
     """Return the formal standard deviations of an analysis: those of `spread`, or its own."""
     if spread is None:
         return analysis.formal_std
-    return analyse(spread, dataclasses.replace(observations, first_guess=None)).std
+    return analyse(spread, dataclasses.replace(observations, first_guess=None), rng=rng).std
+
+
+def check_parts(model: Reconstructor, spread: Reconstructor | None) -> None:
+    """Refuse what is no model, or one that a model file could not hold, before it is calibrated.
+
+    Raises
+    ------
+    InvalidTypeError
+        With what to give.
+    """
+    check_model(model)
+    check_storable(model, "model")
+    check_storable(spread, "spread")
 
 
 def check_spread(model: Reconstructor, spread: Reconstructor | None) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 from scipy import optimize, special
 
 from xdvarnet.errors import InvalidInputError
+from xdvarnet.grids.checks import check_positive
 from xdvarnet.grids.coords import unit_vectors
 from xdvarnet.grids.units import EARTH_RADIUS
 from xdvarnet.spde.scales import LENGTH, TIME
@@ -19,6 +20,18 @@ LONGEST = 60
 
 SHORTEST = 0.5
 """Shortest correlation time that crossovers are asked for, in days."""
+
+
+UNITS = {
+    "offset": "units of the variable, squared",
+    "slope": "shares",
+    "length": "km",
+    "time": "days",
+    "signal_length": "km",
+    "signal_time": "days",
+    "factor": "shares",
+}
+"""Units of what a calibration learns, where they are not those of the variable."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +52,12 @@ class ErrorProcess:
         Standard deviation of the error of an observation of one cell.
     factor : float
         Size of the error over that of the model's error on simulated signals.
+
+    Raises
+    ------
+    InvalidInputError
+        If one is not finite, or negative; if a length, a time, the size of the signal or the factor
+        is zero.
     """
 
     offset: float
@@ -50,6 +69,11 @@ class ErrorProcess:
     signal_time: float
     noise: float
     factor: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, number in vars(self).items():
+            zero = name in ("offset", "slope", "noise")
+            check_positive(number, name, UNITS.get(name, "units of the variable"), zero=zero)
 
     def std(self, formal: np.ndarray) -> np.ndarray:
         """Return the standard deviation of the error from the formal one."""

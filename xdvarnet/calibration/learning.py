@@ -13,6 +13,7 @@ from xdvarnet.calibration.calibrated import (
     LEARNED_FROM,
     METHODS,
     Calibrated,
+    check_parts,
     check_spread,
     errors_read,
     formal_std,
@@ -23,8 +24,7 @@ from xdvarnet.calibration.tracks import errors_along_tracks
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_counts, check_kind, check_known
 from xdvarnet.mapping.observations import Fields
-from xdvarnet.mapping.protocol import Reconstructor, analyse, check_model
-from xdvarnet.methods.gaussian_field.domain import torch_generator
+from xdvarnet.mapping.protocol import Reconstructor, analyse
 from xdvarnet.observing.observer import Observer
 from xdvarnet.training.data import check_maps, scored_days, span
 from xdvarnet.training.draws import Draw, draw
@@ -100,7 +100,8 @@ def calibrate(
     Raises
     ------
     InvalidTypeError, UnknownNameError
-        If an argument is of another kind, a variable is missing, or there is no such method.
+        If an argument is of another kind, no model file could hold the model, a variable is
+        missing, or there is no such method.
     InvalidInputError
         If neither or both of `observe` and `grid` are given, or `period` or `noise` with the data
         that have none; if no day is in the period; if nothing has a standard deviation; if the maps
@@ -130,7 +131,7 @@ def calibrate(
     >>> sorted(maps)
     ['ssh', 'ssh_members', 'ssh_std']
     """
-    check_model(model)
+    check_parts(model, spread)
     _check_data(observe, period, grid, noise)
     check_known(method, METHODS, "method of an ensemble")
     generator = default_rng(rng)
@@ -208,14 +209,14 @@ def _errors_of_maps(
     cases = []
     for child in track(rng.spawn(draws), "draw", draws):
         drawn = draw(maps, system, model, child, error_variables=errors_read(model, spread))
-        analysis = analyse(model, drawn.observations)
-        formal = formal_std(drawn.observations, analysis, spread)
+        analysis = analyse(model, drawn.observations, rng=child)
+        formal = formal_std(drawn.observations, analysis, spread, child)
         cases.append(_Case(drawn, analysis.mean, formal))
     errors = {name: _process(name, cases, days) for name in model.variables}
     observed = [case.draw.observations for case in cases]
     simulation = Simulation(model, errors, observed[0])
     simulated = [
-        simulation.error(each, torch_generator(child))
+        simulation.error(each, child)
         for each, child in track(zip(observed, rng.spawn(draws), strict=True), "simulation", draws)
     ]
     for name, error in errors.items():

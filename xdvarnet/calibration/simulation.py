@@ -13,7 +13,7 @@ from xdvarnet.errors import XdvarnetWarning
 from xdvarnet.grids.checks import check_times
 from xdvarnet.mapping.observations import Fields, Observations
 from xdvarnet.mapping.protocol import Reconstructor, analyse
-from xdvarnet.methods.gaussian_field.domain import Domain, extended_mesh
+from xdvarnet.methods.gaussian_field.domain import Domain, extended_mesh, torch_generator
 from xdvarnet.spde.chain import matern_chain
 from xdvarnet.spde.field import Prior
 
@@ -85,16 +85,17 @@ class Simulation:
             for name, error in errors.items()
         }
 
-    def error(self, observations: Observations, generator: torch.Generator) -> Fields:
+    def error(self, observations: Observations, rng: np.random.Generator) -> Fields:
         """Simulate signals and noise, and return what the model does not find of the signals.
 
         Parameters
         ----------
         observations : Observations
             Of which the mask counts.
-        generator : torch.Generator
-            Source of both.
+        rng : numpy.random.Generator
+            Source of both, and of what is random in the model.
         """
+        generator = torch_generator(rng)
         signals, seen = {}, {}
         for name, error in self._errors.items():
             signals[name] = error.signal_std * self._signals[name].draw([generator])[0]
@@ -104,5 +105,5 @@ class Simulation:
         simulated = dataclasses.replace(observations, values=seen, first_guess=None)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", XdvarnetWarning)  # the analysis itself gave them
-            found = analyse(self._model, simulated)
+            found = analyse(self._model, simulated, rng=rng)
         return {name: signals[name] - found.mean[name] for name in signals}

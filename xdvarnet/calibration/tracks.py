@@ -26,7 +26,6 @@ from xdvarnet.mapping.anomalies import take_anomalies, units_of_input
 from xdvarnet.mapping.binning import bin_observations
 from xdvarnet.mapping.observations import Fields, Observations
 from xdvarnet.mapping.protocol import Reconstructor, analyse
-from xdvarnet.methods.gaussian_field.domain import torch_generator
 from xdvarnet.tracks.crossovers import crossover_noise, crossovers
 from xdvarnet.tracks.dates import days_of_tracks
 from xdvarnet.tracks.sample import sample_tracks
@@ -118,16 +117,16 @@ def errors_along_tracks(
     stamps = days_of_tracks(find_points(tracks), grid)
     labels = np.unique(missions)
     cases = [
-        _withhold(model, tracks, grid, spread, missions == mission, passes, stamps)
+        _withhold(model, tracks, grid, spread, missions == mission, passes, stamps, rng)
         for mission in track(labels, "mission", len(labels))
     ]
-    errors, sizes = {}, {}
+    errors, sizes, told = {}, {}, {}
     for name, size in noises.items():
         before = None if known is None else known.errors[name]
-        errors[name], sizes[name] = _process(name, cases, size, before)
+        errors[name], sizes[name], told[name] = _process(name, cases, size, before)
     simulation = Simulation(model, errors, cases[0].observations)
     simulated = [
-        simulation.error(case.observations, torch_generator(child))
+        simulation.error(case.observations, child)
         for case, child in track(
             zip(cases, rng.spawn(len(cases)), strict=True), "simulation", len(cases)
         )
@@ -140,7 +139,7 @@ def errors_along_tracks(
         values = np.concatenate([case[name] for case in sampled])
         factor = sizes[name] / root_mean_square(values[np.isfinite(values)])
         errors[name] = dataclasses.replace(error, factor=factor)
-        if np.isnan(error.time):
+        if not told[name]:
             time = _time_of_maps([fields[name] for fields in simulated], cases)
             errors[name] = dataclasses.replace(errors[name], time=time)
             _warn_of_times(name, errors[name])
@@ -167,6 +166,7 @@ def _withhold(
     here: np.ndarray,
     passes: np.ndarray,
     stamps: xr.DataArray,
+    rng: np.random.Generator,
 ) -> Withheld:
     """Map the missions that are not `here`, and compare with the one that is."""
     (dim,) = find_points(tracks).sizes
@@ -175,8 +175,8 @@ def _withhold(
     binned = bin_observations(seen, grid, model.variables, errors, stamps)
     observed = to_internal(binned, units_of_input(model.variables, errors))
     observations, backgrounds = take_anomalies(observed, model.background, model.variables, errors)
-    analysis = analyse(model, observations)
-    formal = formal_std(observations, analysis, spread)
+    analysis = analyse(model, observations, rng=rng)
+    formal = formal_std(observations, analysis, spread, rng)
 
     def sample(fields: Mapping[str, np.ndarray]) -> Fields:
         return _sample(fields, observations, stamps, hidden)
@@ -208,10 +208,10 @@ def _sample(
 
 def _process(
     name: str, cases: list[Withheld], noise: float, before: ErrorProcess | None
-) -> tuple[ErrorProcess, float]:
-    """Return the process of the error of a variable, and the size of the error.
+) -> tuple[ErrorProcess, float, bool]:
+    """Return the process of the error of a variable, its size, and whether its time could be told.
 
-    Its time is NaN where it cannot be told.
+    Where it could not, the time is that of the signal.
     """
     known = [
         np.isfinite(case.error[name] + case.formal[name] + case.signal[name]) for case in cases
@@ -234,10 +234,11 @@ def _process(
     if before is None:
         time = _time([case.error[name] / std for case, std in zip(cases, stds, strict=True)], cases)
         signal_time = _time([case.signal[name] / signal_std for case in cases], cases)
-        if np.isnan(time + signal_time):
-            time, signal_time = np.nan, _time_of_maps([case.mean[name] for case in cases], cases)
     else:
         time, signal_time = before.time, before.signal_time
+    told = bool(np.isfinite(time + signal_time))
+    if not told:
+        time = signal_time = _time_of_maps([case.mean[name] for case in cases], cases)
     process = ErrorProcess(
         offset=offset,
         slope=slope,
@@ -248,7 +249,7 @@ def _process(
         signal_time=signal_time,
         noise=float(noise),
     )
-    return process, float(np.sqrt((offset + slope * np.square(formal)).mean()))
+    return process, float(np.sqrt((offset + slope * np.square(formal)).mean())), told
 
 
 def _time(values: list[np.ndarray], cases: list[Withheld]) -> float:

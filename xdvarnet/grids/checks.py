@@ -342,6 +342,19 @@ def check_kind(right: bool, name: str, value: object, wanted: str) -> None:
         raise InvalidTypeError(f"{name} is {given}; give {wanted}.")
 
 
+def check_history(history: xr.Dataset | None) -> xr.Dataset | None:
+    """Return what a training or a fit notes of its course, if it is that.
+
+    Raises
+    ------
+    InvalidTypeError
+        If it is neither a Dataset nor None.
+    """
+    right = history is None or isinstance(history, xr.Dataset)
+    check_kind(right, "history", history, "the Dataset that fit makes, or None")
+    return history
+
+
 def check_counts(counts: Mapping[str, int]) -> None:
     """Refuse numbers that are not whole and positive.
 

@@ -23,13 +23,18 @@ from xdvarnet.grids.coords import around_the_globe, find_grid
 from xdvarnet.grids.internal import DIMS
 from xdvarnet.grids.smoothing import local_mean
 from xdvarnet.grids.values import trusted_values
+from xdvarnet.mapping.description import check_storable
 
 SHORTEST = 7.0
 """Days of a record from which on a smooth map of its observations is their mean."""
 
 
 class Background(ABC):
-    """What `estimate` returns is removed before a model solves, and added after."""
+    """What `estimate` returns is removed before a model solves, and added after.
+
+    One of your own keeps the arguments of its constructor as attributes of the same names, so that
+    model files can hold it: another is refused by the models that it is given to.
+    """
 
     def check_days(self, days: np.ndarray) -> None:  # noqa: B027  most take any record
         """Warn of a record, by its days, that this is not made for; by default of none."""
@@ -45,7 +50,7 @@ def check_background(background: object) -> Background:
     Raises
     ------
     InvalidTypeError
-        If it is none, or the class of one.
+        If it is none, the class of one, or one that a model file could not hold.
     """
     if not isinstance(background, Background):
         raise InvalidTypeError(
@@ -53,6 +58,7 @@ def check_background(background: object) -> Background:
             "MeanMapBackground(mean_maps), an object and not its class, or one of a subclass of "
             "xdvarnet.mapping.Background."
         )
+    check_storable(background, "background")
     return background
 
 

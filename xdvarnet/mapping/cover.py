@@ -17,6 +17,9 @@ import xbatcher
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.internal import DIMS
 
+MOST = 100_000
+"""Cells of a window along an axis, at most."""
+
 Position = tuple[slice, slice, slice]
 """Where a patch lies in the padded domain: slices of time, latitude and longitude."""
 
@@ -40,7 +43,8 @@ class Window:
     Raises
     ------
     InvalidInputError
-        If a size or stride is not positive, a halo leaves no core, or the stride exceeds the core.
+        If a size or stride is not from 1 to 100000, a halo leaves no core, or the stride exceeds
+        the core.
 
     Examples
     --------
@@ -65,11 +69,11 @@ class Window:
             ("stride", stride, 1),
         ):
             whole = all(isinstance(value, int | np.integer) for value in values)
-            if len(values) != 3 or not whole or min(values) < lowest:
+            if len(values) != 3 or not whole or not lowest <= min(values) <= max(values) <= MOST:
                 raise InvalidInputError(
                     f"the window's {name} {values} (sizes {self.sizes}, halo {halo}) is not "
-                    f"accepted; give three whole numbers of at least {lowest} for {DIMS}, and a "
-                    "halo of less than half the size."
+                    f"accepted; give three whole numbers from {lowest} to {MOST} for {DIMS}, "
+                    "and a halo of less than half the size."
                 )
         if any(s > c for s, c in zip(stride, core, strict=True)):
             raise InvalidInputError(

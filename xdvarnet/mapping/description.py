@@ -102,33 +102,47 @@ def _describe(value: object, arrays: Arrays, name: str, *, weights: bool) -> obj
                 arrays[f"{name}.{key}"] = variable.values.astype("int64")
                 entry["dtype"] = str(variable.dtype)
     else:
-        arguments = {key: below(item, key) for key, item in _arguments(value, name).items()}
+        arguments = {key: below(item, key) for key, item in arguments_of(value, name).items()}
     if weights and isinstance(value, nn.Module):
         for key, tensor in value.state_dict().items():
             arrays[name + WEIGHTS + key] = tensor.detach().cpu().numpy()
     return {"class": type(value).__name__, "arguments": arguments}
 
 
-def _arguments(value: object, name: str) -> dict[str, object]:
-    """Return the constructor arguments that an object keeps as attributes."""
+def arguments_of(value: object, name: str) -> dict[str, object]:
+    """Return the constructor arguments that an object keeps as attributes.
+
+    Raises
+    ------
+    InvalidTypeError
+        If it does not keep them.
+    """
     kind = type(value)
     if kind.__init__ is nn.Module.__init__:
         return {}
-    parameters, missing = [], ["constructor"]
-    if not isinstance(value, FunctionType | type) and kind.__module__ != "builtins":
-        parameters = [
-            each
-            for name, each in inspect.signature(kind).parameters.items()
-            if not (isinstance(value, nn.Module) and name in UNKEPT)
-        ]
+    parameters, missing = _parameters(value), ["constructor"]
+    if parameters is not None:
         missing = [each.name for each in parameters if each.kind in VARIABLE]
         missing += [each.name for each in parameters if not hasattr(value, each.name)]
-    if missing:
+    if parameters is None or missing:
         raise InvalidTypeError(
             f"{name} is {value!r}, which a model file cannot hold: it needs a class whose "
             "constructor arguments are attributes of its objects, under the same names."
         )
     return {each.name: getattr(value, each.name) for each in parameters}
+
+
+def _parameters(value: object) -> list[inspect.Parameter] | None:
+    """Return the parameters of an object's constructor, but the unkept; None if it has none."""
+    kind = type(value)
+    if isinstance(value, FunctionType | type) or kind.__module__ == "builtins":
+        return None
+    try:
+        parameters = inspect.signature(kind).parameters.values()
+    except ValueError:  # of a class that is written in C
+        return None
+    unkept = UNKEPT if isinstance(value, nn.Module) else ()
+    return [each for each in parameters if each.name not in unkept]
 
 
 def build(
@@ -170,10 +184,15 @@ def build(
 
 
 def _build(
-    description: object, arrays: Arrays, classes: Mapping[str, type | None], name: str
+    description: object,
+    arrays: Arrays,
+    classes: Mapping[str, type | None],
+    name: str,
+    *,
+    weights: bool = True,
 ) -> Any:
-    def below(item: object, key: object) -> Any:
-        return _build(item, arrays, classes, f"{name}.{key}")
+    def below(item: object, key: object, *, weights: bool = weights) -> Any:
+        return _build(item, arrays, classes, f"{name}.{key}", weights=weights)
 
     if isinstance(description, list):
         return [below(item, number) for number, item in enumerate(description)]
@@ -208,15 +227,18 @@ def _build(
         return below(arguments["dataset"], "dataset")["values"].rename(arguments["name"])
     constructor = classes[kind]
     assert constructor is not None  # the others are built above
-    return _construct(
-        kind, constructor, {k: below(v, k) for k, v in arguments.items()}, arrays, name
+    is_network = issubclass(constructor, nn.Module)
+    inner = weights and not is_network  # a network has the weights of all its parts
+    built = _construct(
+        kind, constructor, {k: below(v, k, weights=inner) for k, v in arguments.items()}
     )
+    if weights and is_network:
+        _load_weights(built, arrays, name)
+    return built
 
 
-def _construct(
-    kind: str, constructor: type, arguments: dict[str, object], arrays: Arrays, name: str
-) -> object:
-    """Call a constructor, and give a network its weights."""
+def _construct(kind: str, constructor: type, arguments: dict[str, object]) -> Any:
+    """Call a constructor."""
     if issubclass(constructor, nn.Module):
         for key, value in arguments.items():
             if isinstance(value, int) and abs(value) > LARGEST_COUNT:
@@ -227,17 +249,15 @@ def _construct(
             for key, parameter in inspect.signature(constructor).parameters.items()
             if parameter.kind is not parameter.KEYWORD_ONLY and key in arguments
         ]
-        built = constructor(*positional, **arguments)
+        return constructor(*positional, **arguments)
     except (TypeError, ValueError) as error:
         raise ModelFileError(f"the model's {kind} cannot be built: {error}") from error
+
+
+def _load_weights(network: nn.Module, arrays: Arrays, name: str) -> None:
+    """Give a network all its weights."""
     prefix = name + WEIGHTS
     weights = {key.removeprefix(prefix): a for key, a in arrays.items() if key.startswith(prefix)}
-    if isinstance(built, nn.Module) and weights:
-        _load_weights(built, weights, name)
-    return built
-
-
-def _load_weights(network: nn.Module, weights: Arrays, name: str) -> None:
     own = network.state_dict()
     for key, array in weights.items():
         floating = key in own and own[key].is_floating_point()

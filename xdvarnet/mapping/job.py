@@ -22,7 +22,12 @@ LEAST_DAYS = 10
 
 
 def reconstruct_to_store(
-    dataset: xr.Dataset, model: Reconstructor, store: str | os.PathLike, *, progress: bool
+    dataset: xr.Dataset,
+    model: Reconstructor,
+    store: str | os.PathLike,
+    *,
+    rng: np.random.Generator,
+    progress: bool,
 ) -> xr.Dataset:
     """Write the maps of a Dataset to a zarr store, block by block: see `xdvarnet.reconstruct`."""
     with locked(store) as path:
@@ -30,8 +35,8 @@ def reconstruct_to_store(
         dim = str(prepared.grid.axes.time)
         record = _record(prepared)
         settings = _settings(prepared)
-        stored = begin(path, _maps(prepared, record), record, settings, dim)
-        fill(path, _maps(prepared, stored), dim, progress=progress)
+        stored = begin(path, _maps(prepared, record, rng), record, settings, dim)
+        fill(path, _maps(prepared, stored, rng), dim, progress=progress)
         return xr.open_zarr(path)
 
 
@@ -62,13 +67,13 @@ def _record(prepared: Prepared) -> xr.Dataset:
     return whole.assign(numbered).assign(digests).drop_vars(DIMS, errors="ignore")
 
 
-def _maps(prepared: Prepared, record: xr.Dataset) -> xr.Dataset:
+def _maps(prepared: Prepared, record: xr.Dataset, rng: np.random.Generator) -> xr.Dataset:
     """Return the maps of a record, lazy."""
     model = prepared.model
     axes = {dim: prepared.observed[dim] for dim in DIMS}
     background = record[list(model.variables)].assign_coords(axes)
     learned = {name: record[f"{LEARNED}_{number}"] for number, name in enumerate(model.learns)}
-    analysis = analyse_lazily(model, prepared.anomalies(background), learned)
+    analysis = analyse_lazily(model, prepared.anomalies(background), learned, rng)
     fields = {kind: analysis.kinds[kind] for kind in ("mean", "std")}
     return prepared.label(background, fields, model.attributes(None))
 

@@ -48,7 +48,10 @@ def check_observed(observed: bool, sea: np.ndarray, names: Iterable[str]) -> Non
 
 
 def analyse_lazily(
-    model: Reconstructor, anomalies: xr.Dataset, learned: Mapping[str, xr.DataArray]
+    model: Reconstructor,
+    anomalies: xr.Dataset,
+    learned: Mapping[str, xr.DataArray],
+    rng: np.random.Generator,
 ) -> Analysis:
     """Analyse anomalies block by block of days, with the numbers of an analysis in memory.
 
@@ -63,6 +66,8 @@ def analyse_lazily(
         Variables (time, latitude, longitude), errors, and the mask ``sea``; something is lazy.
     learned : mapping of str to xarray.DataArray
         Result of `learn_lazily`.
+    rng : numpy.random.Generator
+        Where each task begins to draw, if the model is random.
 
     Returns
     -------
@@ -76,7 +81,7 @@ def analyse_lazily(
     times, stops = anomalies["time"].values, np.cumsum(chunks)
     blocks = blocks_of_days(model.halo, times, chunks)
     _warn_of_short_chunks(model, blocks, chunks)
-    handle = dask.delayed(model, pure=False, traverse=False)
+    handle = dask.delayed((model, copy.deepcopy(rng)), pure=False, traverse=False)
     observed = dask.delayed(any, pure=False)([dask.delayed(_is_observed)(part) for part in parts])
     maps = dask.delayed({name: array.data for name, array in learned.items()}, pure=False)
     analyse_block = dask.delayed(_analyse_block, pure=False)
@@ -218,13 +223,14 @@ def _learn(model: Reconstructor, records: list[Record]) -> Fields:
 
 
 def _analyse_block(
-    model: Reconstructor,
+    given: tuple[Reconstructor, np.random.Generator],
     parts: list[Observations],
     place: tuple[slice, slice, int, int],
     observed: bool,
     learned: Fields,
 ) -> dict[tuple[str, str], np.ndarray]:
     """Analyse some days of consecutive parts; `place` says which days, and where they belong."""
+    model, rng = given
     check_observed(observed, parts[0].sea, model.observed)
     cut, wanted, offset, record = place
     values, errors = (
@@ -241,7 +247,8 @@ def _analyse_block(
         record=record,
         learned=learned,
     )
-    analysis = analyse(model, observations).take(wanted)
+    own = copy.deepcopy(rng)  # a task that is computed again draws the same
+    analysis = analyse(model, observations, rng=own).take(wanted)
     return {
         (kind, name): array
         for kind, fields in analysis.kinds.items()

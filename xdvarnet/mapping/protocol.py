@@ -83,7 +83,8 @@ class Reconstructor(ABC):
         members : int, optional
             How many to draw; a method without members raises `no_members`.
         rng : numpy.random.Generator, optional
-            Source of the members.
+            Source of the members, and of all else that is random, here and in what is held: a model
+            that holds another hands it on as it is, before it draws from it.
         """
 
     def learn(self, record: Record) -> Fields:
@@ -237,7 +238,7 @@ def analyse(
     members : int, optional
         Number of members.
     rng : numpy.random.Generator, optional
-        Source of the members.
+        Source of the members, and of all else that is random.
 
     Raises
     ------

@@ -57,7 +57,7 @@ def reconstruct(
     return_members : bool
         Whether to return the members.
     rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
-        Source of the members.
+        Source of the members, and of the ensembles of what the model holds.
     progress : bool
         Whether to show a bar over the windows, or over the blocks of a store (not for lazy data).
     store : str or path, optional
@@ -128,7 +128,7 @@ def reconstruct(
             dataset, model, members=members, return_members=return_members, rng=generator
         )
     if store is not None:
-        return reconstruct_to_store(dataset, model, store, progress=progress)
+        return reconstruct_to_store(dataset, model, store, rng=generator, progress=progress)
     prepared = Prepared.of(dataset, model)
     background = prepared.background()
     anomalies = prepared.anomalies(background)
@@ -140,7 +140,7 @@ def reconstruct(
                 "'hybrid'; other ensembles, such as that of SPDEField, need the observations in "
                 "memory: dataset.load()."
             )
-        analysis = analyse_lazily(model, anomalies, learn_lazily(model, anomalies))
+        analysis = analyse_lazily(model, anomalies, learn_lazily(model, anomalies), generator)
         if members is not None and return_members:
             drawn = draw_lazily(model, anomalies, analysis, spawn(generator, members))
             analysis = replace(analysis, members=drawn)

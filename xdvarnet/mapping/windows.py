@@ -110,7 +110,7 @@ class Windowed(Holding):
         seen = covering.days(start, stop)
         days = slice(seen.start - observations.offset, seen.stop - observations.offset)
         if self.first_guess is not None and observations.first_guess is None:
-            guess = analyse(self.first_guess, replace(observations, wanted=days))
+            guess = analyse(self.first_guess, replace(observations, wanted=days), rng=rng)
             observations = replace(observations, first_guess=guess)
         fields: list[Field] = []
         domain = ring.unroll(observations) if ring else observations

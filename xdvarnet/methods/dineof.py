@@ -7,7 +7,7 @@ import numpy as np
 from xdvarnet._random import RandomState, default_rng
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_counts, check_units
-from xdvarnet.mapping.background import Background, ObservedBackground
+from xdvarnet.mapping.background import Background, ObservedBackground, check_background
 from xdvarnet.mapping.observations import Analysis, Observations
 from xdvarnet.mapping.protocol import Reconstructor, no_members
 
@@ -76,7 +76,9 @@ class DINEOF(Reconstructor):
         self.variable, self.units = variable, check_units(units)
         self.modes, self.largest, self.rng = modes, largest, rng
         self.variables: Mapping[str, str] = {variable: units}
-        self.background = ObservedBackground() if background is None else background
+        self.background = check_background(
+            ObservedBackground() if background is None else background
+        )
 
     def __repr__(self) -> str:
         return f"DINEOF({self.variable!r}, modes={self.modes}, largest={self.largest})"

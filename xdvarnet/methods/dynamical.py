@@ -141,7 +141,7 @@ class DynamicalMethod(Reconstructor):
         """Reconstruct the states of series or maps: see `solve_states`."""
         window = StateWindow.of(observations, self.variables)
         if self.first_guess is not None:
-            fields = self.first_guess.solve(observations).mean
+            fields = self.first_guess.solve(observations, rng=rng).mean
             guess = _to_states(fields, observations, self.variables)
             window = replace(window, first_guess=guess)
         found = self.solve_states(window, members=members, rng=rng)

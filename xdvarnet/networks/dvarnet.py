@@ -9,7 +9,7 @@ import torch
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.grids.checks import check_counts, check_kind, check_known
+from xdvarnet.grids.checks import check_counts, check_history, check_kind, check_known
 from xdvarnet.grids.coords import Grid
 from xdvarnet.mapping.background import Background, ObservedBackground
 from xdvarnet.mapping.cover import Window
@@ -74,7 +74,7 @@ class DVarNet(Trainable):
     Raises
     ------
     InvalidTypeError
-        If an argument is of another kind than these.
+        If an argument is of another kind than these, or no model file could hold it.
     InvalidInputError
         If the channels of the solver do not fit the window, the variables and the first guess, no
         variable is observed, the leads leave no day of the window or come with a first guess (which
@@ -137,7 +137,8 @@ class DVarNet(Trainable):
         precision: str = "float32",
     ) -> None:
         _check_kinds(solver, variables, window, background, first_guess)
-        for name, part in {"solver": solver, "first_guess": first_guess}.items():
+        parts = {"solver": solver, "background": background, "first_guess": first_guess}
+        for name, part in parts.items():
             check_storable(part, name)
         self.variables = dict(variables)
         check_first_guess(first_guess, self.variables)
@@ -147,7 +148,7 @@ class DVarNet(Trainable):
         self.background: Background = ObservedBackground() if background is None else background
         self.given_background = background
         self.normalizer, self.training_grid = normalizer, training_grid
-        self.provenance, self.history = dict(provenance or {}), history
+        self.provenance, self.history = dict(provenance or {}), check_history(history)
         check_channels(solver, window.time, list(self.variables), self.observed, first_guess)
         self.device, self.precision = _check_options(device, precision)
         solver = in_single_precision(solver)

@@ -6,11 +6,16 @@ import torch
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError
+from xdvarnet.mapping.description import arguments_of
 from xdvarnet.mapping.protocol import Reconstructor
 from xdvarnet.networks.normalizer import Normalizer
 from xdvarnet.solver.contracts import Solver
 from xdvarnet.solver.data import Data
+from xdvarnet.training.fingerprint import fingerprint
 from xdvarnet.training.loop import autocast
+
+UNTOLD = ("provenance", "history", "device")
+"""Arguments of a network that its training does not depend on."""
 
 Inputs = tuple[torch.Tensor, Sequence[Data], torch.Tensor | None]
 """First guess, data of each observation term, and context: what a solver is called with."""
@@ -58,6 +63,13 @@ class NetworkModel(Reconstructor):
     def parameters(self) -> int:
         """Number of weights that a training changes."""
         return sum(p.numel() for p in self.solver.parameters() if p.requires_grad)
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What its training depends on, as texts that are the same in another run."""
+        parts = arguments_of(self, "model")
+        parts["solver, with its first weights"] = parts.pop("solver")
+        return {name: fingerprint(part) for name, part in parts.items() if name not in UNTOLD}
 
     def run(self, inputs: Inputs) -> torch.Tensor:
         """Call the solver, without derivatives, on inputs that are on its device."""

@@ -165,10 +165,11 @@ class Scaled(Reconstructor):
             error_variables=interpolation.error_variables,
         )
         products = []
-        parts = fold_passes(tracks, FOLDS, default_rng(rng))
+        generator = default_rng(rng)
+        parts = fold_passes(tracks, FOLDS, generator)
         with show_progress(progress):
             for hidden, seen in track(parts, "part", FOLDS):
-                draw = draws.draw(seen, hidden)
+                draw = draws.draw(seen, hidden, generator)
                 change = whole.change(draw.observations)
                 rest = draw.truth[name] - interpolation.solve(draw.observations).mean[name]
                 known = np.isfinite(rest) & draw.observations.sea

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError, warn
-from xdvarnet.grids.checks import check_counts, check_kind, check_positive
+from xdvarnet.grids.checks import check_counts, check_history, check_kind, check_positive
 from xdvarnet.grids.series import STATE
 from xdvarnet.mapping.background import Background
 from xdvarnet.mapping.description import check_storable
@@ -120,7 +120,7 @@ class SeriesInversion(TrainableSeries):
         check_storable(solver, "solver")
         self.solver, self.normalizer = in_single_precision(solver), normalizer
         self.dt, self.steps, self.precision = dt, steps, precision
-        self.provenance, self.history = dict(provenance or {}), history
+        self.provenance, self.history = dict(provenance or {}), check_history(history)
 
     def __repr__(self) -> str:
         return f"SeriesInversion({self.solver.summary}, dt={self.dt:g}, steps={self.steps})"

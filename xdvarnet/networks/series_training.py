@@ -98,8 +98,8 @@ class TrainableSeries(NetworkModel, DynamicalMethod):
         InvalidTypeError
             If the validation or the schedule is of another kind.
         ModelFileError
-            If the checkpoint is damaged, or of a training with other data, draws or settings: from
-            one generator, `observe` has to draw the same.
+            If the checkpoint is damaged, or of a training of another model, with other data, draws
+            or settings: from one generator, `observe` has to draw the same.
         """
         schedule = SeriesSchedule() if schedule is None else schedule
         self._check_schedule(schedule, truth)
@@ -137,8 +137,9 @@ class TrainableSeries(NetworkModel, DynamicalMethod):
                 settings={
                     "data": _hash(first),
                     "validation": _hash(held),
+                    **self.settings,
                     **schedule.describe(),
-                    "stage": f"{stage}: {epochs} epochs of {iterations} iterations",
+                    "stages (epochs, iterations)": str(schedule.stages[: stage + 1]),
                     "seed drawn from rng": str(seed),
                 },
                 progress=progress,

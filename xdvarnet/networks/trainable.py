@@ -25,11 +25,11 @@ from xdvarnet.training.data import (
     check_truths,
     digest,
     hash_values,
-    lasting_repr,
     observed_validation,
     span,
     warn_of_common_days,
 )
+from xdvarnet.training.fingerprint import fingerprint
 from xdvarnet.training.passes import RemovedPasses, check_share, check_tracks, split_passes
 from xdvarnet.training.schedule import FineTuning, Schedule, check_schedule, draw_seeds, learn
 
@@ -81,7 +81,8 @@ class Trainable(SolvedWindows):
             Length, rate, loss and augmentation; by default ``Schedule()``.
         checkpoint : str or pathlib.Path, optional
             File that is written after each epoch; a training that was killed goes on from it when
-            it is started again with the same data and settings.
+            it is started again with the same data and settings, and a model that began with the
+            same weights: build networks with ``rng=``.
         rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
             Source of the draws and windows. A seed is needed with a checkpoint.
         progress : bool
@@ -102,7 +103,8 @@ class Trainable(SolvedWindows):
         InvalidTypeError, UnknownNameError
             If truth, validation or observe are of another kind, or a variable is missing.
         ModelFileError
-            If the checkpoint is damaged, or of a training with other data or settings.
+            If the checkpoint is damaged, or of a training of another model, with other data or
+            settings.
 
         Warns
         -----
@@ -124,11 +126,11 @@ class Trainable(SolvedWindows):
         )
         settings = {
             "truth": "; ".join(map(digest, truths)),
-            "observe": repr(observe),
+            "observe": fingerprint(observe),
             "validation": digest(validation),
-            "validation_period": str(validation_period),
-            "simulate": "no" if simulate is None else "yes",
-            "background": lasting_repr(self.given_background),
+            "validation_period": fingerprint(validation_period),
+            "simulate": fingerprint(simulate),
+            **self.settings,
         }
         history = learn(
             trained,
@@ -205,27 +207,29 @@ class Trainable(SolvedWindows):
         InvalidTypeError, UnknownNameError
             If tracks or grid are no Datasets, or a variable is missing.
         ModelFileError
-            If the checkpoint is damaged, or of a training with other data or settings.
+            If the checkpoint is damaged, or of a training of another model, with other data or
+            settings.
         """
         schedule = check_schedule(schedule, FineTuning(), self.variables)
         check_share(removed, "removed")
         check_share(validation, "validation")
         check_tracks(tracks, self.variables)
         seeds = draw_seeds(rng, checkpoint)
-        hidden, seen = split_passes(tracks, validation, np.random.default_rng(seeds[1]))
+        generator = np.random.default_rng(seeds[1])
+        hidden, seen = split_passes(tracks, validation, generator)
         draws = RemovedPasses(
             seen, grid, self.variables, self.background, self.first_guess, removed
         )
         trained = self.replace(solver=copy.deepcopy(self.solver))
-        scored = Validation(trained, draws.draw(seen, hidden))
+        scored = Validation(trained, draws.draw(seen, hidden, generator))
         before = scored.rmse()
         logger.info("RMSE along the passes set aside, before: %s", before)
         settings = {
             "tracks": digest(tracks),
             "grid": hash_values(grid.coords.to_dataset()),
-            "background": lasting_repr(self.background),
             "removed": str(removed),
             "validation": str(validation),
+            **self.settings,
         }
         history = learn(
             trained,
@@ -245,6 +249,11 @@ class Trainable(SolvedWindows):
             "RMSE along the passes set aside": f"{after:.5g}, {before:.5g} before",
         }
         return trained.replace(provenance={**self.provenance, **provenance}, history=history)
+
+    @property
+    def settings(self) -> dict[str, str]:
+        """What its training depends on; a background that was not given comes from the truth."""
+        return {**super().settings, "background": fingerprint(self.given_background)}
 
     def _adopt(self, truths: Sequence[xr.Dataset]) -> Self:
         """Return a model with the normalisation, grid and background of the training data."""

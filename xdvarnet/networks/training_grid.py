@@ -1,11 +1,14 @@
 """Where a network was trained, and whether another grid is like it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError, warn
+from xdvarnet.grids.checks import check_kind, check_positive
 from xdvarnet.grids.coords import Grid
 from xdvarnet.grids.units import EARTH_RADIUS
 
@@ -29,10 +32,33 @@ class TrainingGrid:
         Degrees of latitude and of longitude between cells.
     latitudes : tuple of float
         Southernmost and northernmost latitude.
+
+    Raises
+    ------
+    InvalidInputError
+        If a spacing is not positive, or the latitudes are none.
+    InvalidTypeError
+        If these are not two numbers each.
     """
 
     spacing: tuple[float, float]
     latitudes: tuple[float, float]
+
+    def __post_init__(self) -> None:
+        for name in ("spacing", "latitudes"):
+            numbers = vars(self)[name]
+            right = isinstance(numbers, Sequence) and len(numbers) == 2
+            check_kind(right, name, numbers, "two numbers of degrees")
+            object.__setattr__(self, name, tuple(numbers))
+        for degrees in self.spacing:
+            check_positive(degrees, "spacing", "degrees")
+        if not all(isinstance(degrees, Real) for degrees in self.latitudes) or not (
+            -90 <= self.latitudes[0] <= self.latitudes[1] <= 90
+        ):
+            raise InvalidInputError(
+                f"latitudes={self.latitudes} are not accepted; give the southernmost and the "
+                "northernmost, from -90 to 90 degrees."
+            )
 
     @classmethod
     def of(cls, maps: xr.Dataset) -> "TrainingGrid":

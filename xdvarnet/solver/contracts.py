@@ -5,13 +5,17 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch import nn
 
 from xdvarnet._random import RandomState, default_rng
-from xdvarnet.errors import InvalidTypeError
+from xdvarnet.errors import InvalidInputError, InvalidTypeError
 from xdvarnet.solver.data import Data
 from xdvarnet.solver.priors.base import Prior
+
+MOST_ITERATIONS = 100_000
+"""Iterations of a solver, at most."""
 
 
 class Network(nn.Module):
@@ -141,6 +145,23 @@ def check_part(part: object, kind: type, name: str, advice: str) -> None:
             f"{name} is {given}, which is no {kind.__name__}; give {advice}, or an instance of a "
             f"subclass of xdvarnet.solver.{kind.__name__}."
         )
+
+
+def check_iterations(number: int) -> int:
+    """Return a number of iterations, from 1 to 100000.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is none.
+    """
+    whole = isinstance(number, int | np.integer) and not isinstance(number, bool)
+    if not whole or not 1 <= number <= MOST_ITERATIONS:
+        raise InvalidInputError(
+            f"iterations={number!r} is not accepted; give a whole number from 1 to "
+            f"{MOST_ITERATIONS}."
+        )
+    return number
 
 
 @contextmanager

@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from xdvarnet.errors import InvalidInputError, UnknownNameError
-from xdvarnet.solver.contracts import ObservationTerm, Solver, check_part
+from xdvarnet.solver.contracts import ObservationTerm, Solver, check_iterations, check_part
 from xdvarnet.solver.data import Data
 from xdvarnet.solver.priors.base import Prior
 
@@ -90,11 +90,8 @@ class Minimisation(Solver):
             raise UnknownNameError(
                 f"optimiser={optimiser!r} is unknown; known are {', '.join(OPTIMISERS)}."
             )
-        if not 0 < rate < float("inf") or iterations < 1:
-            raise InvalidInputError(
-                f"rate={rate} and iterations={iterations}; give a positive rate and at least 1 "
-                "iteration."
-            )
+        if not 0 < rate < float("inf"):
+            raise InvalidInputError(f"rate={rate} is not accepted; give a positive rate.")
         terms = [observations] if isinstance(observations, nn.Module) else list(observations)
         check_part(prior, Prior, "prior", "one such as OdePrior(...)")
         for term in terms:
@@ -107,7 +104,8 @@ class Minimisation(Solver):
                 "one for each observation term and, last, that of the prior."
             )
         self.prior, self.observations = prior, nn.ModuleList(terms)
-        self.optimiser, self.rate, self.iterations = optimiser, rate, iterations
+        self.optimiser, self.rate = optimiser, rate
+        self.iterations = check_iterations(iterations)
         self.weights = tuple(map(float, weights))
 
     @property

@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils.checkpoint import checkpoint
 
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.solver.contracts import ObservationTerm, Solver, Step, check_part
+from xdvarnet.solver.contracts import ObservationTerm, Solver, Step, check_iterations, check_part
 from xdvarnet.solver.data import Data
 from xdvarnet.solver.priors.base import Prior
 from xdvarnet.solver.steps import join
@@ -128,14 +128,12 @@ class VariationalSolver(Solver):
 
     @property
     def iterations(self) -> int:
-        """Number of iterations, at least 1."""
+        """Number of iterations, from 1 to 100000."""
         return self._iterations
 
     @iterations.setter
     def iterations(self, number: int) -> None:
-        if number < 1:
-            raise InvalidInputError(f"iterations={number}; the solver needs at least 1.")
-        self._iterations = number
+        self._iterations = check_iterations(number)
 
     def cost(self, state: torch.Tensor, data: Sequence[Data]) -> torch.Tensor:
         """Variational cost of each sample, shape (batch,)."""

@@ -1,7 +1,5 @@
 """What a training sees: draws of one truth in turn, and a validation draw."""
 
-import hashlib
-import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -18,6 +16,7 @@ from xdvarnet.mapping.observations import Analysis
 from xdvarnet.mapping.windows import Windowed
 from xdvarnet.observing.observer import Observer
 from xdvarnet.training.draws import Augmentation, Draw, draw, random_windows, vary
+from xdvarnet.training.fingerprint import hash_array, hash_of
 from xdvarnet.training.spool import spool
 
 Simulate = Callable[[np.random.Generator], xr.Dataset]
@@ -324,17 +323,9 @@ def digest(dataset: xr.Dataset) -> str:
 
 def hash_values(dataset: xr.Dataset) -> str:
     """Return a hash of all values of a dataset."""
-    hashed = hashlib.blake2b(digest_size=8)
-    for name, variable in sorted(dataset.variables.items(), key=lambda item: str(item[0])):
-        hashed.update(f"{name} {variable.dims} {variable.dtype}".encode())
-        values = np.ascontiguousarray(variable.values)
-        hashed.update(str(values.tolist()).encode() if values.dtype == object else values.tobytes())
-    return hashed.hexdigest()
-
-
-def lasting_repr(value: object) -> str:
-    """Return the repr without a memory address, which is another in each run."""
-    return re.sub(r" at 0x[0-9a-fA-F]+", "", repr(value))
+    named = sorted(dataset.variables.items(), key=lambda item: str(item[0]))
+    parts = [f"{name} {variable.dims} {hash_array(variable.values)}" for name, variable in named]
+    return hash_of(*(part.encode() for part in parts))
 
 
 def warn_of_common_days(truths: Sequence[xr.Dataset], scored: np.ndarray) -> None:

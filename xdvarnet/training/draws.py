@@ -94,7 +94,7 @@ def draw(
     model : Reconstructor
         Its variables, and its background where no other is given.
     rng : numpy.random.Generator
-        Source of the observations.
+        Source of the observations, and of what is random in the first guess.
     background : Background, optional
         Another one than the model's.
     first_guess : Reconstructor, optional
@@ -113,16 +113,18 @@ def draw(
         errors,
     )
     return Draw(
-        with_first_guess(observations, first_guess),
+        with_first_guess(observations, first_guess, rng),
         {name: (wanted[name] - mean).values for name, mean in backgrounds.items()},
     )
 
 
-def with_first_guess(observations: Observations, model: Reconstructor | None) -> Observations:
+def with_first_guess(
+    observations: Observations, model: Reconstructor | None, rng: np.random.Generator
+) -> Observations:
     """Add the analysis of a first guess, where there is one."""
     if model is None:
         return observations
-    return replace(observations, first_guess=analyse(model, observations))
+    return replace(observations, first_guess=analyse(model, observations, rng=rng))
 
 
 def vary(

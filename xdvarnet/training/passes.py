@@ -58,16 +58,16 @@ class RemovedPasses:
     def __call__(self, number: int, rng: np.random.Generator) -> Draw:
         """Make draw `number`."""
         hidden, seen = split_passes(self.tracks, self.share, rng)
-        return self.draw(seen, hidden)
+        return self.draw(seen, hidden, rng)
 
-    def draw(self, seen: xr.Dataset, hidden: xr.Dataset) -> Draw:
+    def draw(self, seen: xr.Dataset, hidden: xr.Dataset, rng: np.random.Generator) -> Draw:
         """Make a draw whose truth is known along the tracks `hidden` alone."""
         observed, truth = (self._bin(tracks) for tracks in (seen, hidden))
         observations, backgrounds = take_anomalies(
             observed, self.background, self.variables, self._errors
         )
         return Draw(
-            with_first_guess(observations, self.first_guess),
+            with_first_guess(observations, self.first_guess, rng),
             {name: (truth[name] - mean).values for name, mean in backgrounds.items()},
         )
 

@@ -16,12 +16,12 @@ from xdvarnet._random import RandomState, default_rng
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_counts, check_kind, check_positive
 from xdvarnet.mapping.cover import Window
-from xdvarnet.mapping.protocol import Reconstructor
 from xdvarnet.solver.batch import Batch
 from xdvarnet.solver.contracts import Solver
 from xdvarnet.solver.losses import Loss, ReconstructionLoss
-from xdvarnet.training.data import DrawPool, Validation, lasting_repr
+from xdvarnet.training.data import DrawPool, Validation
 from xdvarnet.training.draws import Augmentation, Draw, check_flips
+from xdvarnet.training.fingerprint import fingerprint
 from xdvarnet.training.loop import Epoch, train
 from xdvarnet.training.processes import count_processes
 
@@ -89,7 +89,7 @@ class Schedule:
 
     def describe(self) -> dict[str, str]:
         """Return what another run must have too, to go on from a checkpoint."""
-        known = {name: lasting_repr(value) for name, value in vars(self).items()}
+        known = {name: fingerprint(value) for name, value in vars(self).items()}
         return {name: value for name, value in known.items() if name != "patience"}
 
     def describe_length(self, history: xr.Dataset) -> str:
@@ -186,7 +186,7 @@ class SeriesSchedule:
     def describe(self) -> dict[str, str]:
         """Return what all stages have in common, and a run that goes on must have too."""
         names = ("batch_size", "learning_rate", "loss")
-        return {name: lasting_repr(vars(self)[name]) for name in names}
+        return {name: fingerprint(vars(self)[name]) for name in names}
 
 
 def check_schedule(
@@ -251,7 +251,6 @@ class Learner(Protocol):
     solver: Solver
     variables: Mapping[str, str]
     window: Window
-    first_guess: Reconstructor | None
     leads: int | None
     device: str
     precision: str
@@ -330,10 +329,6 @@ def learn(
         checkpoint=None if checkpoint is None else Path(checkpoint),
         settings={
             **settings,
-            "variables": str(model.variables),
-            "window": str(model.window),
-            "leads": str(model.leads),
-            "first_guess": lasting_repr(model.first_guess),
             **schedule.describe(),
             "seeds drawn from rng": " and ".join(map(str, seeds)),
         },

@@ -104,6 +104,11 @@ def list_models() -> list[str]:
 def save_model(model: Reconstructor, path: str | Path) -> None:
     """Write a method or model to one ``.safetensors`` file, atomically.
 
+    A network, a calibration or a background that no file could hold is refused when it is made.
+    Other methods may be made of anything, such as a function that gives a tendency, and are refused
+    here: of classes of your own, those can be stored that keep the arguments of their constructors
+    as attributes of the same names.
+
     Parameters
     ----------
     model : Reconstructor

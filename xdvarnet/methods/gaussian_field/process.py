@@ -9,6 +9,7 @@ import xarray as xr
 
 from xdvarnet.errors import InvalidInputError, warn
 from xdvarnet.grids.checks import (
+    check_history,
     check_known,
     check_regular,
     check_times,
@@ -98,7 +99,7 @@ class GaussianField(Reconstructor):
             check_known(engine, ENGINES, "engine")
         self.engine = engine
         self.memory = None if memory is None else quantity(memory, "GB", "memory")
-        self.history = history
+        self.history = check_history(history)
         self.background = (
             ObservedBackground() if background is None else check_background(background)
         )

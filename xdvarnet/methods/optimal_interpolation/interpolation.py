@@ -10,6 +10,7 @@ from xdvarnet.errors import InvalidInputError, InvalidTypeError, warn
 from xdvarnet.grids.checks import (
     check_counts,
     check_dataset,
+    check_history,
     check_known,
     check_units,
     check_variable,
@@ -136,7 +137,7 @@ class OptimalInterpolation(LocalInterpolation):
         self.neighbours = int(neighbours)
         check_known(covariance, CORRELATIONS, "covariance")
         self.covariance, self.device = covariance, check_device(device)
-        self.history = history
+        self.history = check_history(history)
 
     def __repr__(self) -> str:
         return (

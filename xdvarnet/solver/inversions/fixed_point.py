@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import torch
 from torch import nn
 
-from xdvarnet.errors import InvalidInputError
-from xdvarnet.solver.contracts import Solver
+from xdvarnet.solver.contracts import Solver, check_iterations
 from xdvarnet.solver.data import Data
 from xdvarnet.solver.inversions.context import split_context
 from xdvarnet.solver.priors.projection import Projection
@@ -53,9 +52,7 @@ class FixedPoint(Solver):
 
     def __init__(self, prior: Projection, *, iterations: int = 10) -> None:
         super().__init__()
-        if iterations < 1:
-            raise InvalidInputError(f"iterations={iterations}; a fixed point needs at least 1.")
-        self.prior, self.iterations = prior, iterations
+        self.prior, self.iterations = prior, check_iterations(iterations)
 
     @property
     def learned_prior(self) -> Projection:
