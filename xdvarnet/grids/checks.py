@@ -262,8 +262,8 @@ def quantity(value: str | float, units: str, name: str) -> float:
     """
     if isinstance(value, str):
         try:
-            if not re.search(r"\d|nan|inf", value):
-                raise ValueError("it has no number")
+            if not re.search(r"\d|nan|inf", value) or re.search(r"\d\s*-\s*\d", value):
+                raise ValueError("it has no number, or two")  # of units, "10-2 m" is a power
             value = float(convert_units(1.0, value, units))
         except ValueError as error:
             raise InvalidInputError(

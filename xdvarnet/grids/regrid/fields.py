@@ -26,6 +26,7 @@ import xarray as xr
 from scipy import sparse
 
 from xdvarnet.errors import InvalidInputError
+from xdvarnet.grids.categories import is_category
 from xdvarnet.grids.checks import check_known
 from xdvarnet.grids.history import add_history
 from xdvarnet.grids.regrid.cells import corners
@@ -263,6 +264,8 @@ def _regridded_names(
             problem = f"has the dimension {clash.pop()!r}, which is also one of the target's grid"
         elif name not in skip and found and array.dtype.kind not in kinds:
             problem = f"holds {array.dtype} values, which have no NaN (method='nearest' takes ints)"
+        elif name not in skip and found and method != "nearest" and is_category(array):
+            problem = "holds flags or labels, which have no mean (method='nearest' takes them)"
         if problem:
             raise InvalidInputError(
                 f"variable {name!r} {problem}; convert or rename it, or drop it with "
