@@ -164,5 +164,5 @@ def _temperatures(array: xr.DataArray) -> tuple[float, float, tuple[float, float
     ends = [0.0, *TEMPERATURES, *USUAL_TEMPERATURES]
     zero, low, high, *usual = convert_units(ends, "degC", array.attrs.get("units", "degC")).tolist()
     if _is_named(array, "anomaly"):
-        return low - zero, high - zero, (-np.inf, np.inf)
+        return low - zero, high - zero, (low - zero, high - zero)
     return low, high, (usual[0], usual[1])

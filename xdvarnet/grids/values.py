@@ -129,12 +129,13 @@ class Rule:
         low, high = _extremes(values)
         smallest, largest = self.limits.range_of(values)
         least, most = smallest - _rounding(smallest), largest + _rounding(largest)
-        declared = [fill for fill in self.declared if _between(fill, low, high)]
-        if not declared and not self._suspects(low, high) and least <= low and high <= most:
+        known = [fill for fill in self.declared if _between(fill, low, high)]
+        if not known and not self._suspects(low, high) and least <= low and high <= most:
             return []
+        far = [fill for fill in self.suspected if not least <= fill <= most]
+        known += [fill for fill in far if _between(fill, low, high)]
         outside = (values < least) | (values > most)
-        at = {fill: _equal(values, fill) for fill in declared}
-        rest = values[~np.logical_or.reduce([outside, *at.values()])]
+        rest = values[~np.logical_or.reduce([outside, *(_equal(values, fill) for fill in known)])]
         low, high = _extremes(rest)
         suspected: list[float] = []
         while new := [fill for fill in self._suspects(low, high) if fill not in suspected]:
@@ -142,9 +143,9 @@ class Rule:
             rest = rest[~np.logical_or.reduce([_equal(rest, fill) for fill in new])]
             low, high = _extremes(rest)
         gap = (high - low) / 2 if low <= high else 0.0
-        fills = declared + [f for f in suspected if not low - gap <= f <= high + gap]
-        plausible = _inside(least, most)
-        found, seen = [Finding("infinite value(s)", np.isinf(values), plausible)], np.isinf(values)
+        fills = known + [f for f in suspected if not low - gap <= f <= high + gap]
+        plausible, seen = _inside(smallest, largest), np.isinf(values)
+        found = [Finding("infinite value(s)", seen, plausible)]
         for fill in dict.fromkeys(fills):
             same = _equal(values, fill)
             where, seen = same & ~seen, seen | same
@@ -152,13 +153,15 @@ class Rule:
             found.append(Finding(f"fill value(s) {fill:.9g}", where, f"{{0}} != {exact!r}"))
         beyond = outside & ~seen
         such = f"{values[beyond][0]:g}" if beyond.any() else ""
-        reason = f"value(s) beyond {smallest:.9g} to {largest:.9g}, such as {such}"
+        reason = f"value(s) outside {smallest:.9g} to {largest:.9g}, such as {such}"
         found.append(Finding(reason, beyond, plausible))
         return [finding for finding in found if finding.where.any()]
 
     def find_invalid(self, values: np.ndarray) -> list[Finding]:
         """Find what is outside the valid range."""
         low, high = self.valid
+        if (low, high) == (-np.inf, np.inf):
+            return []
         outside = (values < low) | (values > high)
         reason = f"value(s) outside the valid range {low:g} to {high:g}"
         return [Finding(reason, outside, _inside(low, high))] if outside.any() else []

@@ -53,8 +53,9 @@ def sample_tracks(
     maps : xarray.Dataset
         Floating-point variables with latitude and longitude, in any order and convention, are
         sampled: in space and time where they have a time dimension, else in space. Further
-        dimensions, such as ``member``, are kept. dask arrays stay lazy, and only the part around
-        the points is computed.
+        dimensions, such as ``member``, are kept. Labels and flags have no mean, and are left out
+        but with ``nearest``. dask arrays stay lazy, and only the part around the points is
+        computed.
     tracks : xarray.Dataset
         Longitude, latitude and time of the points, along a nadir track or in a swath.
     method : {"linear", "nearest", "bicubic"}

@@ -100,8 +100,9 @@ def regrid(
     InvalidInputError
         If a grid is not found or not valid, or `target` is a track; if the grids have no point in
         common; if no variable can be regridded, or none has a finite value (unless they are lazy);
-        if one holds infinities, values where the position is missing, or a type that
-        has no NaN (but with `nearest`); if `weights` do not fit, or `na_thres` is not in 0 to 1.
+        if one holds infinities, values where the position is missing, or, but with `nearest`,
+        labels, flags or a type that has no NaN; if `weights` do not fit, or `na_thres` is not in
+        0 to 1.
     MissingDependencyError
         If shapely or xesmf is needed and not installed.
 
