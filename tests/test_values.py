@@ -395,6 +395,7 @@ def test_values_that_are_right_are_left_alone():
         "heat": np.array([1e9, 2e9, 5e9]),
         "ssh above the ellipsoid": np.array([-110.0, -99.99, -50.0, 32.767, 90.0]),
         "adt": np.array([-1.5, 3.0, 2.1, 1.2]),
+        "salinity": np.array([32.767, 35.1, 35.2, 35.3]),
     }
     for name, values in right.items():
         array = xr.DataArray(values, dims="x", name=name, attrs={"units": "m"})

@@ -31,17 +31,19 @@ STORAGE = PACKING | {*VALID, "_Unsigned", "actual_range"}
 ROUND = (-999.0, 999.0, -9999.0, 9999.0, -99999.0, 99999.0)
 """Usual fills that are whole numbers, in any units."""
 
-USUAL = (
-    *(*ROUND, -99.9, -99.99, -999.9, 999.9, -9999.9),
-    *(sign * 10.0**k for k in range(9, 20) for sign in (-1, 1)),
-    *(
-        sign * largest * 10.0**-k
-        for largest, digits in ((32767, 6), (32768, 6), (65535, 6), (2147483647, 7))
-        for k in range(digits)
-        for sign in (-1, 1)
-    ),
+SCALED = tuple(
+    sign * largest * 10.0**-k
+    for largest, digits in ((32767, 6), (32768, 6), (65535, 6), (2147483647, 7))
+    for k in range(digits)
+    for sign in (-1, 1)
 )
-"""Fills that files hold undeclared; those of 16 and 32 bits are met divided by powers of ten."""
+"""Fills of 16 and 32 bits divided by powers of ten; no other value is larger in magnitude."""
+
+POWERS = tuple(sign * 10.0**k for k in range(9, 20) for sign in (-1, 1))
+"""Fills that are powers of ten."""
+
+USUAL = (*ROUND, -99.99, -999.9, *POWERS, *SCALED)
+"""Fills that files hold undeclared."""
 
 DEFAULTS = (-32767, -32768, -2147483647)
 """Fills of integers, which are decoded with the others where nothing declares them."""
@@ -143,7 +145,12 @@ class Rule:
             rest = rest[~np.logical_or.reduce([_equal(rest, fill) for fill in new])]
             low, high = _extremes(rest)
         gap = (high - low) / 2 if low <= high else 0.0
-        fills = known + [f for f in suspected if not low - gap <= f <= high + gap]
+        fills = known + [
+            fill
+            for fill in suspected
+            if not low - gap <= fill <= high + gap
+            and (fill not in SCALED or abs(fill) >= max(-low, high))
+        ]
         plausible, seen = _inside(smallest, largest), np.isinf(values)
         found = [Finding("infinite value(s)", seen, plausible)]
         for fill in dict.fromkeys(fills):
@@ -163,7 +170,7 @@ class Rule:
         if (low, high) == (-np.inf, np.inf):
             return []
         outside = (values < low) | (values > high)
-        reason = f"value(s) outside the valid range {low:g} to {high:g}"
+        reason = f"value(s) outside the valid range {low:g} to {high:g} of its attributes"
         return [Finding(reason, outside, _inside(low, high))] if outside.any() else []
 
     def find_hidden(self, values: np.ndarray) -> list[float]:
