@@ -102,6 +102,17 @@ def test_missing_variable_lists_those_there_are():
         ("deg_K", "K", 1.0),
         ("KELVIN", "K", 1.0),
         ("1/m", "m-1", 1.0),
+        ("0,01 m", "m", 0.01),
+        ("2,5 cm", "cm", 2.5),
+        ("M", "m", 1.0),
+        ("CM", "m", 0.01),
+        ("[m]", "m", 1.0),
+        ("m.", "m", 1.0),
+        ("10-2 m", "m", 0.01),
+        ("mg.m-3", "mg m-3", 1.0),
+        ("m2.s-2", "m2/s2", 1.0),
+        ("Celcius", "degC", 1.0),
+        ("deg Celcius", "degC", 1.0),
         ("degC", "degC", 1.0),
         (None, "m", 1.0),
     ],
@@ -120,7 +131,7 @@ def test_units_that_do_not_convert(units):
 # pint's parser raises its own errors, ValueError, AssertionError, TokenError, ZeroDivisionError ...
 MALFORMED = ["m^", "m**", "m(", "m)", "+)", "(/ '_')", "m/0", "m s-", "m**m", "0x", '"m', "m\x00"]
 ENDLESS = ["9**9**9 km", "9^9^9", "m-9**9**9", "((9))**(9)**9 m", "km 9**9**9", "log10(g/L)"]
-MALFORMED += ENDLESS
+MALFORMED += [*ENDLESS, "1,000 m", "m, s", "0,01,2 m"]
 
 
 @pytest.mark.parametrize("units", MALFORMED)
@@ -186,7 +197,7 @@ def test_quantities(value, units, expected):
     assert type(found) is float and found == pytest.approx(expected, rel=1e-12)
 
 
-@pytest.mark.parametrize("value", ["20 days", "far", "60", "", "60 kn"])
+@pytest.mark.parametrize("value", ["20 days", "far", "60", "", "60 kn", "10-20 km", "1,000 km"])
 def test_quantity_that_is_no_length(value):
     with pytest.raises(InvalidInputError, match=f"length={value!r} is not understood.*'10 km'"):
         quantity(value, "km", "length")

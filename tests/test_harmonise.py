@@ -544,9 +544,11 @@ def test_fill_values_are_missing():
     """A fill value without its attribute is no height."""
     product = maps()
     product["adt"][0, 1, 2] = 9.96921e36
-    with pytest.warns(XdvarnetWarning, match="'adt' has 1 value.* beyond 200.*=2016-07-07"):
+    with pytest.warns(
+        XdvarnetWarning, match="'adt' has 1 value.* outside -200 to 200.*=2016-07-07"
+    ):
         result = harmonise(product)
-    assert "adt: 1 value(s) beyond 200, such as 9.96921e+36 -> NaN" in result.attrs[DONE]
+    assert "adt: 1 value(s) outside -200 to 200, such as 9.96921e+36 -> NaN" in result.attrs[DONE]
     assert result["ssh"][0, 1, 2].isnull()
 
 

@@ -379,7 +379,7 @@ def test_a_mask_that_splits_the_sea_makes_basins():
         ("correlation_length", -5.0, r"correlation_length is -5 at latitude .*, longitude .*, and"),
         ("correlation_time", np.nan, "correlation_time is nan at latitude"),
         ("std", 0.0, "std is 0 at latitude .* 1 value.s. in all are not positive and finite"),
-        ("angle", np.inf, "angle is inf at latitude .* not finite; correct them"),
+        ("angle", np.inf, "'angle' has 1 infinite value.s., the first at lat=.*, lon="),
     ],
 )
 def test_bad_values_of_maps_are_refused_with_their_place(name, value, message):

@@ -50,6 +50,19 @@ def test_a_table_is_what_the_files_are():
     assert (np.diff(harmonise(table)["time"]) >= np.timedelta64(0, "s")).all()
 
 
+def test_an_index_is_a_column():
+    """Also one without a name, if it holds dates."""
+    table = table_of(FILES)
+    for rows in (
+        table.set_index("time"),
+        table.set_index("time").rename_axis(None),
+        table.set_index(["time", "platform_id"]),
+    ):
+        xr.testing.assert_identical(
+            harmonise(rows).drop_attrs(deep=False), harmonise(table).drop_attrs(deep=False)
+        )
+
+
 def test_a_file_of_the_table_is_read_by_pandas(tmp_path):
     """Times of a CSV file are text, in UTC."""
     table = table_of(FILES)

@@ -27,6 +27,7 @@ AXES = {
     "lon": ("lon", LON, {"units": "degrees_east"}),
 }
 FILLS = [-9999, -999, 32767, 1e20, 9.96921e36, -2147483647 * 1e-4, -2147483647 * 1e-3, np.inf]
+FILLS += [32.767, -32.768, -3.2768, 65.535, -99.99, -999.9, 999]
 
 
 def maps(dtype: str = "float64") -> xr.Dataset:
@@ -348,9 +349,29 @@ def test_valid_ranges_are_applied(attributes, encoding, lazy):
 
 def test_whole_numbers_that_are_decoded():
     """Of a scale larger than one, decoded numbers are whole; so may two be of any."""
-    for values, scale in (([100.0, 200.0, 350.0], 50), ([15.0, 16.0, 15.0], 0.01)):
-        array = xr.DataArray(values, dims="x", name="depth", attrs={"scale_factor": scale})
+    for values, attributes in (
+        ([100.0, 200.0, 350.0], {"scale_factor": 50}),
+        ([15.0, 16.0, 15.0], {"scale_factor": 0.01}),
+        ([12.5, 62.5, 112.5], {"scale_factor": 50, "add_offset": 12.5}),
+        ([20.0, 21.0, 25.0], {"add_offset": 20}),
+    ):
+        array = xr.DataArray(values, dims="x", name="depth", attrs=attributes)
         np.testing.assert_array_equal(trusted_values(array), values)
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [{"add_offset": 273.15}, {"scale_factor": 50}, {"scale_factor": 2.0, "add_offset": 0.5}],
+)
+def test_packed_floats_of_any_scale_and_offset(attributes):
+    """Whole numbers that are no sums of an offset and multiples of the scale are packed."""
+    array = xr.DataArray([3.0, 7.0, 12.0, np.nan], dims="x", name="depth", attrs=attributes)
+    for lazy in (array, array.chunk()):
+        with pytest.raises(InvalidInputError, match="packed values"):
+            trusted_values(lazy).compute()
+    decoded = trusted_values(xr.decode_cf(array.fillna(0).astype("int16").to_dataset())["depth"])
+    scale, offset = attributes.get("scale_factor", 1), attributes.get("add_offset", 0)
+    np.testing.assert_allclose(decoded[:3], np.array([3, 7, 12]) * scale + offset)
 
 
 def test_a_single_number():
@@ -371,6 +392,10 @@ def test_values_that_are_right_are_left_alone():
         "ssh": np.array([0.0, 1.0, -1.0, -0.999]),
         "distance": np.array([0.0, 32767.0, 40000.0]),
         "seconds": np.array([0.0, 1.6e9]),
+        "heat": np.array([1e9, 2e9, 5e9]),
+        "ssh above the ellipsoid": np.array([-110.0, -99.99, -50.0, 32.767, 90.0]),
+        "adt": np.array([-1.5, 3.0, 2.1, 1.2]),
+        "salinity": np.array([32.767, 35.1, 35.2, 35.3]),
     }
     for name, values in right.items():
         array = xr.DataArray(values, dims="x", name=name, attrs={"units": "m"})
@@ -410,3 +435,224 @@ def test_positions_that_are_fills_are_refused(axis, fill):
     assert followed.dvarnet.bin_tracks(maps()).attrs["xdvarnet_points_outside"] == 1
     with pytest.warns(XdvarnetWarning, match=f"'{axis}' has 1 "):
         assert points.dvarnet.harmonise().sizes["time"] == 399
+
+
+def invalid_maps() -> xr.Dataset:
+    """Return heights of which one is beyond the range that they declare."""
+    field = with_value(maps(), 30.0)
+    return field.assign(ssh=field["ssh"].assign_attrs(valid_min=-2.0, valid_max=2.0))
+
+
+def invalid_tracks() -> xr.Dataset:
+    points = with_value(tracks(), 30.0)
+    return points.assign(ssh=points["ssh"].assign_attrs(valid_range=[-2.0, 2.0]))
+
+
+NUMBERS = {"likelihood", "fit", "training"}
+"""Functions whose results are no Datasets, or take their time."""
+
+
+def without_notes(result: xr.Dataset | xr.DataArray) -> xr.Dataset | xr.DataArray:
+    """Return the values, without the time of writing in the history and the like."""
+    return result.drop_attrs() if isinstance(result, xr.Dataset | xr.DataArray) else result
+
+
+@pytest.mark.parametrize("function", sorted(set(OF_MAPS) - NUMBERS))
+def test_maps_outside_their_valid_range_are_missing(function):
+    """The result is that of a gap, with a warning, and says nothing of the range."""
+    gap = with_value(maps(), np.nan)
+    with pytest.warns(XdvarnetWarning, match="'ssh' has 1 value.s. outside the valid range -2 to"):
+        found = OF_MAPS[function](invalid_maps())
+    xr.testing.assert_equal(without_notes(found), without_notes(OF_MAPS[function](gap)))
+    if isinstance(found, xr.Dataset):
+        assert not any({*STORAGE} & {*variable.attrs} for variable in found.variables.values())
+
+
+@pytest.mark.parametrize("function", ["bin_tracks", "evaluate", "crossover_noise", "likelihood"])
+def test_tracks_outside_their_valid_range_are_missing(function):
+    """The result is that of a gap, with a warning."""
+
+    def call(points: xr.Dataset) -> object:
+        try:
+            return OF_TRACKS[function](points)
+        except InvalidInputError as problem:  # for some functions these tracks are too few
+            return str(problem)
+
+    with pytest.warns(XdvarnetWarning, match="'ssh' has 1 value.s. outside the valid range -2 to"):
+        found = call(invalid_tracks())
+    expected = call(with_value(tracks(), np.nan))
+    assert type(found) is type(expected)
+    if isinstance(found, xr.Dataset | xr.DataArray):
+        xr.testing.assert_equal(without_notes(found), without_notes(expected))
+    else:
+        assert found == expected
+
+
+def temperatures(value: float, units: str = "degC", **attributes: object) -> xr.Dataset:
+    """Return temperatures of the sea, one of which is another number."""
+    field = 20 * maps() + (15 if units == "degC" else 288.15)
+    field["ssh"].attrs = {"units": units, **attributes}
+    return with_value(field, value).rename(ssh="sst")
+
+
+COLD = [-999.9, 999.0, -327.68, -273.15, -54.53, 99.0]
+
+
+@pytest.mark.parametrize("value", COLD)
+def test_temperatures_that_no_sea_has(value):
+    """They are refused, also in kelvins, and NaN in a product."""
+    target = maps().isel(lat=slice(1, 7), lon=slice(1, 7))
+    for field in (temperatures(value), temperatures(value + 273.15, "K")):
+        for call in (
+            lambda f: f.dvarnet.regrid(target),
+            lambda f: f.dvarnet.sample_tracks(tracks()),
+        ):
+            with pytest.raises(InvalidInputError, match="'sst' has 1 "):
+                call(field)
+        with pytest.warns(XdvarnetWarning, match="'sst' has 1 .*; taken as missing"):
+            harmonised = field.dvarnet.harmonise()["sst"]
+        assert (
+            int(harmonised.isnull().sum()) == 1 and -10 < harmonised.min() < harmonised.max() < 30
+        )
+
+
+@pytest.mark.parametrize("value", [-1.9, 37.0, -45.0])
+def test_temperatures_that_a_surface_has(value):
+    """Hot gulfs, freezing water and ice are kept; anomalies have no offset."""
+    field = temperatures(value)
+    np.testing.assert_array_equal(trusted_values(field["sst"]), field["sst"])
+    anomaly = xr.DataArray(
+        [value - 10, 0.0, 1.0],
+        dims="x",
+        name="sst",
+        attrs={"units": "K", "long_name": "SST anomaly"},
+    )
+    if abs(value - 10) < 50:
+        np.testing.assert_array_equal(trusted_values(anomaly), anomaly)
+
+
+@pytest.mark.parametrize("value", [999.0, -999.9, 1e9, 1e10, 1e18, -32768.0, 655.35])
+def test_fills_of_any_other_variable_are_refused(value):
+    """Those of a variable of which nothing is known."""
+    field = with_value(maps(), value).rename(ssh="chlorophyll")
+    field["chlorophyll"].attrs["units"] = "mg m-3"
+    target = maps().isel(lat=slice(1, 7), lon=slice(1, 7))
+    for call in (
+        lambda: field.dvarnet.regrid(target),
+        lambda: field.dvarnet.sample_tracks(tracks()),
+    ):
+        with pytest.raises(InvalidInputError, match="'chlorophyll' has 1 fill value"):
+            call()
+
+
+def test_a_fill_among_values_like_it_is_warned_of():
+    """No rule can tell it from a value; the warning names it, and what it advises ends it."""
+    field = with_value(5000 * maps(), -999.0)
+    field["ssh"].attrs["units"] = "mm"
+    with pytest.warns(XdvarnetWarning, match="1 value.s. -999, the first at .*may be") as caught:
+        assert trusted_values(field["ssh"]).min() == -999
+    message = next(str(each.message) for each in caught if "may be" in str(each.message))
+    (advice,) = re.findall(r"mask them: (.*)\.$", message)
+    followed = eval(advice, {"dataset": field})  # as a user would type it
+    with warnings.catch_warnings(action="error"):
+        trusted_values(followed["ssh"])
+        trusted_values(field["ssh"].round().assign_attrs(long_name="whole numbers"))
+
+
+def whole_millimeters(fill: int = -32768, **attributes: object) -> xr.Dataset:
+    """Return heights in integers, of which one is a fill, not packed."""
+    field = with_value((1000 * maps()).round(), fill).astype("int16")
+    field["ssh"].attrs = {"units": "mm", **attributes}
+    return field
+
+
+INTEGERS = {
+    name: OF_MAPS[name] for name in ("score", "score, reference", "geostrophic", "to_duacs")
+}
+INTEGERS["regrid"] = lambda field: field.dvarnet.regrid(
+    maps().isel(lat=slice(1, 7), lon=slice(1, 7)), method="nearest"
+)
+
+
+@pytest.mark.parametrize("attributes", [{}, {"_FillValue": np.int16(-32768)}])
+@pytest.mark.parametrize("function", INTEGERS)
+def test_fills_of_integers_are_refused(function, attributes):
+    """Declared or not; made floating-point numbers too. What the message advises works."""
+    field = whole_millimeters(**attributes)
+    for given in (field, field.astype(float)):
+        with pytest.raises(InvalidInputError, match="'ssh' has 1 fill value.s. -32768") as problem:
+            INTEGERS[function](given)
+        (advice,) = re.findall(r"mask them: (.*)\.$", str(problem.value))
+        INTEGERS[function](eval(advice, {"dataset": given}))  # as a user would type it
+
+
+@pytest.mark.parametrize("attributes", [{}, {"_FillValue": np.int16(-32768)}])
+def test_fills_of_integers_are_missing_in_a_product(attributes):
+    with warnings.catch_warnings(action="ignore"):
+        harmonised = whole_millimeters(**attributes).dvarnet.harmonise()["ssh"]
+    expected = with_value(maps(), np.nan)["ssh"]
+    np.testing.assert_allclose(harmonised, expected, atol=5.1e-4)
+
+
+def test_integers_that_are_no_quantity_may_be_any_number():
+    """Labels have no fills but those that they declare."""
+    region = xr.DataArray(np.array([1, 2, -999, 32767], "int16"), dims="x", name="region")
+    xr.testing.assert_identical(trusted_values(region), region)
+    with pytest.raises(InvalidInputError, match="fill value.s. 32767"):
+        trusted_values(region.assign_attrs(_FillValue=np.int16(32767)))
+    with pytest.raises(InvalidInputError, match="outside the valid range"):
+        trusted_values(region.assign_attrs(valid_min=np.int16(0), valid_max=np.int16(32767)))
+
+
+@pytest.mark.parametrize("value", [1e20, 9999.0])
+def test_fills_in_maps_of_parameters_are_refused(value):
+    """The parameters of a field, and the errors of observations, are values too."""
+    std = with_value(0 * maps() + 0.1, value)["ssh"].drop_attrs(deep=False)
+    lengths = {"correlation_length": "100 km", "correlation_time": "5 days"}
+    with pytest.raises(InvalidInputError, match="'std' has 1 .*lat=35.0"):
+        xdvarnet.SPDEField(**lengths, std=std, noise=0.05)
+    with pytest.raises(InvalidInputError, match="'noise' has 1 .*lat=35.0"):
+        spde().log_likelihood(maps(), noise=std)
+
+
+@pytest.mark.parametrize("value", [-99.99, 91.0, 180.0])
+def test_latitudes_beyond_the_poles(value):
+    """A point there is left out of a product, and refused elsewhere."""
+    points = tracks()
+    points["lat"] = points["lat"].copy(deep=True)
+    points["lat"].values[7] = value
+    with pytest.raises(InvalidInputError, match="'lat' has 1 "):
+        points.dvarnet.bin_tracks(maps())
+    with pytest.warns(XdvarnetWarning, match="'lat' has 1 "):
+        assert points.dvarnet.harmonise().sizes["time"] == 399
+
+
+NAMES = (
+    *("orbit", "absolute_orbit", "half_orbit", "pass_id", "track_number", "cycle_id", "track"),
+    *("pass_number", "quality_level", "quality_flag", "sst_qc", "rain_flag", "qual_sst"),
+)
+FLAGS = [{"flag_meanings": "bad good"}, {"flag_values": [0, 1]}, {"standard_name": "quality_flag"}]
+
+
+@pytest.mark.parametrize(
+    ("name", "attributes"), [(n, {}) for n in NAMES] + [("q", f) for f in FLAGS]
+)
+def test_labels_and_flags_have_no_mean(name, attributes):
+    """Left out of bins and samples, and refused by regridding, but for the nearest of them."""
+    points = tracks()
+    points[name] = ("time", np.repeat([5.0, 7.0], 200), attributes)
+    assert set(points.dvarnet.bin_tracks(maps()).data_vars) == {"ssh"}
+    field = maps().assign({name: (0 * maps()["ssh"].drop_attrs() + 1).assign_attrs(attributes)})
+    assert set(field.dvarnet.sample_tracks(points).data_vars) == {"ssh"}
+    assert name in field.dvarnet.sample_tracks(points, method="nearest")
+    target = maps().isel(lat=slice(1, 7), lon=slice(1, 7))
+    for method in ("linear", "conservative", "conservative_normed"):
+        with pytest.raises(InvalidInputError, match=f"'{name}' holds flags or labels"):
+            field.dvarnet.regrid(target, method=method)
+    assert name in field.dvarnet.regrid(target, method="nearest")
+
+
+@pytest.mark.parametrize("name", ["orbit_altitude", "cross_track_distance", "track_angle", "swh"])
+def test_quantities_of_similar_names_have_a_mean(name):
+    points = tracks().assign({name: ("time", np.linspace(1, 2, 400))})
+    assert name in points.dvarnet.bin_tracks(maps())

@@ -265,8 +265,8 @@ def quantity(value: str | float, units: str, name: str, *, zero: bool = False) -
     """
     if isinstance(value, str):
         try:
-            if not re.search(r"\d|nan|inf", value):
-                raise ValueError("it has no number")
+            if not re.search(r"\d|nan|inf", value) or re.search(r"\d\s*-\s*\d", value):
+                raise ValueError("it has no number, or two")  # of units, "10-2 m" is a power
             arc = re.search(r"(?i)\ddeg|\d°|\d\s+(deg|°)", value) and units == "km"
             origin, one = convert_units([0.0, 1.0], value, "degrees" if arc else units)
             value = float(one - origin) * (np.radians(EARTH_RADIUS) if arc else 1.0)

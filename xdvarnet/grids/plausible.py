@@ -1,15 +1,21 @@
 """Which numbers are plausible: those of the sea's heights and temperatures in their units."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError, warn
 from xdvarnet.grids.checks import units_factor
 from xdvarnet.grids.harmonise.roles import ROLES, standard_name_of
+from xdvarnet.grids.names import COORDINATES
 from xdvarnet.grids.units import convert_units
 
 HIGHEST = 200.0
 """Largest magnitude of a height of the sea in m; above the ellipsoid it is at most 110 m."""
+
+TEMPERATURES = -50.0, 60.0
+"""Smallest and largest temperature of the surface in degC, with ice and skins, and of anomalies."""
 
 HOTTEST = 1000.0
 """Larger magnitudes are no temperature of the sea in any unit."""
@@ -24,16 +30,50 @@ USUAL_TEMPERATURES = -5.0, 45.0
 """Smallest and largest usual median of temperatures in degC."""
 
 
-def largest_magnitude(array: xr.DataArray) -> float:
-    """Return the largest plausible magnitude in the units of the variable."""
-    if _is_a(array, "sst"):
-        return HOTTEST
-    if not _is_a(array, *ROLES) or "units" not in array.attrs:
-        return LARGEST
-    try:
-        return HIGHEST / units_factor(array, "m")
-    except InvalidInputError:
-        return LARGEST  # what needs the units says so
+@dataclass(frozen=True)
+class Limits:
+    """Which numbers of a variable are plausible, in its units.
+
+    Attributes
+    ----------
+    always : float
+        Largest magnitude.
+    low, high : float
+        Smallest and largest number, if the units are right.
+    usual : tuple of float
+        Between which the median then lies.
+    """
+
+    always: float
+    low: float = -np.inf
+    high: float = np.inf
+    usual: tuple[float, float] = (-np.inf, np.inf)
+
+    @classmethod
+    def of(cls, array: xr.DataArray) -> "Limits":
+        """Return those of heights, temperatures and latitudes, and of any other variable."""
+        try:
+            if _is_a(array, "sst"):
+                return cls(HOTTEST, *_temperatures(array))
+            if is_quantity(array) and "units" in array.attrs:
+                return cls(HIGHEST / units_factor(array, "m"))
+        except (InvalidInputError, ValueError):
+            pass  # what needs the units says so
+        return cls(90.0 if _is_latitude(array) else LARGEST)
+
+    def range_of(self, values: np.ndarray) -> tuple[float, float]:
+        """Return the smallest and the largest plausible one of these numbers."""
+        low, high = max(self.low, -self.always), min(self.high, self.always)
+        if (low, high) != (-self.always, self.always) and ((values < low) | (values > high)).any():
+            median = np.median(values[np.isfinite(values)])
+            if not self.usual[0] <= median <= self.usual[1]:  # the units are wrong, not a value
+                return -self.always, self.always
+        return low, high
+
+
+def is_quantity(array: xr.DataArray) -> bool:
+    """Whether a variable is a height or a temperature of the sea, by its names."""
+    return _is_a(array, *ROLES)
 
 
 def warn_of_units(array: xr.DataArray) -> None:
@@ -48,9 +88,8 @@ def warn_of_units(array: xr.DataArray) -> None:
         outside `USUAL_TEMPERATURES`.
     """
     warm, units = _is_a(array, "sst"), array.attrs.get("units")
-    named = f"{standard_name_of(array)} {array.attrs.get('long_name', '')}".lower()
-    other = ("anomaly" in named) if warm else ("ellipsoid" in named)
-    if other or not _is_a(array, *ROLES) or array.chunks is not None or array.dtype.kind != "f":
+    other = _is_named(array, "anomaly" if warm else "ellipsoid")
+    if other or not is_quantity(array) or array.chunks is not None or array.dtype.kind != "f":
         return
     values = array.values[np.isfinite(array.values)]
     if units is None or not values.size:
@@ -109,3 +148,21 @@ def _is_a(array: xr.DataArray, *roles: str) -> bool:
     """Whether a variable is one of these quantities, by its names."""
     name, standard_name = str(array.name).lower(), standard_name_of(array)
     return any(name in ROLES[r].names or standard_name in ROLES[r].standard_names for r in roles)
+
+
+def _is_named(array: xr.DataArray, word: str) -> bool:
+    return word in f"{standard_name_of(array)} {array.attrs.get('long_name', '')}".lower()
+
+
+def _is_latitude(array: xr.DataArray) -> bool:
+    names = COORDINATES["latitude"].product
+    return standard_name_of(array) == "latitude" or str(array.name).lower() in names
+
+
+def _temperatures(array: xr.DataArray) -> tuple[float, float, tuple[float, float]]:
+    """Return the plausible range and that of the median, in the units of the variable."""
+    ends = [0.0, *TEMPERATURES, *USUAL_TEMPERATURES]
+    zero, low, high, *usual = convert_units(ends, "degC", array.attrs.get("units", "degC")).tolist()
+    if _is_named(array, "anomaly"):
+        return low - zero, high - zero, (low - zero, high - zero)
+    return low, high, (usual[0], usual[1])

@@ -1,4 +1,4 @@
-"""Read units as people write them: ``Meters``, ``0.01 m``, ``deg. C``, ``m s-1``."""
+"""Read units as people write them: ``Meters``, ``0.01 m``, ``deg. C``, ``m s-1``, ``mg.m-3``."""
 
 import re
 from functools import cache
@@ -14,7 +14,11 @@ EARTH_RADIUS = 6371.0
 """Mean radius of the Earth in km."""
 
 _NUMBER = r"[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?|nan(?=\s)|inf(?=\s)"
-_SCALED = re.compile(rf"(?:10(?:\*\*|\^)([-+]?\d\d?)|({_NUMBER}))(?=[\s*(a-zA-Z%°µ]|$)\s*\*?(.*)")
+_SCALED = re.compile(
+    rf"(?:10(?:\*\*|\^|(?=-))([-+]?\d\d?)|({_NUMBER}))(?=[\s*(a-zA-Z%°µ]|$)\s*\*?(.*)"
+)
+_DECIMAL_COMMA = re.compile(r"([-+]?(?:0+,\d+|\d+,(?:\d\d?|\d{4,})))(?![\d.,])(.*)")  # no 1,000
+_CAPITALS = {"M": "m", "MM": "mm", "CM": "cm", "KM": "km"}  # a molar is written mol/L
 _POWER_OF_A_NUMBER = re.compile(r"\d[\s)]*(\*\*|\^)")
 
 
@@ -59,7 +63,7 @@ def _read(text: object) -> tuple[float, "Quantity"]:
     """Return the number before the units, and one of these."""
     if not isinstance(text, str):
         raise ValueError("they are no text")
-    number, plain = 1.0, text.strip()
+    number, plain = 1.0, _decimal_point(text.strip().removeprefix("[").removesuffix("]"))
     scaled = _SCALED.fullmatch(plain)
     if scaled is not None:
         power, number, plain = scaled[1], float(scaled[2] or 1), scaled[3].strip()
@@ -78,16 +82,29 @@ def _read(text: object) -> tuple[float, "Quantity"]:
         raise ValueError("they are no product of powers of units") from error
 
 
+def _decimal_point(text: str) -> str:
+    """Write ``0,01 m`` as ``0.01 m``; the comma of ``1,000 m`` may be either."""
+    number = _DECIMAL_COMMA.fullmatch(text)
+    if number is not None:
+        return number[1].replace(",", ".") + number[2]
+    if "," in text:
+        raise ValueError("they have a comma; write a decimal point, as in '0.01 m'")
+    return text
+
+
 def _mark_exponents(units: str) -> str:
     """Write the CF units ``m s-1`` as ``m s**-1``, but leave the number ``1e3`` alone."""
     return re.sub(r"(?<=[A-Za-z])(?<!\d[eE])(?=-?\d)", "**", units)
 
 
 def _spell_out(units: str) -> str:
-    """Write units of oceanography that pint does not know, whole strings only."""
-    units = re.sub(r"(?i)^psu$", "dimensionless", units)
+    """Write units of oceanography that pint does not know: whole strings, and dots of products."""
+    units = re.sub(r"(?i)^psu$", "dimensionless", _CAPITALS.get(units, units))
     units = re.sub(r"(?i)^(degrees?|deg)\.?[ _]?k(elvin)?$", "kelvin", units)
-    return re.sub(r"(?i)^(degrees?|deg)\.?[ _]?c(elsius)?$", "degC", units)
+    units = re.sub(
+        r"(?i)^((degrees?|deg)\.?[ _]?c|((degrees?|deg)\.?[ _]?)?cel[sc]ius)$", "degC", units
+    )
+    return re.sub(r"(?<=[A-Za-z\d])\.(?=[A-Za-z])", " ", re.sub(r"(?<=[A-Za-z])\.$", "", units))
 
 
 @cache

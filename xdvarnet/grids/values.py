@@ -2,10 +2,12 @@
 
 NaN alone means missing. A number that stands for a missing one is a fill: one that the variable
 declares (``_FillValue``, ``missing_value``, packed or not), or a usual one that lies far from all
-other values. Magnitudes that are not plausible are of no value (`xdvarnet.grids.plausible`).
+other values. Magnitudes that are not plausible are of no value (`xdvarnet.grids.plausible`), nor
+is what lies outside the range that the variable declares as valid.
 
-`mask_fills` makes fills NaN, with a warning; `trusted_values` refuses them. Both leave out the
-attributes that describe how values are stored, which are not true of a result.
+`mask_fills` makes fills NaN, with a warning; `trusted_values` refuses them. Both make NaN what is
+outside the valid range, and leave out the attributes that describe how values are stored, which
+are not true of a result.
 """
 
 from collections.abc import Callable, Hashable, Mapping
@@ -16,7 +18,7 @@ import numpy as np
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError, warn
-from xdvarnet.grids.plausible import largest_magnitude, warn_of_units
+from xdvarnet.grids.plausible import Limits, is_quantity, warn_of_units
 
 VALID = ("valid_min", "valid_max", "valid_range")
 
@@ -26,11 +28,22 @@ PACKING = {"_FillValue", "missing_value", "scale_factor", "add_offset"}
 STORAGE = PACKING | {*VALID, "_Unsigned", "actual_range"}
 """Attributes that describe how values are stored, and in which range."""
 
-USUAL = (
-    *(-999.0, -9999.0, 9999.0, -99999.0, 99999.0, 32767.0, -32767.0, -32768.0, 65535.0),
-    *(sign * 2147483647 * 10.0**-k for k in range(7) for sign in (-1, 1)),
+ROUND = (-999.0, 999.0, -9999.0, 9999.0, -99999.0, 99999.0)
+"""Usual fills that are whole numbers, in any units."""
+
+SCALED = tuple(
+    sign * largest * 10.0**-k
+    for largest, digits in ((32767, 6), (32768, 6), (65535, 6), (2147483647, 7))
+    for k in range(digits)
+    for sign in (-1, 1)
 )
-"""Fills that files hold undeclared; that of 32 bits is met divided by powers of ten."""
+"""Fills of 16 and 32 bits divided by powers of ten; no other value is larger in magnitude."""
+
+POWERS = tuple(sign * 10.0**k for k in range(9, 20) for sign in (-1, 1))
+"""Fills that are powers of ten."""
+
+USUAL = (*ROUND, -99.99, -999.9, *POWERS, *SCALED)
+"""Fills that files hold undeclared."""
 
 DEFAULTS = (-32767, -32768, -2147483647)
 """Fills of integers, which are decoded with the others where nothing declares them."""
@@ -40,6 +53,12 @@ ROUNDING = 1e-6
 
 _SEVERAL = 3
 """Different values of a packed variable that are all whole by no accident."""
+
+_MANY = 100
+"""Values of which some are whole numbers by accident, if they have few decimals."""
+
+_WHOLE = 1e-3
+"""Difference of a number from a whole one that is only rounding."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +72,7 @@ class Finding:
     where : numpy.ndarray
         True at these values.
     others : str
-        Condition that all other values fulfil, on the variable ``{}``.
+        Condition that all other values fulfil, on the variable ``{0}``.
     """
 
     reason: str
@@ -67,23 +86,24 @@ class Rule:
 
     Attributes
     ----------
-    limit : float
-        Largest plausible magnitude, in the units of the variable.
+    limits : Limits
+        Which numbers are plausible.
     declared : tuple of float
         Fills that the variable declares.
     suspected : tuple of float
         Usual fills, which count where they lie far from all other values.
     valid : tuple of float
         The least and the largest valid value.
-    scale : float
-        ``scale_factor`` of values that are packed by their attributes, else 1.
+    packing : tuple of float
+        ``scale_factor`` and ``add_offset`` of values that are packed by their attributes, else 1
+        and 0.
     """
 
-    limit: float
+    limits: Limits
     declared: tuple[float, ...]
     suspected: tuple[float, ...]
     valid: tuple[float, float]
-    scale: float
+    packing: tuple[float, float]
 
     @classmethod
     def of(cls, array: xr.DataArray) -> "Rule":
@@ -91,48 +111,95 @@ class Rule:
         said = {**array.encoding, **array.attrs}
         scale, offset = _number(said, "scale_factor", 1), _number(said, "add_offset", 0)
         stored = _numbers(said, "_FillValue") + _numbers(said, "missing_value")
-        declared, suspected = stored, list(USUAL)
+        declared, packed = stored, []
         if (scale, offset) != (1, 0):
             declared = [scale * fill + offset for fill in stored]
-            suspected += stored or [scale * fill + offset for fill in DEFAULTS]
+            packed = stored or [scale * fill + offset for fill in DEFAULTS]
+        label = array.dtype.kind in "iu" and not is_quantity(array)
         return cls(
-            largest_magnitude(array),
-            tuple(declared),
-            tuple(suspected),
+            Limits.of(array),
+            tuple(dict.fromkeys(declared)),
+            () if label else (*USUAL, *packed),
             _valid_range(said, scale, offset),
-            _number(array.attrs, "scale_factor", 1),
+            (_number(array.attrs, "scale_factor", 1), _number(array.attrs, "add_offset", 0)),
         )
 
     def find(self, values: np.ndarray) -> list[Finding]:
         """Find infinities, fills and magnitudes that are not plausible."""
+        if values.dtype.kind in "iu":
+            values = values.astype(float)  # the smallest integer has no magnitude
         low, high = _extremes(values)
-        declared = [fill for fill in self.declared if _between(fill, low, high)]
-        suspected = [fill for fill in self.suspected if _between(fill, low, high)]
-        if not declared and not suspected and max(-low, high) <= self.limit:
+        smallest, largest = self.limits.range_of(values)
+        least, most = smallest - _rounding(smallest), largest + _rounding(largest)
+        known = [fill for fill in self.declared if _between(fill, low, high)]
+        if not known and not self._suspects(low, high) and least <= low and high <= most:
             return []
-        large, infinite = np.abs(values) > self.limit, np.isinf(values)
-        at = {fill: _equal(values, fill) for fill in (*declared, *suspected)}
-        low, high = _extremes(values[~np.logical_or.reduce([large, *at.values()])])
+        far = [fill for fill in self.suspected if not least <= fill <= most]
+        known += [fill for fill in far if _between(fill, low, high)]
+        outside = (values < least) | (values > most)
+        rest = values[~np.logical_or.reduce([outside, *(_equal(values, fill) for fill in known)])]
+        low, high = _extremes(rest)
+        suspected: list[float] = []
+        while new := [fill for fill in self._suspects(low, high) if fill not in suspected]:
+            suspected += new  # a fill far from all others is an extreme
+            rest = rest[~np.logical_or.reduce([_equal(rest, fill) for fill in new])]
+            low, high = _extremes(rest)
         gap = (high - low) / 2 if low <= high else 0.0
-        fills = declared + [f for f in suspected if not low - gap <= f <= high + gap]
-        plausible = f"abs({{}}) <= {self.limit:g}"
-        found, seen = [Finding("infinite value(s)", infinite, plausible)], infinite
+        fills = known + [
+            fill
+            for fill in suspected
+            if not low - gap <= fill <= high + gap
+            and (fill not in SCALED or abs(fill) >= max(-low, high))
+        ]
+        plausible, seen = _inside(smallest, largest), np.isinf(values)
+        found = [Finding("infinite value(s)", seen, plausible)]
         for fill in dict.fromkeys(fills):
-            where, seen = at[fill] & ~seen, seen | at[fill]
+            same = _equal(values, fill)
+            where, seen = same & ~seen, seen | same
             exact = float(values[where][0]) if where.any() else fill  # as rounded by the dtype
-            found.append(Finding(f"fill value(s) {fill:.9g}", where, f"{{}} != {exact!r}"))
-        beyond = large & ~seen
+            found.append(Finding(f"fill value(s) {fill:.9g}", where, f"{{0}} != {exact!r}"))
+        beyond = outside & ~seen
         such = f"{values[beyond][0]:g}" if beyond.any() else ""
-        found.append(Finding(f"value(s) beyond {self.limit:g}, such as {such}", beyond, plausible))
+        reason = f"value(s) outside {smallest:.9g} to {largest:.9g}, such as {such}"
+        found.append(Finding(reason, beyond, plausible))
         return [finding for finding in found if finding.where.any()]
+
+    def find_invalid(self, values: np.ndarray) -> list[Finding]:
+        """Find what is outside the valid range."""
+        low, high = self.valid
+        if (low, high) == (-np.inf, np.inf):
+            return []
+        outside = (values < low) | (values > high)
+        reason = f"value(s) outside the valid range {low:g} to {high:g} of its attributes"
+        return [Finding(reason, outside, _inside(low, high))] if outside.any() else []
+
+    def find_hidden(self, values: np.ndarray) -> list[float]:
+        """Find usual fills among values like them, which alone are whole: they may be fills."""
+        low, high = _extremes(values)
+        among = [fill for fill in ROUND if low <= fill <= high]
+        if not among or values.dtype.kind != "f" or values.size < _MANY:
+            return []
+        whole = np.unique(values[(values == np.round(values)) & (values != 0)])
+        return whole.tolist() if whole.size and np.isin(whole, among).all() else []
 
     def is_packed(self, values: np.ndarray) -> bool:
         """Whether values that should be decoded are whole numbers still."""
-        if not 0 < abs(self.scale) < 1:  # of larger ones, whole numbers remain whole
+        scale, offset = self.packing
+        if scale == 0 or self.packing == (1, 0):
             return False
         known = values[np.isfinite(values)]
-        whole = bool((known == np.round(known)).all())
-        return whole and np.unique(known).size >= _SEVERAL
+        if not (known == np.round(known)).all() or np.unique(known).size < _SEVERAL:
+            return False
+        stored = (known - offset) / scale  # of a large scale, decoded numbers may be whole
+        return abs(scale) < 1 or not np.allclose(stored, np.round(stored), atol=_WHOLE)
+
+    def _suspects(self, *extremes: float) -> list[float]:
+        """Return the usual fills that equal one of the extremes."""
+        return [
+            fill
+            for fill in self.suspected
+            if any(abs(fill - end) <= ROUNDING * abs(fill) for end in extremes)
+        ]
 
 
 def trusted_values(array: xr.DataArray) -> xr.DataArray:
@@ -142,26 +209,29 @@ def trusted_values(array: xr.DataArray) -> xr.DataArray:
     ----------
     array : xarray.DataArray
         A variable as a user gives it. One in dask chunks stays so, and is checked when it is
-        computed. Whole numbers that are not packed are returned as they are.
+        computed. Integers are returned as they are if they are values.
 
     Returns
     -------
     xarray.DataArray
-        Without the attributes and the encoding of `STORAGE`.
+        NaN outside the valid range, as `mask_fills` reads it, and without the attributes and the
+        encoding of `STORAGE`.
 
     Raises
     ------
     InvalidInputError
-        If it holds packed integers, fills, infinities or values that are not plausible; with their
-        number, the place of the first, and what to do.
+        If it holds packed integers, fills, infinities or values that are not plausible, or integers
+        outside the valid range; with their number, the place of the first, and what to do.
 
     Warns
     -----
     XdvarnetWarning
-        If its values in memory are not usual in its units (`warn_of_units`).
+        Of values outside the valid range, with their number and the place of the first; of usual
+        fills among values like them; and if its values in memory are not usual in its units
+        (`warn_of_units`).
     """
     check_decoded(array)
-    trusted = _apply(_refuse, array)
+    trusted = _apply(partial(_trust, refused=True, done=[]), array)
     warn_of_units(trusted)
     return trusted
 
@@ -194,7 +264,7 @@ def mask_fills(array: xr.DataArray) -> tuple[xr.DataArray, list[str]]:
         If these are packed integers made floating-point numbers.
     """
     done: list[str] = []
-    masked = _apply(partial(_mask, done=done), array)
+    masked = _apply(partial(_trust, refused=False, done=done), array)
     warn_of_units(masked)
     return masked, ["fill values, if any, -> NaN"] if array.chunks is not None else done
 
@@ -207,7 +277,8 @@ def check_decoded(array: xr.DataArray) -> None:
     InvalidInputError
         With how to decode them.
     """
-    if array.dtype.kind in "iu" and {"scale_factor", "add_offset"} & set(array.attrs):
+    packed = {"scale_factor", "add_offset", "_Unsigned"} & set(array.attrs)
+    if array.dtype.kind in "iu" and packed:
         raise InvalidInputError(_how_to_decode(str(array.name), str(array.dtype)))
 
 
@@ -256,7 +327,7 @@ def _apply(kernel: Kernel, array: xr.DataArray) -> xr.DataArray:
             start = [first for first, _ in block_info[0]["array-location"]]
         return kernel(values, rule, name, partial(_place, axes=axes, start=start))
 
-    if array.dtype.kind != "f":
+    if array.dtype.kind not in "fiu":
         data = array.data
     elif array.chunks is None:
         data = block(array.values)
@@ -272,47 +343,40 @@ def _apply(kernel: Kernel, array: xr.DataArray) -> xr.DataArray:
     return result
 
 
-def _refuse(
-    values: np.ndarray, rule: Rule, name: str, place: Callable[[np.ndarray], str]
-) -> np.ndarray:
-    if rule.is_packed(values):
-        raise InvalidInputError(_how_to_decode(name, "whole numbers"))
-    for finding in rule.find(values):
-        condition = finding.others.format(f"dataset[{name!r}]")
-        raise InvalidInputError(
-            f"variable {name!r} has {int(finding.where.sum())} {finding.reason}, the first at "
-            f"{place(finding.where)}; what is missing is NaN. dataset.dvarnet.harmonise() makes "
-            f"them NaN in a product; or mask them: dataset.assign({{{name!r}: "
-            f"dataset[{name!r}].where({condition})}})."
-        )
-    return values
-
-
-def _mask(
+def _trust(
     values: np.ndarray,
     rule: Rule,
     name: str,
     place: Callable[[np.ndarray], str],
     *,
+    refused: bool,
     done: list[str],
 ) -> np.ndarray:
+    """Refuse what is no value, or make it NaN; and make NaN what is not valid."""
     if rule.is_packed(values):
         raise InvalidInputError(_how_to_decode(name, "whole numbers"))
-    found = rule.find(values)
-    low, high = rule.valid
-    outside = (values < low) | (values > high)
-    for finding in found:
-        outside &= ~finding.where
-    if outside.any():
-        found.append(Finding(f"value(s) outside the valid range {low:g} to {high:g}", outside, ""))
-    for finding in found:
-        count = int(finding.where.sum())
-        values = np.where(finding.where, np.nan, values).astype(values.dtype)
+    for find, refuse in ((rule.find, refused), (rule.find_invalid, False)):
+        for finding in find(values):
+            what = f"{int(finding.where.sum())} {finding.reason}"
+            message = f"variable {name!r} has {what}, the first at {place(finding.where)}"
+            if refuse or values.dtype.kind != "f":  # integers have no NaN
+                condition = finding.others.format(f"dataset[{name!r}]")
+                raise InvalidInputError(
+                    f"{message}; what is missing is NaN. dataset.dvarnet.harmonise() makes them "
+                    f"NaN in a product; or mask them: dataset.assign({{{name!r}: "
+                    f"dataset[{name!r}].where({condition})}})."
+                )
+            values = np.where(finding.where, np.nan, values).astype(values.dtype)
+            warn(f"{message}; taken as missing (NaN).")
+            done.append(f"{name}: {what} -> NaN")
+    for fill in rule.find_hidden(values):
+        where = values == fill
         warn(
-            f"variable {name!r} has {count} {finding.reason}, the first at "
-            f"{place(finding.where)}; taken as missing (NaN)."
+            f"variable {name!r} has {int(where.sum())} value(s) {fill:g}, the first at "
+            f"{place(where)}, which may be fills: no other values are whole numbers. If so, mask "
+            f"them: dataset.assign({{{name!r}: dataset[{name!r}].where(dataset[{name!r}] != "
+            f"{fill!r})}})."
         )
-        done.append(f"{name}: {count} {finding.reason} -> NaN")
     return values
 
 
@@ -344,6 +408,12 @@ def _extremes(values: np.ndarray) -> tuple[float, float]:
 
 def _between(fill: float, low: float, high: float) -> bool:
     return low - ROUNDING * abs(low) <= fill <= high + ROUNDING * abs(high)
+
+
+def _inside(low: float, high: float) -> str:
+    """Write the condition that a variable ``{0}`` is in a range."""
+    above = [f"({{0}} >= {low!r})"] if np.isfinite(low) else []
+    return " & ".join(above + ([f"({{0}} <= {high!r})"] if np.isfinite(high) else []))
 
 
 def _equal(values: np.ndarray, fill: float) -> np.ndarray:

@@ -82,6 +82,7 @@ def osse2020a(maps: xr.DataArray, reference: xr.DataArray) -> xr.Dataset:
     all lines count, should there be several. A latitude with a missing value is left out of both
     spectra.
     """
+    maps, reference = trusted_values(maps), trusted_values(reference)
     error, common = compare(maps, reference)
     common = common.where(error.notnull()).assign_attrs(reference.attrs)
     if not error.notnull().any():

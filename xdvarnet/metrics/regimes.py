@@ -12,6 +12,7 @@ from xdvarnet.grids.checks import check_times, units_factor
 from xdvarnet.grids.coords import find_grid, unit_vectors
 from xdvarnet.grids.points import find_points
 from xdvarnet.grids.units import EARTH_RADIUS
+from xdvarnet.grids.values import trusted_values
 from xdvarnet.metrics.along_track import track_errors, warn_of_offset
 from xdvarnet.metrics.challenges import combine
 from xdvarnet.metrics.scores import label_scores
@@ -145,7 +146,7 @@ def find_regimes(
     xarray.DataArray
         Boolean, with the dimensions ``regime`` and ``point``.
     """
-    points = find_points(tracks)
+    maps, points = trusted_values(maps), find_points(tracks)
     distance = distance_to_coast(maps, points.latitude, points.longitude, farthest=COASTAL_DISTANCE)
     coastal = distance < COASTAL_DISTANCE
     if variance is None:

@@ -41,8 +41,7 @@ def score_series(found: xr.Dataset, truth: xr.Dataset) -> xr.Dataset:
     >>> float(score_series(truth + 2, truth)["mse"].round(3))
     4.0
     """
-    for dataset in (found, truth):
-        find_series(dataset)
+    found, truth = (each.assign({STATE: find_series(each).like}) for each in (found, truth))
     try:
         state, known = xr.align(found[STATE], truth[STATE], join="exact")
     except ValueError as problem:

@@ -11,6 +11,7 @@ from xdvarnet.grids.coords import find_axes
 from xdvarnet.grids.harmonise.roles import find_roles
 from xdvarnet.grids.labels import UNFINISHED
 from xdvarnet.grids.points import find_points
+from xdvarnet.grids.values import trusted_values
 from xdvarnet.metrics.alignment import compare, warn_if_few
 from xdvarnet.metrics.challenges import ose2021a, osse2020a
 from xdvarnet.metrics.regimes import ose2023a
@@ -179,6 +180,7 @@ def _check_harmonised(maps: xr.Dataset, reference: xr.Dataset) -> None:
 
 
 def _score(maps: xr.DataArray, reference: xr.DataArray) -> xr.Dataset:
+    maps, reference = trusted_values(maps), trusted_values(reference)
     error, common = compare(maps, reference)
     units = reference.attrs.get("units", "1")
     count = error.notnull().sum(list(common.dims))

@@ -115,7 +115,7 @@ def add_sea(dataset: xr.Dataset, names: Sequence[Hashable], grid: Grid) -> xr.Da
     """
     if "sea" in dataset.variables:
         return dataset
-    sea, *others = (dataset[name].notnull().any(grid.axes.time) for name in names)
+    sea, *others = (trusted_values(dataset[name]).notnull().any(grid.axes.time) for name in names)
     for other in others:
         sea = sea | other
     sea = sea.transpose(*(dim for dim in dataset[names].dims if dim in sea.dims))

@@ -10,6 +10,7 @@ import xarray as xr
 
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.blocks import BLOCK, blocks
+from xdvarnet.grids.categories import is_category
 from xdvarnet.grids.checks import check_dataset, check_known, check_times
 from xdvarnet.grids.coords import (
     EPOCH,
@@ -32,7 +33,6 @@ from xdvarnet.tracks.noise import (
     only_variable,
 )
 from xdvarnet.tracks.sample import describe_ranges, wrap_longitude
-from xdvarnet.tracks.segments import is_label
 
 STATISTICS: dict[str, Callable] = {
     "mean": lambda groups: groups.mean(),
@@ -66,8 +66,8 @@ def bin_tracks(
     tracks : xarray.Dataset
         Longitude, latitude and time of the points, along a nadir track or in a swath. All
         floating-point variables on the dimensions of the points are binned. Labels have no mean and
-        are left out: integers, flags (CF ``flag_meanings``), and the mission, cycle and pass, by
-        their names, also where they are floating-point numbers.
+        are left out: integers, and also where they are floating-point numbers flags, and missions,
+        cycles, passes and orbits, by their attributes and names.
     grid : xarray.Dataset
         Its longitude and latitude are used, in any order and convention, its coordinate ``sea``
         (latitude, longitude) if it has one, and its dates if these are one of its dimensions.
@@ -263,7 +263,7 @@ def _point_variables(tracks: xr.Dataset, points: Points) -> list[Hashable]:
     names = [
         name
         for name, array in along.items()
-        if np.issubdtype(array.dtype, np.floating) and not is_label(array)
+        if np.issubdtype(array.dtype, np.floating) and not is_category(array)
     ]
     if not names:
         found = {str(name): (array.dims, str(array.dtype)) for name, array in tracks.items()}

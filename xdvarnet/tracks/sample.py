@@ -12,6 +12,7 @@ import xarray as xr
 
 from xdvarnet.errors import InvalidInputError, MissingDependencyError
 from xdvarnet.grids.blocks import blocks
+from xdvarnet.grids.categories import is_category
 from xdvarnet.grids.checks import check_dataset, check_known, check_times
 from xdvarnet.grids.coords import Axes, Grid, find_grid
 from xdvarnet.grids.points import Points, find_points
@@ -51,8 +52,9 @@ def sample_tracks(
     maps : xarray.Dataset
         Floating-point variables with latitude and longitude, in any order and convention, are
         sampled: in space and time where they have a time dimension, else in space. Further
-        dimensions, such as ``member``, are kept. dask arrays stay lazy, and only the part around
-        the points is computed.
+        dimensions, such as ``member``, are kept. Labels and flags have no mean, and are left out
+        but with ``nearest``. dask arrays stay lazy, and only the part around the points is
+        computed.
     tracks : xarray.Dataset
         Longitude, latitude and time of the points, along a nadir track or in a swath.
     method : {"linear", "nearest", "bicubic"}
@@ -96,7 +98,7 @@ def sample_tracks(
     check_dataset(maps)
     grid, points = find_grid(maps, time=False), find_points(tracks)
     _check_method(method, engine, grid)
-    names = _gridded_variables(maps, grid)
+    names = _gridded_variables(maps, grid, method)
     places = {
         dim: place
         for dim, place in _find_places(maps, tracks, grid, points).items()
@@ -153,17 +155,22 @@ def _check_method(method: str, engine: str, grid: Grid) -> None:
         )
 
 
-def _gridded_variables(maps: xr.Dataset, grid: Grid) -> list[Hashable]:
+def _gridded_variables(maps: xr.Dataset, grid: Grid, method: str) -> list[Hashable]:
     horizontal = {grid.axes.latitude, grid.axes.longitude}
     mapped = {name: array for name, array in maps.items() if horizontal <= set(array.dims)}
     for array in mapped.values():
         check_decoded(array)
-    names = [name for name, array in mapped.items() if np.issubdtype(array.dtype, np.floating)]
+    names = [
+        name
+        for name, array in mapped.items()
+        if array.dtype.kind == "f" and (method == "nearest" or not is_category(array))
+    ]
     if not names:
         found = {str(name): (array.dims, str(array.dtype)) for name, array in maps.items()}
         raise InvalidInputError(
             f"no variable to sample: the dataset has {found}; maps are floating-point variables "
-            f"with the dimensions {sorted(horizontal)}. Convert integers with astype(float)."
+            f"with the dimensions {sorted(horizontal)}, of which flags and labels have the method "
+            "'nearest' alone. Convert integers with astype(float)."
         )
     return names
 

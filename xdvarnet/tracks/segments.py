@@ -19,12 +19,6 @@ ROUNDING = 1e-5
 """Difference of two time steps that is only rounding, in seconds."""
 
 
-def is_label(array: xr.DataArray) -> bool:
-    """Whether a variable tells points apart, by its name, or is a flag, by its attributes."""
-    labels = {name for names in LABELS.values() for name in names}
-    return str(array.name).lower() in labels or "flag_meanings" in array.attrs
-
-
 def find_label(tracks: xr.Dataset, kind: str) -> np.ndarray | None:
     """Find the mission, the cycle or the pass of each point.
 

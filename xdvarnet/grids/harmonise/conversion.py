@@ -5,9 +5,11 @@ from collections.abc import Hashable
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError
+from xdvarnet.grids.categories import is_category
 from xdvarnet.grids.checks import units_factor
 from xdvarnet.grids.harmonise.flags import keep_good
 from xdvarnet.grids.harmonise.roles import ROLES, standard_name_of
+from xdvarnet.grids.plausible import is_quantity
 from xdvarnet.grids.values import PACKING, lasting_attributes, mask_fills
 
 _FILTERED = {"adt_filtered", "sla_filtered", "ssha_filtered", "ssha_noiseless"}
@@ -39,11 +41,13 @@ def decode(dataset: xr.Dataset) -> tuple[xr.Dataset, list[str]]:
     if packed:
         dataset = _assign(dataset, _decoded(dataset, packed))
     masked = {}
-    for name, variable in dataset.variables.items():
-        is_flag = {"flag_meanings", "flag_values", "flag_masks"} & set(variable.attrs)
-        if name in dataset.indexes or variable.dtype.kind != "f" or is_flag:
+    for name in dataset.variables:
+        array = dataset[name]
+        if array.dtype.kind in "iu" and is_quantity(array):
+            array = array.astype(float)
+        if name in dataset.indexes or array.dtype.kind != "f" or is_category(array):
             continue
-        array, steps = mask_fills(dataset[name])
+        array, steps = mask_fills(array)
         masked[name] = array.variable
         done += steps
     dataset = _assign(dataset, masked)

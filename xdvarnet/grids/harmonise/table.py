@@ -28,8 +28,8 @@ def read_table(table: pd.DataFrame) -> tuple[xr.Dataset, list[str]]:
     Parameters
     ----------
     table : pandas.DataFrame
-        With the columns of `NEEDED`; ``platform_id`` and ``value_qc`` are used where they are
-        there, others are not.
+        With the columns of `NEEDED`, of which some may be its index; ``platform_id`` and
+        ``value_qc`` are used where they are there, others are not.
 
     Returns
     -------
@@ -42,6 +42,10 @@ def read_table(table: pd.DataFrame) -> tuple[xr.Dataset, list[str]]:
     InvalidInputError
         If a column is missing, times are numbers, or a point has two values of one variable.
     """
+    if isinstance(table.index, pd.DatetimeIndex) and "time" not in table:
+        table = table.rename_axis("time")
+    if set(NEEDED) & set(table.index.names):
+        table = table.reset_index()
     missing = [name for name in NEEDED if name not in table.columns]
     if missing:
         raise InvalidInputError(

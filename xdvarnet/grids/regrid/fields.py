@@ -26,6 +26,7 @@ import xarray as xr
 from scipy import sparse
 
 from xdvarnet.errors import InvalidInputError
+from xdvarnet.grids.categories import is_category
 from xdvarnet.grids.checks import check_known
 from xdvarnet.grids.provenance import passed_on
 from xdvarnet.grids.regrid.cells import corners
@@ -99,8 +100,9 @@ def regrid(
     InvalidInputError
         If a grid is not found or not valid, or `target` is a track; if the grids have no point in
         common; if no variable can be regridded, or none has a finite value (unless they are lazy);
-        if one holds infinities, values where the position is missing, or a type that
-        has no NaN (but with `nearest`); if `weights` do not fit, or `na_thres` is not in 0 to 1.
+        if one holds infinities, values where the position is missing, or, but with `nearest`,
+        labels, flags or a type that has no NaN; if `weights` do not fit, or `na_thres` is not in
+        0 to 1.
     MissingDependencyError
         If shapely or xesmf is needed and not installed.
 
@@ -263,6 +265,8 @@ def _regridded_names(
             problem = f"has the dimension {clash.pop()!r}, which is also one of the target's grid"
         elif name not in skip and found and array.dtype.kind not in kinds:
             problem = f"holds {array.dtype} values, which have no NaN (method='nearest' takes ints)"
+        elif name not in skip and found and method != "nearest" and is_category(array):
+            problem = "holds flags or labels, which have no mean (method='nearest' takes them)"
         if problem:
             raise InvalidInputError(
                 f"variable {name!r} {problem}; convert or rename it, or drop it with "

@@ -112,7 +112,8 @@ def error_std(
 ) -> xr.DataArray:
     """Return the standard deviations of the errors in `units`, of the shape of `like`."""
     if isinstance(noise, xr.DataArray):
-        noise = _arranged(noise, like) * units_factor(noise.rename("noise"), units)
+        noise = trusted_values(noise.rename("noise"))
+        noise = _arranged(noise, like) * units_factor(noise, units)
     wanted = f"a number in {units}, or an array of numbers, one for each observation"
     try:
         values = np.asarray(noise, dtype=float)

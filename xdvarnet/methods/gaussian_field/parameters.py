@@ -8,6 +8,7 @@ import xarray as xr
 from xdvarnet.errors import InvalidInputError, warn
 from xdvarnet.grids.checks import check_times, quantity, units_factor
 from xdvarnet.grids.coords import around_the_globe, find_grid
+from xdvarnet.grids.values import trusted_values
 
 Parameter = float | xr.DataArray
 """A number, or a map on (time,) latitude, longitude, increasing, in the units of the parameter."""
@@ -36,8 +37,8 @@ def read_parameter(
     Raises
     ------
     InvalidInputError
-        If a value is not finite, or not positive where it must be, with its place; if the units or
-        the axes are not as they must be.
+        If a value is not finite, a fill, or not positive where it must be, with its place; if the
+        units or the axes are not as they must be.
     """
     if isinstance(value, xr.DataArray) and value.ndim:
         return _read_map(value, name, units, positive)
@@ -71,7 +72,8 @@ def _read_map(value: xr.DataArray, name: str, units: str, positive: bool) -> xr.
         raise InvalidInputError(
             f"{name} has dimensions {value.dims}; a map has latitude, longitude and perhaps time."
         )
-    arranged = grid.arrange(value.astype(float)) * units_factor(value.rename(name), units)
+    value = trusted_values(value.rename(name))
+    arranged = grid.arrange(value.astype(float)) * units_factor(value, units)
     axes = {"latitude": grid.latitude, "longitude": grid.longitude}
     if grid.days is not None:
         check_times(grid.days, f"time of {name}", daily=False)
