@@ -112,6 +112,34 @@ def test_a_block_that_fails_leaves_the_others(dataset, path):
     xr.testing.assert_identical(maps.compute().drop_encoding(), eager.drop_encoding())
 
 
+@pytest.mark.parametrize("chunks", [(20, 10), (12, 14), (16, 12), (10, 20), (10, None)], ids=str)
+def test_any_chunks_of_the_input_go_on(dataset, path, chunks):
+    """The blocks are those of the store, however the input comes the second time."""
+    first, second = chunks
+    eager = xdvarnet.reconstruct(dataset, model := Running())
+    broken = Running(model.seen[0] + 45)
+    with dask.config.set(scheduler="synchronous"), pytest.raises(StoreError, match="OSError"):
+        xdvarnet.reconstruct(dataset.chunk(time=first), broken, store=path)
+    written, total = count_blocks(path)
+    assert 0 < written < total
+    broken.solve = Running().solve
+    given = dataset if second is None else dataset.chunk(time=second)
+    maps = xdvarnet.reconstruct(given, broken, store=path)
+    assert count_blocks(path) == (total, total)
+    assert "xdvarnet_unfinished" not in maps.attrs
+    xr.testing.assert_identical(maps.compute().drop_encoding(), eager.drop_encoding())
+
+
+def test_no_day_is_analysed_for_two_blocks(path):
+    """Blocks of a store are tasks, the last one too, which may be shorter than the halo."""
+    model = Running()
+    model.halo = 12.0
+    maps = xdvarnet.reconstruct(gappy(days=43), model, store=path)
+    assert maps.chunksizes["time"][-1] < model.halo
+    assert sorted(model.seen) == sorted(set(model.seen))
+    assert len(model.seen) == 43
+
+
 def test_a_complete_store_computes_nothing(dataset, path):
     first = xdvarnet.reconstruct(dataset, Running(), store=path).compute()
     times = {file: file.stat().st_mtime_ns for file in path.rglob("*") if file.is_file()}

@@ -13,7 +13,7 @@ from xdvarnet.mapping.description import Arrays, describe
 from xdvarnet.mapping.lazy import analyse_lazily, blocks_of_days, learn_lazily
 from xdvarnet.mapping.prepared import Prepared
 from xdvarnet.mapping.protocol import Reconstructor
-from xdvarnet.mapping.store import begin, day_digests, digest, fill, locked
+from xdvarnet.mapping.store import begin, begun_with, day_digests, digest, fill, locked
 
 LEARNED, DIGEST = "learned", "digest"
 
@@ -26,22 +26,28 @@ def reconstruct_to_store(
 ) -> xr.Dataset:
     """Write the maps of a Dataset to a zarr store, block by block: see `xdvarnet.reconstruct`."""
     with locked(store) as path:
-        prepared = _in_blocks(Prepared.of(dataset, model))
+        prepared = Prepared.of(dataset, model)
         dim = str(prepared.grid.axes.time)
+        days = begun_with(path) or _days_of_a_block(prepared)
+        prepared = _in_blocks(prepared, days)
         record = _record(prepared)
         settings = _settings(prepared)
-        stored = begin(path, _maps(prepared, record), record, settings, dim)
-        fill(path, _maps(prepared, stored), dim, progress=progress)
+        stored = begin(path, _maps(prepared, record, days), record, settings, days)
+        fill(path, _maps(prepared, stored, days), dim, progress=progress)
         return xr.open_zarr(path)
 
 
-def _in_blocks(prepared: Prepared) -> Prepared:
-    """Return the same with a chunk for each block: whole maps, and equally many days."""
+def _days_of_a_block(prepared: Prepared) -> int:
+    """Return the length of the blocks of a new store, by the halo and the chunks of the input."""
     days, halo = prepared.observed["time"].values, prepared.model.halo
     chunks = prepared.observed.unify_chunks().chunksizes.get("time", (1,) * days.size)
     blocks = blocks_of_days(halo, days, chunks)
-    size = max(LEAST_DAYS, *(block.stop - block.start for block in blocks))
-    sizes = size, -1, -1
+    return max(LEAST_DAYS, *(block.stop - block.start for block in blocks))
+
+
+def _in_blocks(prepared: Prepared, days: int) -> Prepared:
+    """Return the same with a chunk for each block: whole maps, and equally many days."""
+    sizes = days, -1, -1
     return replace(
         prepared,
         dataset=prepared.dataset.chunk(dict(zip(prepared.grid.axes.dims, sizes, strict=True))),
@@ -62,13 +68,15 @@ def _record(prepared: Prepared) -> xr.Dataset:
     return whole.assign(numbered).assign(digests).drop_vars(DIMS, errors="ignore")
 
 
-def _maps(prepared: Prepared, record: xr.Dataset) -> xr.Dataset:
-    """Return the maps of a record, lazy."""
+def _maps(prepared: Prepared, record: xr.Dataset, days: int) -> xr.Dataset:
+    """Return the maps of a record, lazy, in blocks of so many days."""
     model = prepared.model
     axes = {dim: prepared.observed[dim] for dim in DIMS}
     background = record[list(model.variables)].assign_coords(axes)
     learned = {name: record[f"{LEARNED}_{number}"] for number, name in enumerate(model.learns)}
-    analysis = analyse_lazily(model, prepared.anomalies(background), learned)
+    size = axes["time"].size
+    blocks = [slice(first, min(first + days, size)) for first in range(0, size, days)]
+    analysis = analyse_lazily(model, prepared.anomalies(background), learned, blocks)
     fields = {kind: analysis.kinds[kind] for kind in ("mean", "std")}
     return prepared.label(background, fields, model.attributes(None))
 

@@ -48,7 +48,10 @@ def check_observed(observed: bool, sea: np.ndarray, names: Iterable[str]) -> Non
 
 
 def analyse_lazily(
-    model: Reconstructor, anomalies: xr.Dataset, learned: Mapping[str, xr.DataArray]
+    model: Reconstructor,
+    anomalies: xr.Dataset,
+    learned: Mapping[str, xr.DataArray],
+    blocks: Sequence[slice],
 ) -> Analysis:
     """Analyse anomalies block by block of days, with the numbers of an analysis in memory.
 
@@ -63,19 +66,19 @@ def analyse_lazily(
         Variables (time, latitude, longitude), errors, and the mask ``sea``; something is lazy.
     learned : mapping of str to xarray.DataArray
         Result of `learn_lazily`.
+    blocks : sequence of slice
+        Days of each block, one after the other: those of `blocks_of_days` or of a store.
 
     Returns
     -------
     Analysis
-        Of dask arrays, with the blocks of `blocks_of_days` along time.
+        Of dask arrays, with these blocks along time.
     """
     import dask
     import dask.array as da
 
     chunks, parts = _observations_of_chunks(model, anomalies)
     times, stops = anomalies["time"].values, np.cumsum(chunks)
-    blocks = blocks_of_days(model.halo, times, chunks)
-    _warn_of_short_chunks(model, blocks, chunks)
     handle = dask.delayed(model, pure=False, traverse=False)
     observed = dask.delayed(any, pure=False)([dask.delayed(_is_observed)(part) for part in parts])
     maps = dask.delayed({name: array.data for name, array in learned.items()}, pure=False)
@@ -274,12 +277,20 @@ def blocks_of_days(halo: float | None, times: np.ndarray, chunks: tuple[int, ...
     return [slice(*pair) for pair in zip(edges, [*edges[1:], times.size], strict=True)]
 
 
+def join_chunks(model: Reconstructor, anomalies: xr.Dataset) -> list[slice]:
+    """Return the blocks of days of lazy maps, and warn where chunks are joined for them."""
+    names = [*model.variables, *model.error_variables]
+    chunks = anomalies[names].unify_chunks().chunksizes["time"]
+    blocks = blocks_of_days(model.halo, anomalies["time"].values, chunks)
+    if model.halo is not None and len(blocks) < len(chunks):
+        _warn_of_short_chunks(model, blocks, chunks)
+    return blocks
+
+
 def _warn_of_short_chunks(
     model: Reconstructor, blocks: list[slice], chunks: tuple[int, ...]
 ) -> None:
-    """Warn where chunks were joined because the halo is longer."""
-    if model.halo is None or len(blocks) == len(chunks):
-        return
+    assert model.halo is not None
     days, halo = max(block.stop - block.start for block in blocks), int(np.ceil(model.halo))
     became = "all days are one task"
     if len(blocks) > 1:

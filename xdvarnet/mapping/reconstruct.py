@@ -13,7 +13,13 @@ from xdvarnet.grids.checks import check_dataset, check_members
 from xdvarnet.grids.internal import DIMS
 from xdvarnet.grids.series import STATE
 from xdvarnet.mapping.job import reconstruct_to_store
-from xdvarnet.mapping.lazy import analyse_lazily, check_observed, draw_lazily, learn_lazily
+from xdvarnet.mapping.lazy import (
+    analyse_lazily,
+    check_observed,
+    draw_lazily,
+    join_chunks,
+    learn_lazily,
+)
 from xdvarnet.mapping.observations import Analysis, Observations
 from xdvarnet.mapping.prepared import Prepared
 from xdvarnet.mapping.protocol import Reconstructor, analyse, check_analysis, check_model
@@ -140,7 +146,8 @@ def reconstruct(
                 "'hybrid'; other ensembles, such as that of SPDEField, need the observations in "
                 "memory: dataset.load()."
             )
-        analysis = analyse_lazily(model, anomalies, learn_lazily(model, anomalies))
+        blocks, learned = join_chunks(model, anomalies), learn_lazily(model, anomalies)
+        analysis = analyse_lazily(model, anomalies, learned, blocks)
         if members is not None and return_members:
             drawn = draw_lazily(model, anomalies, analysis, spawn(generator, members))
             analysis = replace(analysis, members=drawn)

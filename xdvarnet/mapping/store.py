@@ -1,8 +1,9 @@
 """Maps in a zarr store, written block by block of days, and gone on with after an interruption.
 
 A store has the maps and a group ``job``: the settings, what was found on the whole record (the
-background), a digest of each day of the input, and which blocks are written. It is made at once; a
-block is marked after its maps are there, so one that was interrupted is computed again.
+background), a digest of each day of the input, how long blocks are, and which are written. It is
+made at once; a block is marked after its maps are there, so one that was interrupted is computed
+again.
 """
 
 import hashlib
@@ -23,7 +24,7 @@ from xdvarnet._progress import count_up, show_progress
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, StoreError
 from xdvarnet.grids.labels import UNFINISHED
 
-JOB, DONE, SETTINGS = "job", "done", "settings"
+JOB, DONE, SETTINGS, DAYS = "job", "done", "settings", "days of a block"
 
 
 @contextmanager
@@ -69,8 +70,19 @@ def locked(path: str | os.PathLike) -> Iterator[Path]:
         lock.release()
 
 
+def begun_with(path: Path) -> int | None:
+    """Return the days of a block of the store that is there; None where there is none yet.
+
+    Raises
+    ------
+    StoreError
+        If what is there is no store of a job.
+    """
+    return int(_job(path).attrs[DAYS]) if path.exists() else None
+
+
 def begin(
-    path: Path, maps: xr.Dataset, record: xr.Dataset, settings: Mapping[str, object], dim: str
+    path: Path, maps: xr.Dataset, record: xr.Dataset, settings: Mapping[str, object], days: int
 ) -> xr.Dataset:
     """Make a store, or check that the one that is there is of the same settings and input.
 
@@ -84,8 +96,8 @@ def begin(
         What was found on the whole record, lazy, and ``digest`` variables (`day_digests`).
     settings : mapping of str to object
         What must be the same when the job goes on.
-    dim : str
-        Name of the dimension of time in the maps.
+    days : int
+        Days of a block: those of `begun_with`, where a store is there.
 
     Returns
     -------
@@ -100,7 +112,7 @@ def begin(
     if path.exists():
         _check(path, record, settings)
     else:
-        _make(path, maps, record, settings, dim)
+        _make(path, maps, record, settings, days)
     return xr.open_zarr(path, group=JOB).drop_vars(DONE)
 
 
@@ -109,8 +121,10 @@ def fill(path: Path, maps: xr.Dataset, dim: str, *, progress: bool) -> None:
 
     Parameters
     ----------
-    path, maps, dim
-        As for `begin`.
+    path, maps
+        As for `begin`: the chunks of the maps are the blocks of the store.
+    dim : str
+        Name of the dimension of time in the maps.
     progress : bool
         Whether to show a bar of the blocks.
 
@@ -197,13 +211,14 @@ def _digests(days: np.ndarray) -> np.ndarray:
 
 
 def _make(
-    path: Path, maps: xr.Dataset, record: xr.Dataset, settings: Mapping[str, object], dim: str
+    path: Path, maps: xr.Dataset, record: xr.Dataset, settings: Mapping[str, object], days: int
 ) -> None:
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
     maps = maps.assign_coords({name: axis.compute() for name, axis in maps.coords.items()})
     maps = maps.assign_attrs({UNFINISHED: "days without maps are not written yet"})
-    done = xr.Variable("block", np.zeros(len(maps.chunksizes[dim]), np.int8))
-    job = record.assign({DONE: done}).assign_attrs({SETTINGS: json.dumps(settings)})
+    done = xr.Variable("block", np.zeros(-(-record.sizes["time"] // days), np.int8))
+    job = record.assign({DONE: done})
+    job = job.assign_attrs({SETTINGS: json.dumps(settings), DAYS: days})
     try:
         with warnings.catch_warnings():  # zarr 3 says that other programs may not read it
             warnings.filterwarnings("ignore", "Consolidated metadata")
@@ -219,16 +234,24 @@ def _make(
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _check(path: Path, record: xr.Dataset, settings: Mapping[str, object]) -> None:
-    another = "Give what it was begun with, or another path."
+def _job(path: Path) -> xr.Dataset:
+    """Open the group of the job of a store, or say that there is none."""
     try:
-        stored = xr.open_zarr(path, group=JOB)
-        known = json.loads(stored.attrs[SETTINGS])
+        job = xr.open_zarr(path, group=JOB)
+        if not {SETTINGS, DAYS} <= job.attrs.keys():
+            raise KeyError(SETTINGS)
     except (OSError, KeyError, ValueError) as error:
         raise StoreError(
             f"{path} is there, and is no store that reconstruct(..., store=...) began; give "
             "another path, or remove it."
         ) from error
+    return job
+
+
+def _check(path: Path, record: xr.Dataset, settings: Mapping[str, object]) -> None:
+    another = "Give what it was begun with, or another path."
+    stored = _job(path)
+    known = json.loads(stored.attrs[SETTINGS])
     now = json.loads(json.dumps(settings))
     for name in known | now:
         if known.get(name) != now.get(name):
