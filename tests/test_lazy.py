@@ -7,14 +7,13 @@ import dask
 import numpy as np
 import pytest
 import xarray as xr
-from dask.callbacks import Callback
 from instances import ERROR, calibrated_interpolation, calibrated_network
-from reconstructors import WINDOW, Identity, Smoother, explode, gappy, lazy
+from reconstructors import WINDOW, Count, Identity, Smoother, counted, explode, gappy, lazy
 
 from xdvarnet.calibration import Calibrated
 from xdvarnet.errors import InvalidInputError, XdvarnetWarning
 from xdvarnet.grids.coords import days_since_epoch
-from xdvarnet.mapping.background import ObservedBackground
+from xdvarnet.mapping.background import NoBackground, ObservedBackground
 from xdvarnet.mapping.lazy import blocks_of_days
 from xdvarnet.mapping.lead import Lead
 from xdvarnet.mapping.observations import Analysis
@@ -34,19 +33,6 @@ CHUNKS = [
     {"time": 5, "lat": 14, "lon": 7},
     {"time": -1},
 ]
-
-
-class Count(Callback):
-    """Count the tasks that run, by what their names begin with."""
-
-    def __init__(self):
-        self.keys = []
-
-    def _pretask(self, key, dsk, state):
-        self.keys.append(str(key))
-
-    def count(self, name: str) -> int:
-        return len({key for key in self.keys if key.lstrip("('").startswith(name)})
 
 
 def interpolation(**options) -> OptimalInterpolation:
@@ -155,20 +141,9 @@ def test_each_block_of_days_is_analysed_once():
 @pytest.mark.parametrize("days", [60, 120])
 def test_the_work_grows_like_the_days(days):
     """Each chunk is read once, each block solved once; tasks are so many for each day."""
-    reads = []
-
-    def read(values, block_info=None):
-        reads.append(block_info[0]["array-location"][0])
-        return values
-
-    dataset = gappy(days=days)
-    chunked = dataset.chunk(time=1)
-    counted = chunked.assign(
-        ssh=chunked["ssh"].copy(
-            data=chunked["ssh"].data.map_blocks(read, dtype="f4", meta=np.empty((0, 0, 0), "f4"))
-        )
-    )
-    maps = reconstruct(counted, interpolation())
+    reads: list[int] = []
+    given = counted(gappy(days=days), reads, time=1)
+    maps = reconstruct(given, interpolation())
     with Count() as tasks, dask.config.set(scheduler="synchronous"):
         maps.compute()
     assert len(reads) == days
@@ -245,12 +220,34 @@ def test_infinities(dataset, model):
         maps.compute()
 
 
-@pytest.mark.parametrize("model", [Smoother(), interpolation()], ids=["windows", "at once"])
-def test_no_observation_at_all(dataset, model):
+@pytest.mark.parametrize(
+    ("model", "days"),
+    [(Smoother(), 11), (interpolation(), 4), (interpolation(std=0.1), 11)],
+    ids=["windows", "a pass", "one block"],
+)
+def test_no_observation_at_all(dataset, model, days):
+    """It is refused where the whole record is seen."""
     empty = dataset.assign(ssh=(dataset["ssh"] * np.nan).assign_attrs(dataset["ssh"].attrs))
-    maps = reconstruct(empty.chunk(time=4), model)
+    maps = reconstruct(empty.chunk(time=days), model)
     with pytest.raises(InvalidInputError, match="no observation at all of ssh: all values on sea"):
         maps.compute()
+
+
+def test_a_day_reads_its_block_and_halo_alone():
+    """Nothing of the whole record is asked for by a model that needs nothing of it."""
+    reads: list[int] = []
+    given = counted(gappy(days=120), reads, time=10)
+    maps = reconstruct(given, interpolation(std=0.1, background=NoBackground()))
+    maps["ssh"].isel(time=55).compute(scheduler="synchronous")
+    assert sorted(reads) == [40, 50, 60]
+
+
+def test_a_day_reads_each_chunk_once_for_what_is_learned():
+    reads: list[int] = []
+    given = counted(gappy(days=120), reads, time=10)
+    maps = reconstruct(given, interpolation())
+    maps["ssh"].isel(time=55).compute(scheduler="synchronous")
+    assert sorted(reads) == list(range(0, 120, 10))
 
 
 def test_no_sea_at_all(dataset):

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from distributed import Client, LocalCluster
-from reconstructors import Smoother, gappy
+from reconstructors import Count, Smoother, counted, gappy
 
 import xdvarnet
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, StoreError
@@ -138,6 +138,31 @@ def test_no_day_is_analysed_for_two_blocks(path):
     assert maps.chunksizes["time"][-1] < model.halo
     assert sorted(model.seen) == sorted(set(model.seen))
     assert len(model.seen) == 43
+
+
+@pytest.mark.parametrize("chunk", [1, 10, 60])
+@pytest.mark.parametrize("model", [Running(), interpolation()], ids=["three days", "oi"])
+def test_the_work_of_a_job_grows_like_the_days(path, model, chunk):
+    """A chunk is read once to begin the job, and for two blocks at most; tasks are linear."""
+    tasks = {}
+    for days in (60, 120):
+        reads: list[int] = []
+        given = counted(gappy(days=days), reads, time=chunk)
+        store = path.with_name(f"{days}.zarr")
+        with Count() as count, dask.config.set(scheduler="synchronous"):
+            xdvarnet.reconstruct(given, model, store=store)
+        assert max(map(reads.count, reads)) <= 3
+        assert len(set(reads)) == days // chunk
+        tasks[days] = len(count.keys)
+    assert tasks[120] <= 2.1 * tasks[60]
+    assert tasks[120] < 40 * 120
+
+
+def test_a_record_without_observation_begins_no_job(dataset, path):
+    empty = dataset.assign(ssh=dataset["ssh"].where(False).assign_attrs(units="m"))
+    with pytest.raises(InvalidInputError, match="no observation at all of ssh"):
+        xdvarnet.reconstruct(empty.chunk(time=10), Running(), store=path)
+    assert not path.exists()
 
 
 def test_a_complete_store_computes_nothing(dataset, path):

@@ -10,12 +10,17 @@ import xarray as xr
 
 from xdvarnet.grids.internal import DIMS
 from xdvarnet.mapping.description import Arrays, describe
-from xdvarnet.mapping.lazy import analyse_lazily, blocks_of_days, learn_lazily
+from xdvarnet.mapping.lazy import (
+    analyse_lazily,
+    blocks_of_days,
+    learn_lazily,
+    observed_lazily,
+)
 from xdvarnet.mapping.prepared import Prepared
 from xdvarnet.mapping.protocol import Reconstructor
 from xdvarnet.mapping.store import begin, begun_with, day_digests, digest, fill, locked
 
-LEARNED, DIGEST = "learned", "digest"
+LEARNED, DIGEST, OBSERVED = "learned", "digest", "observed"
 
 LEAST_DAYS = 10
 """Days of a block, where the model and the chunks allow fewer."""
@@ -30,7 +35,7 @@ def reconstruct_to_store(
         dim = str(prepared.grid.axes.time)
         days = begun_with(path) or _days_of_a_block(prepared)
         prepared = _in_blocks(prepared, days)
-        record = _record(prepared)
+        record = _record(prepared, days)
         settings = _settings(prepared)
         stored = begin(path, _maps(prepared, record, days), record, settings, days)
         fill(path, _maps(prepared, stored, days), dim, progress=progress)
@@ -46,26 +51,31 @@ def _days_of_a_block(prepared: Prepared) -> int:
 
 
 def _in_blocks(prepared: Prepared, days: int) -> Prepared:
-    """Return the same with a chunk for each block: whole maps, and equally many days."""
-    sizes = days, -1, -1
+    """Return the same, lazy: maps get a chunk for each block, and observations keep their days."""
+    sizes = dict(zip(prepared.grid.axes.dims, (days, -1, -1), strict=True))
+    observed = prepared.observed
+    if not prepared.is_lazy:
+        observed = observed.chunk(time=days)
     return replace(
         prepared,
-        dataset=prepared.dataset.chunk(dict(zip(prepared.grid.axes.dims, sizes, strict=True))),
-        observed=prepared.observed.chunk(dict(zip(DIMS, sizes, strict=True))),
+        dataset=prepared.dataset.chunk(sizes),
+        observed=observed.chunk(latitude=-1, longitude=-1),
     )
 
 
-def _record(prepared: Prepared) -> xr.Dataset:
+def _record(prepared: Prepared, days: int) -> xr.Dataset:
     """Return what is found on the whole record, lazy: background, what is learned, digests."""
     background = prepared.background()
-    learned = learn_lazily(prepared.model, prepared.anomalies(background))
+    anomalies = prepared.anomalies(background)
+    learned = learn_lazily(prepared.model, anomalies)
     digests = {
         f"{DIGEST}_{name}": day_digests(prepared.observed[name])
         for name in (*prepared.model.variables, *prepared.model.error_variables)
     }
     numbered = {f"{LEARNED}_{number}": array for number, array in enumerate(learned.values())}
     whole = background.reset_coords(drop=True).drop_vars(DIMS, errors="ignore")
-    return whole.assign(numbered).assign(digests).drop_vars(DIMS, errors="ignore")
+    whole = whole.assign(numbered).assign(digests).drop_vars(DIMS, errors="ignore")
+    return whole.assign({OBSERVED: observed_lazily(prepared.model, anomalies)}).chunk(time=days)
 
 
 def _maps(prepared: Prepared, record: xr.Dataset, days: int) -> xr.Dataset:

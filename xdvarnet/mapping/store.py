@@ -12,9 +12,11 @@ import os
 import shutil
 import uuid
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import filelock
 import numpy as np
@@ -23,8 +25,16 @@ import xarray as xr
 from xdvarnet._progress import count_up, show_progress
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, StoreError
 from xdvarnet.grids.labels import UNFINISHED
+from xdvarnet.mapping.graph import Tasks
+
+if TYPE_CHECKING:
+    import dask.array as da
 
 JOB, DONE, SETTINGS, DAYS = "job", "done", "settings", "days of a block"
+
+TOGETHER = 2
+"""Least number of blocks that are computed together: a chunk is then read for two of them at most,
+since it is in the halo of one neighbor alone."""
 
 
 @contextmanager
@@ -133,32 +143,58 @@ def fill(path: Path, maps: xr.Dataset, dim: str, *, progress: bool) -> None:
     StoreError
         If a block fails: it says why, how many blocks are written and how many are left.
     """
-    import dask
-
     stops = np.cumsum(maps.chunksizes[dim]).tolist()
     regions = [slice(*edges) for edges in zip([0, *stops[:-1]], stops, strict=True)]
     left = np.flatnonzero(finished_blocks(path) == 0).tolist()
-    varying = maps.drop_vars([name for name, var in maps.variables.items() if dim not in var.dims])
-    write = dask.delayed(write_block, pure=False)
-    step = _workers()
+    written = _written(path, maps, dim, regions)
+    step = max(TOGETHER, _workers())
     finished = len(regions) - len(left)
     with show_progress(progress), count_up("block", len(regions), done=finished) as count:
         for first in range(0, len(left), step):
-            tasks = [
-                write(varying.isel({dim: regions[number]}), path, dim, regions[number], number)
-                for number in left[first : first + step]
-            ]
+            some = left[first : first + step]
             try:
-                dask.compute(*tasks)
+                written.blocks[some].compute()
             except Exception as error:
-                written = int(finished_blocks(path).sum())
+                finished = int(finished_blocks(path).sum())
                 raise StoreError(
-                    f"a block of days failed: {type(error).__name__}: {error}. {written} of "
-                    f"{len(regions)} blocks are in {path}, {len(regions) - written} are left; the "
+                    f"a block of days failed: {type(error).__name__}: {error}. {finished} of "
+                    f"{len(regions)} blocks are in {path}, {len(regions) - finished} are left; the "
                     "same call goes on with them."
                 ) from error
-            count(len(tasks))
+            count(len(some))
     _mark_finished(path)
+
+
+def _written(path: Path, maps: xr.Dataset, dim: str, regions: Sequence[slice]) -> "da.Array":
+    """Return the marks of blocks, lazy: to compute one is to write it."""
+    dims = {str(name): array.dims for name, array in maps.data_vars.items()}
+    arrays = {name: maps[name].data for name in dims}
+    tasks = [
+        (
+            partial(_write, dims=dims, path=path, dim=dim, region=region, number=number),
+            [
+                (array.name, *(number if axis == dim else 0 for axis in dims[name]))
+                for name, array in arrays.items()
+            ],
+        )
+        for number, region in enumerate(regions)
+    ]
+    blocks = Tasks("_write", tasks, arrays.values())
+    return blocks.array(DONE, ((1,) * len(regions),), np.int8)
+
+
+def _write(
+    arrays: Sequence[np.ndarray],
+    *,
+    dims: Mapping[str, tuple[Hashable, ...]],
+    path: Path,
+    dim: str,
+    region: slice,
+    number: int,
+) -> dict[str, np.ndarray]:
+    maps = {name: (dims[name], array) for name, array in zip(dims, arrays, strict=True)}
+    write_block(xr.Dataset(maps), path, dim, region, number)
+    return {DONE: np.ones(1, np.int8)}
 
 
 def write_block(maps: xr.Dataset, path: Path, dim: str, region: slice, number: int) -> None:
