@@ -1,6 +1,6 @@
 """Tiny reconstructors and gappy data for tests; sizes and steps differ in each dimension."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 import xarray as xr
@@ -151,11 +151,19 @@ class Count(Callback):
         return len({key for key in self.keys if key.lstrip("('").startswith(name)})
 
 
-def counted(dataset: xr.Dataset, reads: list[int], **chunks: int) -> xr.Dataset:
-    """Return a Dataset in chunks that note the first of their days when they are read."""
+def counted(
+    dataset: xr.Dataset, reads: list[int], bad: Collection[int] = (), **chunks: int
+) -> xr.Dataset:
+    """Return a Dataset in chunks that note the first of their days when they are read.
+
+    Chunks that begin at a day in `bad` cannot be read; it can change later.
+    """
 
     def read(values, block_info=None):
-        reads.append(block_info[0]["array-location"][0][0])
+        first = block_info[0]["array-location"][0][0]
+        reads.append(first)
+        if first in bad:
+            raise RuntimeError("error during blosc decompression")
         return values
 
     heights = dataset["ssh"].chunk(chunks)

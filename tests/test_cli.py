@@ -85,6 +85,17 @@ def test_what_fails_says_so_in_one_line(folder, capsys, arguments, message):
     assert len(error.strip().splitlines()) == 1
 
 
+def test_a_damaged_file_is_no_traceback(folder, capsys):
+    folder.chunk(time=6).to_zarr("damaged.zarr", consolidated=False)
+    options = ["--model", "tuned.safetensors", "--quiet"]
+    with open("damaged.zarr/ssh/c/2/0/0", "r+b") as chunk:
+        chunk.write(b"0000000000000000")
+    assert main(["reconstruct", "damaged.zarr", "maps.zarr", *options]) == 2
+    assert re.search("^xdvarnet: .*was not begun, since .*", capsys.readouterr().err)
+    assert main(["score", "damaged.zarr", "truth.nc"]) == 2
+    assert re.search("^xdvarnet: ", capsys.readouterr().err)
+
+
 def test_an_interruption_is_no_failure(folder, monkeypatch):
     def interrupt(*_, **__):
         raise KeyboardInterrupt

@@ -19,6 +19,7 @@ from reconstructors import Count, Smoother, counted, gappy
 
 import xdvarnet
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, StoreError
+from xdvarnet.mapping import store
 from xdvarnet.mapping.background import ObservedBackground
 from xdvarnet.mapping.observations import Analysis, Observations
 from xdvarnet.mapping.protocol import Reconstructor
@@ -117,7 +118,7 @@ def test_any_chunks_of_the_input_go_on(dataset, path, chunks):
     """The blocks are those of the store, however the input comes the second time."""
     first, second = chunks
     eager = xdvarnet.reconstruct(dataset, model := Running())
-    broken = Running(model.seen[0] + 45)
+    broken = Running(model.seen[0] + 25)
     with dask.config.set(scheduler="synchronous"), pytest.raises(StoreError, match="OSError"):
         xdvarnet.reconstruct(dataset.chunk(time=first), broken, store=path)
     written, total = count_blocks(path)
@@ -148,9 +149,9 @@ def test_the_work_of_a_job_grows_like_the_days(path, model, chunk):
     for days in (60, 120):
         reads: list[int] = []
         given = counted(gappy(days=days), reads, time=chunk)
-        store = path.with_name(f"{days}.zarr")
+        target = path.with_name(f"{days}.zarr")
         with Count() as count, dask.config.set(scheduler="synchronous"):
-            xdvarnet.reconstruct(given, model, store=store)
+            xdvarnet.reconstruct(given, model, store=target)
         assert max(map(reads.count, reads)) <= 3
         assert len(set(reads)) == days // chunk
         tasks[days] = len(count.keys)
@@ -162,6 +163,56 @@ def test_a_record_without_observation_begins_no_job(dataset, path):
     empty = dataset.assign(ssh=dataset["ssh"].where(False).assign_attrs(units="m"))
     with pytest.raises(InvalidInputError, match="no observation at all of ssh"):
         xdvarnet.reconstruct(empty.chunk(time=10), Running(), store=path)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_blocks_that_can_be_read_are_written(path, resumed):
+    """A chunk that is damaged while the job runs, or before it goes on, costs what needs it."""
+    dataset, bad = gappy(days=120), set()
+    given = counted(dataset, [], bad, time=10)
+    if resumed:
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(StoreError, match="0 of 12"):
+            patch.setattr("xdvarnet.mapping.store._written", lambda *_: None)
+            xdvarnet.reconstruct(given, Running(), store=path)
+        bad.add(70)
+    with pytest.MonkeyPatch.context() as patch:
+        begun = store.begin
+        patch.setattr("xdvarnet.mapping.job.begin", lambda *given: (begun(*given), bad.add(70))[0])
+        with pytest.raises(StoreError, match=r"positions 60 to 69: RuntimeError: .* 9 of 12 .* 3 "):
+            xdvarnet.reconstruct(given, Running(), store=path)
+    assert np.flatnonzero(finished_blocks(path) == 0).tolist() == [6, 7, 8]  # it and its neighbors
+    bad.clear()
+    maps = xdvarnet.reconstruct(given, Running(), store=path)
+    eager = xdvarnet.reconstruct(dataset, Running())
+    xr.testing.assert_identical(maps.compute().drop_encoding(), eager.drop_encoding())
+
+
+def test_a_disk_that_is_full_ends_the_job(dataset, path, monkeypatch):
+    """No block is computed in vain."""
+    model = Running()
+
+    def full(*_, **__):
+        raise OSError("no space left on device")
+
+    begun = store.begin
+    given = counted(dataset, [], time=4)
+
+    def begin(*arguments):
+        stored = begun(*arguments)
+        monkeypatch.setattr(xr.Dataset, "to_zarr", full)
+        return stored
+
+    monkeypatch.setattr("xdvarnet.mapping.job.begin", begin)
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    with dask.config.set(scheduler="synchronous"), pytest.raises(StoreError, match="no space left"):
+        xdvarnet.reconstruct(given, model, store=path)
+    assert len(set(model.seen)) < DAYS / 2
+
+
+def test_a_record_that_cannot_be_read_begins_no_job(dataset, path):
+    with pytest.raises(StoreError, match="was not begun, since .*RuntimeError: error during blosc"):
+        xdvarnet.reconstruct(counted(dataset, [], {20}, time=10), Running(), store=path)
     assert not path.exists()
 
 

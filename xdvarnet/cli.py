@@ -46,8 +46,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     warnings.filterwarnings("ignore", category=RuntimeWarning)  # of xarray, about metadata
     try:
         options.run(options)
-    except (XdvarnetError, OSError) as error:
-        print(f"xdvarnet: {' '.join(str(error).split())}", file=sys.stderr)
+    except Exception as error:  # readers of damaged files raise what they like
+        own = isinstance(error, XdvarnetError | OSError)
+        text = str(error) if own else f"{type(error).__name__}: {error}"
+        print(f"xdvarnet: {' '.join(text.split())}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         print("xdvarnet: interrupted; the same command goes on.", file=sys.stderr)

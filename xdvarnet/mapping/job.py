@@ -35,7 +35,7 @@ def reconstruct_to_store(
         dim = str(prepared.grid.axes.time)
         days = begun_with(path) or _days_of_a_block(prepared)
         prepared = _in_blocks(prepared, days)
-        record = _record(prepared, days)
+        record = _record(prepared)
         settings = _settings(prepared)
         stored = begin(path, _maps(prepared, record, days), record, settings, days)
         fill(path, _maps(prepared, stored, days), dim, progress=progress)
@@ -63,7 +63,7 @@ def _in_blocks(prepared: Prepared, days: int) -> Prepared:
     )
 
 
-def _record(prepared: Prepared, days: int) -> xr.Dataset:
+def _record(prepared: Prepared) -> xr.Dataset:
     """Return what is found on the whole record, lazy: background, what is learned, digests."""
     background = prepared.background()
     anomalies = prepared.anomalies(background)
@@ -75,7 +75,7 @@ def _record(prepared: Prepared, days: int) -> xr.Dataset:
     numbered = {f"{LEARNED}_{number}": array for number, array in enumerate(learned.values())}
     whole = background.reset_coords(drop=True).drop_vars(DIMS, errors="ignore")
     whole = whole.assign(numbered).assign(digests).drop_vars(DIMS, errors="ignore")
-    return whole.assign({OBSERVED: observed_lazily(prepared.model, anomalies)}).chunk(time=days)
+    return whole.assign({OBSERVED: observed_lazily(prepared.model, anomalies)})
 
 
 def _maps(prepared: Prepared, record: xr.Dataset, days: int) -> xr.Dataset:

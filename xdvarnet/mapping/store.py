@@ -23,7 +23,7 @@ import numpy as np
 import xarray as xr
 
 from xdvarnet._progress import count_up, show_progress
-from xdvarnet.errors import InvalidInputError, InvalidTypeError, StoreError
+from xdvarnet.errors import InvalidInputError, InvalidTypeError, StoreError, XdvarnetError
 from xdvarnet.grids.labels import UNFINISHED
 from xdvarnet.mapping.graph import Tasks
 
@@ -141,27 +141,31 @@ def fill(path: Path, maps: xr.Dataset, dim: str, *, progress: bool) -> None:
     Raises
     ------
     StoreError
-        If a block fails: it says why, how many blocks are written and how many are left.
+        If blocks fail, after all others are written; or at once, if the store cannot be written.
+        It says why, how many blocks are written and how many are left.
     """
     stops = np.cumsum(maps.chunksizes[dim]).tolist()
     regions = [slice(*edges) for edges in zip([0, *stops[:-1]], stops, strict=True)]
     left = np.flatnonzero(finished_blocks(path) == 0).tolist()
     written = _written(path, maps, dim, regions)
     step = max(TOGETHER, _workers())
+    failed: dict[int, Exception] = {}
     finished = len(regions) - len(left)
     with show_progress(progress), count_up("block", len(regions), done=finished) as count:
         for first in range(0, len(left), step):
             some = left[first : first + step]
-            try:
-                written.blocks[some].compute()
-            except Exception as error:
-                finished = int(finished_blocks(path).sum())
-                raise StoreError(
-                    f"a block of days failed: {type(error).__name__}: {error}. {finished} of "
-                    f"{len(regions)} blocks are in {path}, {len(regions) - finished} are left; the "
-                    "same call goes on with them."
-                ) from error
+            failed |= _compute(path, written, some)
             count(len(some))
+            if any(isinstance(error, StoreError) for error in failed.values()):
+                break
+    if failed:
+        number, error = next(iter(failed.items()))
+        days, finished = regions[number], int(finished_blocks(path).sum())
+        raise StoreError(
+            f"a block of days failed, that of the positions {days.start} to {days.stop - 1}: "
+            f"{type(error).__name__}: {error}. {finished} of {len(regions)} blocks are in {path}, "
+            f"{len(regions) - finished} are left; the same call goes on with them."
+        ) from error
     _mark_finished(path)
 
 
@@ -183,6 +187,19 @@ def _written(path: Path, maps: xr.Dataset, dim: str, regions: Sequence[slice]) -
     return blocks.array(DONE, ((1,) * len(regions),), np.int8)
 
 
+def _compute(path: Path, written: "da.Array", blocks: list[int]) -> dict[int, Exception]:
+    """Write blocks, each alone if one of them fails; return the errors of those that do."""
+    try:
+        written.blocks[blocks].compute()
+    except Exception as error:
+        left = [number for number in blocks if not finished_blocks(path)[number]]
+        if len(left) == len(blocks) == 1 or isinstance(error, StoreError):
+            return dict.fromkeys(left, error)
+        errors = [_compute(path, written, [number]) for number in left]
+        return {number: error for each in errors for number, error in each.items()}
+    return {}
+
+
 def _write(
     arrays: Sequence[np.ndarray],
     *,
@@ -201,10 +218,13 @@ def write_block(maps: xr.Dataset, path: Path, dim: str, region: slice, number: i
     """Write the maps of some days into a store, then mark the block."""
     import zarr
 
-    maps.to_zarr(path, region={dim: region})
-    done = zarr.open_group(path, path=JOB, mode="r+")[DONE]
-    assert isinstance(done, zarr.Array)
-    done[number] = 1
+    try:
+        maps.to_zarr(path, region={dim: region})
+        done = zarr.open_group(path, path=JOB, mode="r+")[DONE]
+        assert isinstance(done, zarr.Array)
+        done[number] = 1
+    except OSError as error:
+        raise StoreError(f"it cannot be written: {error}") from error
 
 
 def _mark_finished(path: Path) -> None:
@@ -253,7 +273,7 @@ def _make(
     maps = maps.assign_coords({name: axis.compute() for name, axis in maps.coords.items()})
     maps = maps.assign_attrs({UNFINISHED: "days without maps are not written yet"})
     done = xr.Variable("block", np.zeros(-(-record.sizes["time"] // days), np.int8))
-    job = record.assign({DONE: done})
+    job = record.chunk(time=days).assign({DONE: done})
     job = job.assign_attrs({SETTINGS: json.dumps(settings), DAYS: days})
     try:
         with warnings.catch_warnings():  # zarr 3 says that other programs may not read it
@@ -262,9 +282,12 @@ def _make(
             marks = {DONE: {"chunks": (1,)}}
             job.to_zarr(partial, group=JOB, encoding=marks, consolidated=True)
         os.replace(partial, path)
-    except OSError as error:
+    except XdvarnetError:
+        raise
+    except Exception as error:  # readers of damaged files raise what they like
         raise StoreError(
-            f"{path} was not begun: the input cannot be read, or the store not written: {error}"
+            f"{path} was not begun, since a job begins with a pass over all days: the input cannot "
+            f"be read, or the store not written: {type(error).__name__}: {error}"
         ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -298,12 +321,29 @@ def _check(path: Path, record: xr.Dataset, settings: Mapping[str, object]) -> No
     for name in record.data_vars:
         if not str(name).startswith("digest"):
             continue
-        differs = np.flatnonzero(record[name].values != stored[name].values)
+        differs = _differing_days(record[name], stored[name].values)
         if differs.size:
             raise StoreError(
                 f"the input of {path} has changed since it was begun: {differs.size} days differ "
                 f"({name}), the first at position {differs[0]}. {another}"
             )
+
+
+def _differing_days(now: xr.DataArray, known: np.ndarray) -> np.ndarray:
+    """Return the positions of days with another digest; days that cannot be read are left out.
+
+    The blocks that need those fail, and say why; others can be made.
+    """
+    try:
+        return np.flatnonzero(now.values != known)
+    except XdvarnetError:
+        raise
+    except Exception:
+        if now.chunks is None or len(now.chunks[0]) == 1:
+            return np.array([], int)
+        halves = slice(0, now.size // 2), slice(now.size // 2, now.size)
+        first, second = (_differing_days(now[half], known[half]) for half in halves)
+        return np.concatenate([first, second + now.size // 2])
 
 
 def _workers() -> int:
