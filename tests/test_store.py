@@ -166,6 +166,17 @@ def test_a_record_without_observation_begins_no_job(dataset, path):
     assert not path.exists()
 
 
+@pytest.mark.parametrize(
+    ("chunk", "block"), [(None, 10), (1, 10), (4, 12), (20, 20), (200, 10), (67, 12)]
+)
+def test_blocks_follow_the_halo(path, chunk, block):
+    """A chunk is a block where it is longer; one that is much longer is cut."""
+    dataset = gappy(days=200)
+    given = dataset if chunk is None else dataset.chunk(time=chunk)
+    maps = xdvarnet.reconstruct(given, Running(), store=path)
+    assert maps.chunksizes["time"][0] == block
+
+
 @pytest.mark.parametrize("resumed", [False, True])
 def test_blocks_that_can_be_read_are_written(path, resumed):
     """A chunk that is damaged while the job runs, or before it goes on, costs what needs it."""
@@ -291,7 +302,10 @@ def test_nothing_is_left_of_a_store_that_cannot_be_made(dataset, path):
     dataset["ssh"][9, 3, 4] = np.inf
     with pytest.raises(InvalidInputError, match="1 infinite value"):
         xdvarnet.reconstruct(dataset.chunk(time=10), Running(), store=path)
-    assert not [name for name in os.listdir(path.parent) if not name.endswith(".lock")]
+    assert os.listdir(path.parent) == []
+    with pytest.raises(InvalidInputError, match="steps by 2 days"):
+        xdvarnet.reconstruct(dataset.isel(time=[0, 1, 3]), Smoother(), store=path)
+    assert os.listdir(path.parent) == []
 
 
 SCRIPT = """

@@ -1,6 +1,7 @@
 """A reconstruction that is written to a store, and can be interrupted and gone on with."""
 
 import importlib.metadata
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import replace
@@ -12,42 +13,60 @@ from xdvarnet.grids.internal import DIMS
 from xdvarnet.mapping.description import Arrays, describe
 from xdvarnet.mapping.lazy import (
     analyse_lazily,
-    blocks_of_days,
     learn_lazily,
     observed_lazily,
 )
 from xdvarnet.mapping.prepared import Prepared
 from xdvarnet.mapping.protocol import Reconstructor
-from xdvarnet.mapping.store import begin, begun_with, day_digests, digest, fill, locked
+from xdvarnet.mapping.store import begin, begun_with, check_scale, day_digests, digest, fill, locked
 
 LEARNED, DIGEST, OBSERVED = "learned", "digest", "observed"
 
 LEAST_DAYS = 10
 """Days of a block, where the model and the chunks allow fewer."""
 
+LONGEST = 4
+"""Lengths of the least block up to which a chunk of the input is a block as it is."""
+
 
 def reconstruct_to_store(
     dataset: xr.Dataset, model: Reconstructor, store: str | os.PathLike, *, progress: bool
 ) -> xr.Dataset:
     """Write the maps of a Dataset to a zarr store, block by block: see `xdvarnet.reconstruct`."""
+    check_scale("store=")
+    prepared = Prepared.of(dataset, model)
     with locked(store) as path:
-        prepared = Prepared.of(dataset, model)
         dim = str(prepared.grid.axes.time)
         days = begun_with(path) or _days_of_a_block(prepared)
+        together = 1 + -(-_longest_chunk(prepared) // days)
         prepared = _in_blocks(prepared, days)
         record = _record(prepared)
         settings = _settings(prepared)
         stored = begin(path, _maps(prepared, record, days), record, settings, days)
-        fill(path, _maps(prepared, stored, days), dim, progress=progress)
+        fill(path, _maps(prepared, stored, days), dim, together=together, progress=progress)
         return xr.open_zarr(path)
 
 
 def _days_of_a_block(prepared: Prepared) -> int:
-    """Return the length of the blocks of a new store, by the halo and the chunks of the input."""
-    days, halo = prepared.observed["time"].values, prepared.model.halo
-    chunks = prepared.observed.unify_chunks().chunksizes.get("time", (1,) * days.size)
-    blocks = blocks_of_days(halo, days, chunks)
-    return max(LEAST_DAYS, *(block.stop - block.start for block in blocks))
+    """Return the length of the blocks of a new store.
+
+    They are as long as the halo, or a chunk of the input that is longer; one that is much longer,
+    such as a whole file, is cut.
+    """
+    halo, times = prepared.model.halo, prepared.observed["time"].values
+    if halo is None:
+        return times.size
+    step = np.diff(times).min(initial=1.0)
+    least = max(LEAST_DAYS, math.ceil(halo / step))
+    chunk = _longest_chunk(prepared)
+    if chunk > LONGEST * least:
+        chunk = -(-chunk // (chunk // least))
+    return min(times.size, chunk * -(-least // chunk))
+
+
+def _longest_chunk(prepared: Prepared) -> int:
+    """Return the days of the longest chunk of the input; 1 in memory."""
+    return max(prepared.observed.unify_chunks().chunksizes.get("time", (1,)))
 
 
 def _in_blocks(prepared: Prepared, days: int) -> Prepared:

@@ -23,7 +23,13 @@ import numpy as np
 import xarray as xr
 
 from xdvarnet._progress import count_up, show_progress
-from xdvarnet.errors import InvalidInputError, InvalidTypeError, StoreError, XdvarnetError
+from xdvarnet.errors import (
+    InvalidInputError,
+    InvalidTypeError,
+    MissingDependencyError,
+    StoreError,
+    XdvarnetError,
+)
 from xdvarnet.grids.labels import UNFINISHED
 from xdvarnet.mapping.graph import Tasks
 
@@ -32,9 +38,23 @@ if TYPE_CHECKING:
 
 JOB, DONE, SETTINGS, DAYS = "job", "done", "settings", "days of a block"
 
-TOGETHER = 2
-"""Least number of blocks that are computed together: a chunk is then read for two of them at most,
-since it is in the halo of one neighbor alone."""
+
+def check_scale(what: str) -> None:
+    """Refuse `what` without dask and zarr.
+
+    Raises
+    ------
+    MissingDependencyError
+        With how to install them.
+    """
+    try:
+        import dask.array  # noqa: F401
+        import zarr  # noqa: F401
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"{what} needs dask and zarr, of which one cannot be imported; "
+            'pip install "xdvarnet[scale]".'
+        ) from error
 
 
 @contextmanager
@@ -77,6 +97,8 @@ def locked(path: str | os.PathLike) -> Iterator[Path]:
     try:
         yield whole
     finally:
+        if not whole.exists():  # a job that was refused leaves nothing
+            Path(lock.lock_file).unlink(missing_ok=True)
         lock.release()
 
 
@@ -126,7 +148,7 @@ def begin(
     return xr.open_zarr(path, group=JOB).drop_vars(DONE)
 
 
-def fill(path: Path, maps: xr.Dataset, dim: str, *, progress: bool) -> None:
+def fill(path: Path, maps: xr.Dataset, dim: str, *, together: int, progress: bool) -> None:
     """Compute the blocks of days that are not there yet; each is written and marked as it is ready.
 
     Parameters
@@ -135,6 +157,9 @@ def fill(path: Path, maps: xr.Dataset, dim: str, *, progress: bool) -> None:
         As for `begin`: the chunks of the maps are the blocks of the store.
     dim : str
         Name of the dimension of time in the maps.
+    together : int
+        Least number of blocks that are computed at once. One more than there are in a chunk of the
+        input: it is then read two times at most.
     progress : bool
         Whether to show a bar of the blocks.
 
@@ -148,7 +173,7 @@ def fill(path: Path, maps: xr.Dataset, dim: str, *, progress: bool) -> None:
     regions = [slice(*edges) for edges in zip([0, *stops[:-1]], stops, strict=True)]
     left = np.flatnonzero(finished_blocks(path) == 0).tolist()
     written = _written(path, maps, dim, regions)
-    step = max(TOGETHER, _workers())
+    step = max(together, _workers())
     failed: dict[int, Exception] = {}
     finished = len(regions) - len(left)
     with show_progress(progress), count_up("block", len(regions), done=finished) as count:
