@@ -23,7 +23,7 @@ from xdvarnet.methods.trivial import MeanMapOffset
 
 pytestmark = [
     pytest.mark.filterwarnings("error"),
-    pytest.mark.filterwarnings("ignore:chunks of .* are shorter"),
+    pytest.mark.filterwarnings("ignore:chunks of"),
 ]
 
 CHUNKS = [
@@ -171,6 +171,24 @@ def test_blocks_are_as_long_as_the_halo():
 def test_short_chunks_are_joined_with_a_warning(dataset):
     with pytest.warns(XdvarnetWarning, match=r"chunks of up to 1 days .* 4 days .*chunk\(time=8"):
         reconstruct(dataset.chunk(time=1), Smoother())
+    reads: list[int] = []
+    given = counted(gappy(days=40), reads, time=1)
+    with pytest.warns(XdvarnetWarning, match=r"10 blocks of up to 4 days, and .* by 2.8 tasks"):
+        maps = reconstruct(given, Smoother())
+    for block in range(0, 40, 4):
+        maps["ssh"][block : block + 4].compute(scheduler="synchronous")
+    assert len(reads) == 2.8 * 40  # as the warning says
+
+
+def test_chunks_that_become_one_are_warned_of(dataset):
+    with pytest.warns(XdvarnetWarning, match="5 x 6 cells are joined .* reads 12 chunks for each"):
+        reconstruct(dataset.chunk(lat=5, lon=6), Smoother())
+    with pytest.warns(XdvarnetWarning, match="needs the whole record .* all 11 days are one task"):
+        reconstruct(dataset.chunk(time=1), Smoother(None))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        reconstruct(dataset.chunk(time=-1), Smoother(None))
+        reconstruct(dataset.chunk(time=4), Smoother())
 
 
 def test_only_the_days_that_are_asked_for_are_solved():

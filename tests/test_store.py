@@ -8,6 +8,7 @@ import sys
 import textwrap
 import threading
 import time
+import warnings
 
 import dask
 import filelock
@@ -175,6 +176,20 @@ def test_blocks_follow_the_halo(path, chunk, block):
     given = dataset if chunk is None else dataset.chunk(time=chunk)
     maps = xdvarnet.reconstruct(given, Running(), store=path)
     assert maps.chunksizes["time"][0] == block
+
+
+def test_chunks_of_a_job_are_warned_of_once(dataset, path, tmp_path):
+    """Only those that the user made."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", xdvarnet.XdvarnetWarning)
+        xdvarnet.reconstruct(dataset, interpolation(), store=path)
+    with pytest.warns(xdvarnet.XdvarnetWarning) as told:
+        given = dataset.chunk(time=1, lat=5)
+        xdvarnet.reconstruct(given, interpolation(), store=tmp_path / "chunks.zarr")
+    said = [str(each.message) for each in told if each.category is xdvarnet.XdvarnetWarning]
+    assert len(said) == 2
+    assert "joined to whole maps" in said[0]
+    assert "5 blocks of up to 10 days" in said[1]
 
 
 @pytest.mark.parametrize("resumed", [False, True])

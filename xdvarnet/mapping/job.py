@@ -15,6 +15,7 @@ from xdvarnet.mapping.lazy import (
     analyse_lazily,
     learn_lazily,
     observed_lazily,
+    warn_of_joined_chunks,
 )
 from xdvarnet.mapping.prepared import Prepared
 from xdvarnet.mapping.protocol import Reconstructor
@@ -38,6 +39,8 @@ def reconstruct_to_store(
     with locked(store) as path:
         dim = str(prepared.grid.axes.time)
         days = begun_with(path) or _days_of_a_block(prepared)
+        if prepared.is_lazy:
+            warn_of_joined_chunks(model, prepared.observed, _blocks(prepared, days))
         together = 1 + -(-_longest_chunk(prepared) // days)
         prepared = _in_blocks(prepared, days)
         record = _record(prepared)
@@ -67,6 +70,12 @@ def _days_of_a_block(prepared: Prepared) -> int:
 def _longest_chunk(prepared: Prepared) -> int:
     """Return the days of the longest chunk of the input; 1 in memory."""
     return max(prepared.observed.unify_chunks().chunksizes.get("time", (1,)))
+
+
+def _blocks(prepared: Prepared, days: int) -> list[slice]:
+    """Return blocks of so many days; the last one has what is left."""
+    size = prepared.observed.sizes["time"]
+    return [slice(first, min(first + days, size)) for first in range(0, size, days)]
 
 
 def _in_blocks(prepared: Prepared, days: int) -> Prepared:
@@ -103,8 +112,7 @@ def _maps(prepared: Prepared, record: xr.Dataset, days: int) -> xr.Dataset:
     axes = {dim: prepared.observed[dim] for dim in DIMS}
     background = record[list(model.variables)].assign_coords(axes)
     learned = {name: record[f"{LEARNED}_{number}"] for number, name in enumerate(model.learns)}
-    size = axes["time"].size
-    blocks = [slice(first, min(first + days, size)) for first in range(0, size, days)]
+    blocks = _blocks(prepared, days)
     analysis = analyse_lazily(model, prepared.anomalies(background), learned, blocks)
     fields = {kind: analysis.kinds[kind] for kind in ("mean", "std")}
     return prepared.label(background, fields, model.attributes(None))

@@ -3,7 +3,7 @@
 import copy
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
@@ -195,7 +195,7 @@ def _observations_of_chunks(
     """
     values, errors = list(model.variables), list(model.error_variables)
     names = [*values, *errors]
-    days = anomalies[names].unify_chunks().chunksizes["time"]
+    days = _chunks(model, anomalies)["time"]
     whole = anomalies[names].chunk({"time": days, "latitude": -1, "longitude": -1})
     arrays, sea = [whole[name].data for name in names], _whole(anomalies["sea"])
     latitude, longitude = anomalies["latitude"].values, anomalies["longitude"].values
@@ -325,29 +325,61 @@ def blocks_of_days(halo: float | None, times: np.ndarray, chunks: tuple[int, ...
 
 def join_chunks(model: Reconstructor, anomalies: xr.Dataset) -> list[slice]:
     """Return the blocks of days of lazy maps, and warn where chunks are joined for them."""
-    names = [*model.variables, *model.error_variables]
-    chunks = anomalies[names].unify_chunks().chunksizes["time"]
-    blocks = blocks_of_days(model.halo, anomalies["time"].values, chunks)
-    if model.halo is not None and len(blocks) < len(chunks):
-        _warn_of_short_chunks(model, blocks, chunks)
+    days = _chunks(model, anomalies)["time"]
+    blocks = blocks_of_days(model.halo, anomalies["time"].values, days)
+    warn_of_joined_chunks(model, anomalies, blocks)
     return blocks
 
 
-def _warn_of_short_chunks(
-    model: Reconstructor, blocks: list[slice], chunks: tuple[int, ...]
+def warn_of_joined_chunks(
+    model: Reconstructor, observed: xr.Dataset, blocks: Sequence[slice]
 ) -> None:
-    assert model.halo is not None
-    days, halo = max(block.stop - block.start for block in blocks), int(np.ceil(model.halo))
+    """Warn where chunks of the input are joined, with what that costs.
+
+    Parameters
+    ----------
+    model : Reconstructor
+        What maps the blocks.
+    observed : xarray.Dataset
+        What it reads, in the chunks of the input.
+    blocks : sequence of slice
+        Days of each task.
+    """
+    chunks, times, halo = _chunks(model, observed), observed["time"].values, model.halo
+    days, rows, columns = (chunks.get(dim, (observed.sizes[dim],)) for dim in DIMS)
+    pieces = len(rows) * len(columns)
+    if pieces > 1:
+        warn(
+            f"chunks of up to {max(rows)} x {max(columns)} cells are joined to whole maps of "
+            f"{sum(rows)} x {sum(columns)}, which a task needs: it reads {pieces} chunks for each "
+            "of its days. Chunks along time alone cost less."
+        )
+    if halo is None and len(days) > 1:
+        warn(
+            f"chunks of up to {max(days)} days are joined, since {type(model).__name__} needs the "
+            f"whole record for each map: all {times.size} days are one task, and in memory at once."
+        )
+    if halo is None or times[max(days) - 1] - times[0] + 1 >= halo or len(days) == 1:
+        return
+    needed = [_with_halo(block, times, halo) for block in blocks]
+    read = sum(each.stop - each.start for each in needed) / times.size
     became = "all days are one task"
     if len(blocks) > 1:
-        became = f"they are joined to {len(blocks)} blocks of up to {days} days"
-    advice = ""
-    if sum(chunks) > 2 * halo:
-        advice = f" Chunks of {2 * halo} days or more cost less: dataset.chunk(time={2 * halo})."
+        longest = max(block.stop - block.start for block in blocks)
+        became = f"they are joined to {len(blocks)} blocks of up to {longest} days"
+    advice, better = "", 2 * math.ceil(halo)
+    if times.size > better:
+        advice = f" Chunks of {better} days or more cost less: dataset.chunk(time={better})."
     warn(
-        f"chunks of up to {max(chunks)} days are shorter than the {model.halo:.3g} days on either "
-        f"side that a map of {type(model).__name__} needs: {became}.{advice}"
+        f"chunks of up to {max(days)} days are shorter than the {halo:.3g} days on either side "
+        f"that a map of {type(model).__name__} needs: {became}, and a day is read by {read:.1f} "
+        f"tasks on average.{advice}"
     )
+
+
+def _chunks(model: Reconstructor, observed: xr.Dataset) -> Mapping[Hashable, tuple[int, ...]]:
+    names = [*model.variables, *model.error_variables]
+    return observed[names].unify_chunks().chunksizes
 
 
 def _with_halo(block: slice, times: np.ndarray, halo: float | None) -> slice:
