@@ -141,6 +141,7 @@ class Calibrated(Holding):
         background: Background | None = None,
         device: str | None = None,
         precision: str | None = None,
+        stride: int | None = None,
         method: str | None = None,
         memory: str | float | None = None,
     ) -> "Calibrated":
@@ -148,7 +149,7 @@ class Calibrated(Holding):
 
         Parameters
         ----------
-        background, device, precision
+        background, device, precision, stride
             Of the model: see its `with_options`.
         method : {"hybrid", "neural", "exact"}, optional
             How members are drawn.
@@ -163,7 +164,9 @@ class Calibrated(Holding):
             If the model has no such option.
         """
         return Calibrated(
-            self.model.with_options(background=background, device=device, precision=precision),
+            self.model.with_options(
+                background=background, device=device, precision=precision, stride=stride
+            ),
             self.errors,
             spread=self.spread,
             method=method or self.method,
