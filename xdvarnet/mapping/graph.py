@@ -3,7 +3,7 @@
 import operator
 import uuid
 from collections.abc import Hashable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import dask.array as da
@@ -24,7 +24,7 @@ class Tasks:
         Collections whose keys the arguments are.
     """
 
-    def __init__(self, kind: str, tasks: Sequence[object], below: Iterable[object] = ()) -> None:
+    def __init__(self, kind: str, tasks: Sequence[object], below: Iterable[Any] = ()) -> None:
         self.name = f"{kind}-{uuid.uuid4().hex}"
         self.keys = [(self.name, number) for number in range(len(tasks))]
         self._graph = _add(self.name, dict(zip(self.keys, tasks, strict=True)), below)
@@ -55,7 +55,7 @@ class Tasks:
         return da.Array(_add(own, layer, [self]), own, chunks, dtype)
 
 
-def _add(name: str, layer: dict, below: Iterable[object]) -> "HighLevelGraph":
+def _add(name: str, layer: dict, below: Iterable[Any]) -> "HighLevelGraph":
     from dask.highlevelgraph import HighLevelGraph
 
     return HighLevelGraph.from_collections(name, layer, dependencies=list(below))

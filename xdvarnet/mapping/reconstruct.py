@@ -98,15 +98,17 @@ def reconstruct(
     StoreError
         If the store is in use, cannot be written, was begun with another input or other settings,
         or a block fails; what is written stays.
+    MissingDependencyError
+        If a store is given without the extra ``scale``.
 
     Warns
     -----
     XdvarnetWarning
         If the region lies far from the trained latitudes, windows have no observation, a variable
-        has no attribute ``units``, or the background is one of the observations of less than a
-        week. In memory, and without a lead, also if observations are less than half or more than
-        twice as large as in the training, or smaller than their noise, or values are not those of
-        the sea in their units.
+        has no attribute ``units``, chunks are joined, or the background is one of the observations
+        of less than a week. In memory, and without a lead, also if observations are less than half
+        or more than twice as large as in the training, or smaller than their noise, or values are
+        not those of the sea in their units.
 
     Examples
     --------
