@@ -172,7 +172,8 @@ def fill(path: Path, maps: xr.Dataset, dim: str, *, together: int, progress: boo
     stops = np.cumsum(maps.chunksizes[dim]).tolist()
     regions = [slice(*edges) for edges in zip([0, *stops[:-1]], stops, strict=True)]
     left = np.flatnonzero(finished_blocks(path) == 0).tolist()
-    written = _written(path, maps, dim, regions)
+    # without optimization keys are the same in each graph, as a cluster expects that loses a worker
+    written = _written(path, maps, dim, regions).to_delayed(optimize_graph=False)
     step = max(together, _workers())
     failed: dict[int, Exception] = {}
     finished = len(regions) - len(left)
@@ -212,10 +213,12 @@ def _written(path: Path, maps: xr.Dataset, dim: str, regions: Sequence[slice]) -
     return blocks.array(DONE, ((1,) * len(regions),), np.int8)
 
 
-def _compute(path: Path, written: "da.Array", blocks: list[int]) -> dict[int, Exception]:
+def _compute(path: Path, written: np.ndarray, blocks: list[int]) -> dict[int, Exception]:
     """Write blocks, each alone if one of them fails; return the errors of those that do."""
+    import dask
+
     try:
-        written.blocks[blocks].compute()
+        dask.compute(*written[blocks])
     except Exception as error:
         left = [number for number in blocks if not finished_blocks(path)[number]]
         if len(left) == len(blocks) == 1 or isinstance(error, StoreError):
