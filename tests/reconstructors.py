@@ -1,9 +1,10 @@
 """Tiny reconstructors and gappy data for tests; sizes and steps differ in each dimension."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import numpy as np
 import xarray as xr
+from dask.callbacks import Callback
 from scipy.ndimage import gaussian_filter
 
 from xdvarnet.grids.coords import Grid
@@ -135,6 +136,39 @@ def gappy(
         },
         {"title": "toy sea"},
     )
+
+
+class Count(Callback):
+    """Count the tasks that run, by what their names begin with."""
+
+    def __init__(self):
+        self.keys = []
+
+    def _pretask(self, key, dsk, state):
+        self.keys.append(str(key))
+
+    def count(self, name: str) -> int:
+        return len({key for key in self.keys if key.lstrip("('").startswith(name)})
+
+
+def counted(
+    dataset: xr.Dataset, reads: list[int], bad: Collection[int] = (), **chunks: int
+) -> xr.Dataset:
+    """Return a Dataset in chunks that note the first of their days when they are read.
+
+    Chunks that begin at a day in `bad` cannot be read; it can change later.
+    """
+
+    def read(values, block_info=None):
+        first = block_info[0]["array-location"][0][0]
+        reads.append(first)
+        if first in bad:
+            raise RuntimeError("error during blosc decompression")
+        return values
+
+    heights = dataset["ssh"].chunk(chunks)
+    data = heights.data.map_blocks(read, dtype="f4", meta=np.empty((0, 0, 0), "f4"))
+    return dataset.assign(ssh=heights.copy(data=data))
 
 
 def explode(array: xr.DataArray, **chunks: int) -> xr.DataArray:

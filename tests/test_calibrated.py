@@ -307,6 +307,10 @@ def test_options_choose_the_method_and_those_of_the_model():
     half = model.with_options(precision="bfloat16")
     assert (half.model.precision, model.model.precision) == ("bfloat16", "float32")
     assert half.errors == model.errors
+    longer = model.with_options(stride=3)
+    assert longer.model.window.stride[0] == 3 != model.model.window.stride[0]
+    with pytest.raises(InvalidInputError, match="has no option stride=3"):
+        with_ensemble(kriging()).with_options(stride=3)
     with pytest.raises(UnknownNameError, match="hybrid"):
         model.with_options(method="bootstrap")
 

@@ -10,7 +10,8 @@ import xarray as xr
 from reconstructors import gappy
 
 import xdvarnet
-from xdvarnet.cli import main
+from xdvarnet.cli import _open, main
+from xdvarnet.errors import MissingDependencyError
 
 MODEL = xdvarnet.OptimalInterpolation(
     "ssh",
@@ -83,6 +84,48 @@ def test_what_fails_says_so_in_one_line(folder, capsys, arguments, message):
     assert error.startswith("xdvarnet: ")
     assert re.search(message, error)
     assert len(error.strip().splitlines()) == 1
+
+
+def test_a_file_in_one_piece_is_read_in_some(tmp_path, monkeypatch):
+    """Blocks follow the halo of the model, as in memory, and not the file."""
+    monkeypatch.chdir(tmp_path)
+    gappy(days=200).to_netcdf("whole.nc")
+    xdvarnet.save_model(MODEL, "tuned.safetensors")
+    options = ["--model", "tuned.safetensors", "--quiet"]
+    assert main(["reconstruct", "whole.nc", "maps.zarr", *options]) == 0
+    assert xr.open_zarr("maps.zarr").chunksizes["time"] == (10,) * 20
+    opened = _open("whole.nc")
+    assert opened.chunksizes["time"] == (10,) * 20
+    encoding = {"ssh": {"chunksizes": (25, 14, 19)}}
+    gappy(days=200).to_netcdf("chunks.nc", encoding=encoding)
+    assert _open("chunks.nc").chunksizes["time"] == (25,) * 8
+
+
+@pytest.mark.parametrize("pattern", ["part_*.nc", "part_?.nc", "part_[12].nc", "{}/part_*.nc"])
+def test_patterns_are_those_of_a_shell(folder, tmp_path, pattern):
+    xr.testing.assert_equal(_open(pattern.format(tmp_path)).load(), _open("observations.nc").load())
+
+
+@pytest.mark.parametrize("missing", ["dask", "dask.array", "zarr"])
+def test_an_extra_that_is_missing_is_named(folder, monkeypatch, capsys, missing):
+    monkeypatch.setitem(sys.modules, missing, None)
+    remedy = re.escape('pip install "xdvarnet[scale]"')
+    options = ["--model", "tuned.safetensors", "--quiet"]
+    assert main(["reconstruct", "observations.nc", "maps.zarr", *options]) == 2
+    assert re.search(remedy, capsys.readouterr().err)
+    with pytest.raises(MissingDependencyError, match=remedy):
+        xdvarnet.reconstruct(folder, MODEL, store="maps.zarr")
+
+
+def test_a_damaged_file_is_no_traceback(folder, capsys):
+    folder.chunk(time=6).to_zarr("damaged.zarr", consolidated=False)
+    options = ["--model", "tuned.safetensors", "--quiet"]
+    with open("damaged.zarr/ssh/c/2/0/0", "r+b") as chunk:
+        chunk.write(b"0000000000000000")
+    assert main(["reconstruct", "damaged.zarr", "maps.zarr", *options]) == 2
+    assert re.search("^xdvarnet: .*was not begun, since .*", capsys.readouterr().err)
+    assert main(["score", "damaged.zarr", "truth.nc"]) == 2
+    assert re.search("^xdvarnet: ", capsys.readouterr().err)
 
 
 def test_an_interruption_is_no_failure(folder, monkeypatch):

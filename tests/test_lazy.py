@@ -7,14 +7,13 @@ import dask
 import numpy as np
 import pytest
 import xarray as xr
-from dask.callbacks import Callback
 from instances import ERROR, calibrated_interpolation, calibrated_network
-from reconstructors import WINDOW, Identity, Smoother, explode, gappy, lazy
+from reconstructors import WINDOW, Count, Identity, Smoother, counted, explode, gappy, lazy
 
 from xdvarnet.calibration import Calibrated
 from xdvarnet.errors import InvalidInputError, XdvarnetWarning
 from xdvarnet.grids.coords import days_since_epoch
-from xdvarnet.mapping.background import ObservedBackground
+from xdvarnet.mapping.background import NoBackground, ObservedBackground
 from xdvarnet.mapping.lazy import blocks_of_days
 from xdvarnet.mapping.lead import Lead
 from xdvarnet.mapping.observations import Analysis
@@ -24,7 +23,7 @@ from xdvarnet.methods.trivial import MeanMapOffset
 
 pytestmark = [
     pytest.mark.filterwarnings("error"),
-    pytest.mark.filterwarnings("ignore:chunks of .* are shorter"),
+    pytest.mark.filterwarnings("ignore:chunks of"),
 ]
 
 CHUNKS = [
@@ -34,19 +33,6 @@ CHUNKS = [
     {"time": 5, "lat": 14, "lon": 7},
     {"time": -1},
 ]
-
-
-class Count(Callback):
-    """Count the tasks that run, by what their names begin with."""
-
-    def __init__(self):
-        self.keys = []
-
-    def _pretask(self, key, dsk, state):
-        self.keys.append(str(key))
-
-    def count(self, name: str) -> int:
-        return len({key for key in self.keys if key.lstrip("('").startswith(name)})
 
 
 def interpolation(**options) -> OptimalInterpolation:
@@ -155,20 +141,9 @@ def test_each_block_of_days_is_analysed_once():
 @pytest.mark.parametrize("days", [60, 120])
 def test_the_work_grows_like_the_days(days):
     """Each chunk is read once, each block solved once; tasks are so many for each day."""
-    reads = []
-
-    def read(values, block_info=None):
-        reads.append(block_info[0]["array-location"][0])
-        return values
-
-    dataset = gappy(days=days)
-    chunked = dataset.chunk(time=1)
-    counted = chunked.assign(
-        ssh=chunked["ssh"].copy(
-            data=chunked["ssh"].data.map_blocks(read, dtype="f4", meta=np.empty((0, 0, 0), "f4"))
-        )
-    )
-    maps = reconstruct(counted, interpolation())
+    reads: list[int] = []
+    given = counted(gappy(days=days), reads, time=1)
+    maps = reconstruct(given, interpolation())
     with Count() as tasks, dask.config.set(scheduler="synchronous"):
         maps.compute()
     assert len(reads) == days
@@ -196,6 +171,24 @@ def test_blocks_are_as_long_as_the_halo():
 def test_short_chunks_are_joined_with_a_warning(dataset):
     with pytest.warns(XdvarnetWarning, match=r"chunks of up to 1 days .* 4 days .*chunk\(time=8"):
         reconstruct(dataset.chunk(time=1), Smoother())
+    reads: list[int] = []
+    given = counted(gappy(days=40), reads, time=1)
+    with pytest.warns(XdvarnetWarning, match=r"10 blocks of up to 4 days, and .* by 2.8 tasks"):
+        maps = reconstruct(given, Smoother())
+    for block in range(0, 40, 4):
+        maps["ssh"][block : block + 4].compute(scheduler="synchronous")
+    assert len(reads) == 2.8 * 40  # as the warning says
+
+
+def test_chunks_that_become_one_are_warned_of(dataset):
+    with pytest.warns(XdvarnetWarning, match="5 x 6 cells are joined .* reads 12 chunks for each"):
+        reconstruct(dataset.chunk(lat=5, lon=6), Smoother())
+    with pytest.warns(XdvarnetWarning, match="needs the whole record .* all 11 days are one task"):
+        reconstruct(dataset.chunk(time=1), Smoother(None))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        reconstruct(dataset.chunk(time=-1), Smoother(None))
+        reconstruct(dataset.chunk(time=4), Smoother())
 
 
 def test_only_the_days_that_are_asked_for_are_solved():
@@ -245,12 +238,34 @@ def test_infinities(dataset, model):
         maps.compute()
 
 
-@pytest.mark.parametrize("model", [Smoother(), interpolation()], ids=["windows", "at once"])
-def test_no_observation_at_all(dataset, model):
+@pytest.mark.parametrize(
+    ("model", "days"),
+    [(Smoother(), 11), (interpolation(), 4), (interpolation(std=0.1), 11)],
+    ids=["windows", "a pass", "one block"],
+)
+def test_no_observation_at_all(dataset, model, days):
+    """It is refused where the whole record is seen."""
     empty = dataset.assign(ssh=(dataset["ssh"] * np.nan).assign_attrs(dataset["ssh"].attrs))
-    maps = reconstruct(empty.chunk(time=4), model)
+    maps = reconstruct(empty.chunk(time=days), model)
     with pytest.raises(InvalidInputError, match="no observation at all of ssh: all values on sea"):
         maps.compute()
+
+
+def test_a_day_reads_its_block_and_halo_alone():
+    """Nothing of the whole record is asked for by a model that needs nothing of it."""
+    reads: list[int] = []
+    given = counted(gappy(days=120), reads, time=10)
+    maps = reconstruct(given, interpolation(std=0.1, background=NoBackground()))
+    maps["ssh"].isel(time=55).compute(scheduler="synchronous")
+    assert sorted(reads) == [40, 50, 60]
+
+
+def test_a_day_reads_each_chunk_once_for_what_is_learned():
+    reads: list[int] = []
+    given = counted(gappy(days=120), reads, time=10)
+    maps = reconstruct(given, interpolation())
+    maps["ssh"].isel(time=55).compute(scheduler="synchronous")
+    assert sorted(reads) == list(range(0, 120, 10))
 
 
 def test_no_sea_at_all(dataset):

@@ -109,6 +109,7 @@ SERIES_SOLVERS: dict[str, Callable[[], nn.Module]] = {
 }
 SHIPPED = {
     "med-ssh": (2, 31, 16, 24),
+    "ssh-any": (2, 11, 16, 24),
     "ssh-twin": (2, 11, 16, 24),
     "lorenz63": SERIES,
     "lorenz96": (2, 1, 20, 40),
@@ -172,6 +173,10 @@ def test_a_linear_prior():
 def test_a_shipped_network(name):
     model = xdvarnet.load_model(name)
     run(model.model.solver if isinstance(model, Calibrated) else model.solver, SHIPPED[name])
+
+
+def test_all_shipped_networks_are_run():
+    assert set(SHIPPED) == set(xdvarnet.list_models())
 
 
 @pytest.mark.parametrize("first_guess", [False, True])

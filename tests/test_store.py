@@ -8,6 +8,7 @@ import sys
 import textwrap
 import threading
 import time
+import warnings
 
 import dask
 import filelock
@@ -15,10 +16,11 @@ import numpy as np
 import pytest
 import xarray as xr
 from distributed import Client, LocalCluster
-from reconstructors import Smoother, gappy
+from reconstructors import Count, Smoother, counted, gappy
 
 import xdvarnet
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, StoreError
+from xdvarnet.mapping import store
 from xdvarnet.mapping.background import ObservedBackground
 from xdvarnet.mapping.observations import Analysis, Observations
 from xdvarnet.mapping.protocol import Reconstructor
@@ -112,6 +114,134 @@ def test_a_block_that_fails_leaves_the_others(dataset, path):
     xr.testing.assert_identical(maps.compute().drop_encoding(), eager.drop_encoding())
 
 
+@pytest.mark.parametrize("chunks", [(20, 10), (12, 14), (16, 12), (10, 20), (10, None)], ids=str)
+def test_any_chunks_of_the_input_go_on(dataset, path, chunks):
+    """The blocks are those of the store, however the input comes the second time."""
+    first, second = chunks
+    eager = xdvarnet.reconstruct(dataset, model := Running())
+    broken = Running(model.seen[0] + 25)
+    with dask.config.set(scheduler="synchronous"), pytest.raises(StoreError, match="OSError"):
+        xdvarnet.reconstruct(dataset.chunk(time=first), broken, store=path)
+    written, total = count_blocks(path)
+    assert 0 < written < total
+    broken.solve = Running().solve
+    given = dataset if second is None else dataset.chunk(time=second)
+    maps = xdvarnet.reconstruct(given, broken, store=path)
+    assert count_blocks(path) == (total, total)
+    assert "xdvarnet_unfinished" not in maps.attrs
+    xr.testing.assert_identical(maps.compute().drop_encoding(), eager.drop_encoding())
+
+
+def test_no_day_is_analysed_for_two_blocks(path):
+    """Blocks of a store are tasks, the last one too, which may be shorter than the halo."""
+    model = Running()
+    model.halo = 12.0
+    maps = xdvarnet.reconstruct(gappy(days=43), model, store=path)
+    assert maps.chunksizes["time"][-1] < model.halo
+    assert sorted(model.seen) == sorted(set(model.seen))
+    assert len(model.seen) == 43
+
+
+@pytest.mark.parametrize("chunk", [1, 10, 60])
+@pytest.mark.parametrize("model", [Running(), interpolation()], ids=["three days", "oi"])
+def test_the_work_of_a_job_grows_like_the_days(path, model, chunk):
+    """A chunk is read once to begin the job, and for two blocks at most; tasks are linear."""
+    tasks = {}
+    for days in (60, 120):
+        reads: list[int] = []
+        given = counted(gappy(days=days), reads, time=chunk)
+        target = path.with_name(f"{days}.zarr")
+        with Count() as count, dask.config.set(scheduler="synchronous"):
+            xdvarnet.reconstruct(given, model, store=target)
+        assert max(map(reads.count, reads)) <= 3
+        assert len(set(reads)) == days // chunk
+        tasks[days] = len(count.keys)
+    assert tasks[120] <= 2.1 * tasks[60]
+    assert tasks[120] < 60 * 120
+
+
+def test_a_record_without_observation_begins_no_job(dataset, path):
+    empty = dataset.assign(ssh=dataset["ssh"].where(False).assign_attrs(units="m"))
+    with pytest.raises(InvalidInputError, match="no observation at all of ssh"):
+        xdvarnet.reconstruct(empty.chunk(time=10), Running(), store=path)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("chunk", "block"), [(None, 10), (1, 10), (4, 12), (20, 20), (200, 10), (67, 12)]
+)
+def test_blocks_follow_the_halo(path, chunk, block):
+    """A chunk is a block where it is longer; one that is much longer is cut."""
+    dataset = gappy(days=200)
+    given = dataset if chunk is None else dataset.chunk(time=chunk)
+    maps = xdvarnet.reconstruct(given, Running(), store=path)
+    assert maps.chunksizes["time"][0] == block
+
+
+def test_chunks_of_a_job_are_warned_of_once(dataset, path, tmp_path):
+    """Only those that the user made."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", xdvarnet.XdvarnetWarning)
+        xdvarnet.reconstruct(dataset, interpolation(), store=path)
+    with pytest.warns(xdvarnet.XdvarnetWarning) as told:
+        given = dataset.chunk(time=1, lat=5)
+        xdvarnet.reconstruct(given, interpolation(), store=tmp_path / "chunks.zarr")
+    said = [str(each.message) for each in told if each.category is xdvarnet.XdvarnetWarning]
+    assert len(said) == 2
+    assert "joined to whole maps" in said[0]
+    assert "5 blocks of up to 10 days" in said[1]
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_blocks_that_can_be_read_are_written(path, resumed):
+    """A chunk that is damaged while the job runs, or before it goes on, costs what needs it."""
+    dataset, bad = gappy(days=120), set()
+    given = counted(dataset, [], bad, time=10)
+    if resumed:
+        with pytest.MonkeyPatch.context() as patch, pytest.raises(StoreError, match="0 of 12"):
+            patch.setattr("xdvarnet.mapping.store._write", lambda *_, **__: 1 / 0)
+            xdvarnet.reconstruct(given, Running(), store=path)
+        bad.add(70)
+    with pytest.MonkeyPatch.context() as patch:
+        begun = store.begin
+        patch.setattr("xdvarnet.mapping.job.begin", lambda *given: (begun(*given), bad.add(70))[0])
+        with pytest.raises(StoreError, match=r"positions 60 to 69: RuntimeError: .* 9 of 12 .* 3 "):
+            xdvarnet.reconstruct(given, Running(), store=path)
+    assert np.flatnonzero(finished_blocks(path) == 0).tolist() == [6, 7, 8]  # it and its neighbors
+    bad.clear()
+    maps = xdvarnet.reconstruct(given, Running(), store=path)
+    eager = xdvarnet.reconstruct(dataset, Running())
+    xr.testing.assert_identical(maps.compute().drop_encoding(), eager.drop_encoding())
+
+
+def test_a_disk_that_is_full_ends_the_job(dataset, path, monkeypatch):
+    """No block is computed in vain."""
+    model = Running()
+
+    def full(*_, **__):
+        raise OSError("no space left on device")
+
+    begun = store.begin
+    given = counted(dataset, [], time=4)
+
+    def begin(*arguments):
+        stored = begun(*arguments)
+        monkeypatch.setattr(xr.Dataset, "to_zarr", full)
+        return stored
+
+    monkeypatch.setattr("xdvarnet.mapping.job.begin", begin)
+    monkeypatch.setattr("os.cpu_count", lambda: 1)
+    with dask.config.set(scheduler="synchronous"), pytest.raises(StoreError, match="no space left"):
+        xdvarnet.reconstruct(given, model, store=path)
+    assert len(set(model.seen)) < DAYS / 2
+
+
+def test_a_record_that_cannot_be_read_begins_no_job(dataset, path):
+    with pytest.raises(StoreError, match="was not begun, since .*RuntimeError: error during blosc"):
+        xdvarnet.reconstruct(counted(dataset, [], {20}, time=10), Running(), store=path)
+    assert not path.exists()
+
+
 def test_a_complete_store_computes_nothing(dataset, path):
     first = xdvarnet.reconstruct(dataset, Running(), store=path).compute()
     times = {file: file.stat().st_mtime_ns for file in path.rglob("*") if file.is_file()}
@@ -187,7 +317,10 @@ def test_nothing_is_left_of_a_store_that_cannot_be_made(dataset, path):
     dataset["ssh"][9, 3, 4] = np.inf
     with pytest.raises(InvalidInputError, match="1 infinite value"):
         xdvarnet.reconstruct(dataset.chunk(time=10), Running(), store=path)
-    assert not [name for name in os.listdir(path.parent) if not name.endswith(".lock")]
+    assert os.listdir(path.parent) == []
+    with pytest.raises(InvalidInputError, match="steps by 2 days"):
+        xdvarnet.reconstruct(dataset.isel(time=[0, 1, 3]), Smoother(), store=path)
+    assert os.listdir(path.parent) == []
 
 
 SCRIPT = """

@@ -1,9 +1,10 @@
 """The command ``xdvarnet``: reconstruct and score files from a shell."""
 
 import argparse
+import glob
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -26,6 +27,9 @@ EXAMPLES = {
 FAILED, INTERRUPTED = 2, 130
 """Exit codes; 0 is success."""
 
+DAYS_AT_ONCE = 10
+"""Days that are read at once from a file that has no chunks."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command, and return its exit code.
@@ -46,8 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     warnings.filterwarnings("ignore", category=RuntimeWarning)  # of xarray, about metadata
     try:
         options.run(options)
-    except (XdvarnetError, OSError) as error:
-        print(f"xdvarnet: {' '.join(str(error).split())}", file=sys.stderr)
+    except Exception as error:  # readers of damaged files raise what they like
+        own = isinstance(error, XdvarnetError | OSError)
+        text = str(error) if own else f"{type(error).__name__}: {error}"
+        print(f"xdvarnet: {' '.join(text.split())}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
         print("xdvarnet: interrupted; the same command goes on.", file=sys.stderr)
@@ -124,17 +130,33 @@ def _models(options: argparse.Namespace) -> None:
 
 def _open(path: str) -> xr.Dataset:
     """Open files lazily, or say why not."""
+    from xdvarnet.mapping.store import check_scale
+
+    check_scale("the command")
     if Path(path).suffix == ".zarr":
         return xr.open_zarr(path)
-    files = sorted(map(str, Path().glob(path))) if "*" in path else [path]
+    files = [path] if Path(path).exists() else sorted(glob.glob(path, recursive=True))
     if not files or not all(Path(file).is_file() for file in files):
         raise MissingFileError(f"there is no file {path}.")
     try:
+        with xr.open_dataset(files[0]) as first:
+            chunks = _pieces(first)
         if len(files) > 1:
-            return xr.open_mfdataset(files, chunks={})
-        return xr.open_dataset(files[0], chunks={})
+            return xr.open_mfdataset(files, chunks=chunks)
+        return xr.open_dataset(files[0], chunks=chunks)
     except (ValueError, OSError) as error:
         raise InvalidInputError(f"{path} cannot be read: {error}") from error
+
+
+def _pieces(dataset: xr.Dataset) -> dict[Hashable, int]:
+    """Return the chunks of maps that a file has in one piece; of others none, which are its own."""
+    return {
+        dim: DAYS_AT_ONCE
+        for array in dataset.data_vars.values()
+        if array.ndim > 2 and "preferred_chunks" not in array.encoding
+        for dim in array.dims
+        if dataset[dim].dtype.kind in "MO"  # dates, of any calendar
+    }
 
 
 def _show_warning(

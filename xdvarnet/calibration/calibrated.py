@@ -142,6 +142,7 @@ class Calibrated(Holding):
         background: Background | None = None,
         device: str | None = None,
         precision: str | None = None,
+        stride: int | None = None,
         method: str | None = None,
         memory: str | float | None = None,
     ) -> "Calibrated":
@@ -149,7 +150,7 @@ class Calibrated(Holding):
 
         Parameters
         ----------
-        background, device, precision
+        background, device, precision, stride
             Of the model: see its `with_options`.
         method : {"hybrid", "neural", "exact"}, optional
             How members are drawn.
@@ -164,7 +165,9 @@ class Calibrated(Holding):
             If the model has no such option.
         """
         return Calibrated(
-            self.model.with_options(background=background, device=device, precision=precision),
+            self.model.with_options(
+                background=background, device=device, precision=precision, stride=stride
+            ),
             self.errors,
             spread=self.spread,
             method=method or self.method,

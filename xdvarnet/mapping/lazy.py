@@ -3,17 +3,22 @@
 import copy
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
 from xdvarnet.errors import InvalidInputError, warn
 from xdvarnet.grids.internal import DIMS
+from xdvarnet.mapping.graph import Tasks
 from xdvarnet.mapping.observations import Analysis, Fields, Observations, Record
 from xdvarnet.mapping.protocol import Reconstructor, analyse
+
+if TYPE_CHECKING:
+    import dask.array as da
 
 MEMBER_BYTES = 2**28
 """Size of the members of one task."""
@@ -51,12 +56,14 @@ def analyse_lazily(
     model: Reconstructor,
     anomalies: xr.Dataset,
     learned: Mapping[str, xr.DataArray],
+    blocks: Sequence[slice],
     rng: np.random.Generator,
 ) -> Analysis:
     """Analyse anomalies block by block of days, with the numbers of an analysis in memory.
 
-    A task has the days of its block, and the halo of the model on either side. Each chunk of the
-    input is computed once, and the model and the places are one task, which a worker is sent once.
+    A task has the days of its block, and the halo of the model on either side, and nothing else of
+    the input. Each chunk of that is computed once, and the model and the places are one task, which
+    a worker is sent once. A block without any observation is no error, unless it has all days.
 
     Parameters
     ----------
@@ -66,46 +73,46 @@ def analyse_lazily(
         Variables (time, latitude, longitude), errors, and the mask ``sea``; something is lazy.
     learned : mapping of str to xarray.DataArray
         Result of `learn_lazily`.
+    blocks : sequence of slice
+        Days of each block, one after the other: those of `blocks_of_days` or of a store.
     rng : numpy.random.Generator
         Where each task begins to draw, if the model is random.
 
     Returns
     -------
     Analysis
-        Of dask arrays, with the blocks of `blocks_of_days` along time.
+        Of dask arrays, with these blocks along time.
     """
-    import dask
     import dask.array as da
 
-    chunks, parts = _observations_of_chunks(model, anomalies)
-    times, stops = anomalies["time"].values, np.cumsum(chunks)
-    blocks = blocks_of_days(model.halo, times, chunks)
-    _warn_of_short_chunks(model, blocks, chunks)
-    handle = dask.delayed((model, copy.deepcopy(rng)), pure=False, traverse=False)
-    observed = dask.delayed(any, pure=False)([dask.delayed(_is_observed)(part) for part in parts])
-    maps = dask.delayed({name: array.data for name, array in learned.items()}, pure=False)
-    analyse_block = dask.delayed(_analyse_block, pure=False)
-    kinds = ("mean", "std") if model.gives_std else ("mean",)
-    pieces: dict[tuple[str, str], list[da.Array]] = {
-        (kind, name): [] for kind in kinds for name in model.variables
-    }
+    days, parts = _observations_of_chunks(model, anomalies)
+    times, stops = anomalies["time"].values, np.cumsum(days)
+    maps = {name: da.asarray(array.data).rechunk(-1) for name, array in learned.items()}
+    found = [(array.name, 0, 0) for array in maps.values()]
+    handle, tasks = Tasks("model", [model]), []
     for block in blocks:
-        days = _with_halo(block, times, model.halo)
-        first, last = np.searchsorted(stops, (days.start, days.stop - 1), side="right")
-        near = slice(int(first), int(last) + 1)
-        begin = int(stops[first] - chunks[first])
-        cut = slice(days.start - begin, days.stop - begin)
-        wanted = slice(block.start - days.start, block.stop - days.start)
-        place = cut, wanted, days.start, times.size
-        task = analyse_block(handle, parts[near], place, observed, maps)
-        size = block.stop - block.start, anomalies.sizes["latitude"], anomalies.sizes["longitude"]
-        for (kind, name), arrays in pieces.items():
-            arrays.append(da.from_delayed(task[kind, name], size, np.float32))
-    whole = {key: da.concatenate(arrays) for key, arrays in pieces.items()}
-    return Analysis(
-        **{kind: {name: whole[kind, name] for name in model.variables} for kind in kinds},
-        first_guess=None,
-    )
+        needed = _with_halo(block, times, model.halo)
+        first, last = np.searchsorted(stops, (needed.start, needed.stop - 1), side="right")
+        near = parts.keys[int(first) : int(last) + 1]
+        begin = int(stops[first] - days[first])
+        analyse_block = partial(
+            _analyse_block,
+            cut=slice(needed.start - begin, needed.stop - begin),
+            wanted=slice(block.start - needed.start, block.stop - needed.start),
+            offset=needed.start,
+            record=times.size,
+            names=list(maps),
+            rng=copy.deepcopy(rng),
+        )
+        tasks.append((analyse_block, *handle.keys, near, found))
+    analysed = Tasks("_analyse_block", tasks, [handle, parts, *maps.values()])
+    space = ((size,) for size in anomalies["sea"].shape)
+    chunks = (tuple(block.stop - block.start for block in blocks), *space)
+    fields: dict[str, Any] = {
+        kind: {name: analysed.array((kind, name), chunks, np.float32) for name in model.variables}
+        for kind in (("mean", "std") if model.gives_std else ("mean",))
+    }
+    return Analysis(**fields)
 
 
 def draw_lazily(
@@ -150,58 +157,85 @@ def draw_lazily(
     return {name: da.concatenate(arrays) for name, arrays in pieces.items()}
 
 
+def observed_lazily(model: Reconstructor, anomalies: xr.Dataset) -> xr.DataArray:
+    """Return True, lazy; a record without any observation is refused when it is computed."""
+    _, parts = _observations_of_chunks(model, anomalies)
+    sea = _whole(anomalies["sea"])
+    seen = Tasks("_is_observed", [(_is_observed, key) for key in parts.keys], [parts])
+    check = partial(_check_any, names=model.observed)
+    checked = Tasks("_check_any", [(check, seen.keys, (sea.name, 0, 0))], [seen, sea])
+    return xr.DataArray(checked.array("observed", ((1,),), bool), dims="record")
+
+
 def learn_lazily(model: Reconstructor, anomalies: xr.Dataset) -> dict[str, xr.DataArray]:
     """Return what a model learns of the whole record: one pass, which keeps the observed cells."""
-    import dask
-    import dask.array as da
-
     if not model.learns:
         return {}
     _, parts = _observations_of_chunks(model, anomalies)
-    handle = dask.delayed(model, pure=False, traverse=False)
-    record = dask.delayed(Record.of, pure=False)
-    records = [record(part, model.error_variables) for part in parts]
-    found = dask.delayed(_learn, pure=False)(handle, records)
-    shape = anomalies.sizes["latitude"], anomalies.sizes["longitude"]
+    sea, learn = _whole(anomalies["sea"]), partial(_learn, model)
+    record = partial(Record.of, error_variables=model.error_variables)
+    records = Tasks("_record", [(record, key) for key in parts.keys], [parts])
+    found = Tasks("_learn", [(learn, records.keys, (sea.name, 0, 0))], [records, sea])
+    chunks = tuple((size,) for size in sea.shape)
     return {
-        name: xr.DataArray(da.from_delayed(found[name], shape, float), dims=DIMS[1:])
+        name: xr.DataArray(found.array(name, chunks, np.float64), dims=DIMS[1:])
         for name in model.learns
     }
 
 
+def _whole(array: xr.DataArray) -> "da.Array":
+    """Return an array in one chunk."""
+    import dask.array as da
+
+    return da.asarray(array.data).rechunk(-1)
+
+
 def _observations_of_chunks(
     model: Reconstructor, anomalies: xr.Dataset
-) -> tuple[tuple[int, ...], list[Any]]:
-    """Return the chunks along time, and a lazy `Observations` for each; chunks in space are joined.
+) -> tuple[tuple[int, ...], Tasks]:
+    """Return the chunks along time, and an `Observations` for each; chunks in space are joined.
 
     The graphs are those of the input, so that what several tasks need is computed once.
     """
-    import dask
-
-    names = [*model.variables, *model.error_variables]
-    days = anomalies[names].unify_chunks().chunksizes["time"]
+    values, errors = list(model.variables), list(model.error_variables)
+    names = [*values, *errors]
+    days = _chunks(model, anomalies)["time"]
     whole = anomalies[names].chunk({"time": days, "latitude": -1, "longitude": -1})
-    chunks = {name: whole[name].data.to_delayed(optimize_graph=False).ravel() for name in names}
-    places = [anomalies[name].data for name in ("latitude", "longitude", "sea")]
-    place = dask.delayed(places, pure=False)
-    times = np.split(anomalies["time"].values, np.cumsum(days)[:-1])
-    observe = dask.delayed(_observations, pure=False)
-    return days, [
-        observe(
-            {name: chunks[name][number] for name in model.variables},
-            {name: chunks[name][number] for name in model.error_variables},
-            stamps,
-            place,
+    arrays, sea = [whole[name].data for name in names], _whole(anomalies["sea"])
+    latitude, longitude = anomalies["latitude"].values, anomalies["longitude"].values
+    observe = partial(
+        _observations, names=list(model.variables), errors=list(model.error_variables)
+    )
+    tasks = [
+        (
+            partial(observe, days=stamps, latitude=latitude, longitude=longitude),
+            [(array.name, number, 0, 0) for array in arrays],
+            (sea.name, 0, 0),
         )
-        for number, stamps in enumerate(times)
+        for number, stamps in enumerate(np.split(anomalies["time"].values, np.cumsum(days)[:-1]))
     ]
+    return days, Tasks("_observations", tasks, [*arrays, sea])
 
 
 def _observations(
-    values: Fields, errors: Fields, days: np.ndarray, place: list[np.ndarray]
+    arrays: list[np.ndarray],
+    sea: np.ndarray,
+    *,
+    names: list[str],
+    errors: list[str],
+    days: np.ndarray,
+    latitude: np.ndarray,
+    longitude: np.ndarray,
 ) -> Observations:
-    latitude, longitude, sea = place
-    return Observations(values, days, latitude, longitude, sea, errors=errors)
+    fields = dict(zip([*names, *errors], arrays, strict=True))
+    return Observations(
+        {name: fields[name] for name in names},
+        days,
+        latitude,
+        longitude,
+        sea,
+        errors={name: fields[name] for name in errors},
+    )
 
 
 def _draw(
@@ -218,21 +252,33 @@ def _is_observed(part: Observations) -> bool:
     return any(np.isfinite(values).any() for values in part.values.values())
 
 
-def _learn(model: Reconstructor, records: list[Record]) -> Fields:
-    return model.learn(Record.join(records))
+def _check_any(are_observed: list[bool], sea: np.ndarray, names: Sequence[str]) -> Fields:
+    check_observed(any(are_observed), sea, names)
+    return {"observed": np.array([True])}
+
+
+def _learn(model: Reconstructor, records: list[Record], sea: np.ndarray) -> Fields:
+    record = Record.join(records)
+    check_observed(any(values.size for values in record.values.values()), sea, model.observed)
+    return model.learn(record)
 
 
 def _analyse_block(
-    given: tuple[Reconstructor, np.random.Generator],
+    model: Reconstructor,
     parts: list[Observations],
-    place: tuple[slice, slice, int, int],
-    observed: bool,
-    learned: Fields,
+    learned: list[np.ndarray],
+    *,
+    cut: slice,
+    wanted: slice,
+    offset: int,
+    record: int,
+    names: list[str],
+    rng: np.random.Generator,
 ) -> dict[tuple[str, str], np.ndarray]:
-    """Analyse some days of consecutive parts; `place` says which days, and where they belong."""
-    model, rng = given
-    check_observed(observed, parts[0].sea, model.observed)
-    cut, wanted, offset, record = place
+    """Analyse the `wanted` ones of those days of consecutive parts that `cut` leaves.
+
+    The first of them is at `offset` in a record of so many days; `names` are of what was learned.
+    """
     values, errors = (
         {name: np.concatenate([field[name] for field in fields])[cut] for name in fields[0]}
         for fields in ([part.values for part in parts], [part.errors for part in parts])
@@ -245,8 +291,10 @@ def _analyse_block(
         wanted=wanted,
         offset=offset,
         record=record,
-        learned=learned,
+        learned=dict(zip(names, learned, strict=True)),
     )
+    is_part = observations.days.size < record
+    check_observed(is_part or _is_observed(observations), observations.sea, model.observed)
     own = copy.deepcopy(rng)  # a task that is computed again draws the same
     analysis = analyse(model, observations, rng=own).take(wanted)
     return {
@@ -281,23 +329,63 @@ def blocks_of_days(halo: float | None, times: np.ndarray, chunks: tuple[int, ...
     return [slice(*pair) for pair in zip(edges, [*edges[1:], times.size], strict=True)]
 
 
-def _warn_of_short_chunks(
-    model: Reconstructor, blocks: list[slice], chunks: tuple[int, ...]
+def join_chunks(model: Reconstructor, anomalies: xr.Dataset) -> list[slice]:
+    """Return the blocks of days of lazy maps, and warn where chunks are joined for them."""
+    days = _chunks(model, anomalies)["time"]
+    blocks = blocks_of_days(model.halo, anomalies["time"].values, days)
+    warn_of_joined_chunks(model, anomalies, blocks)
+    return blocks
+
+
+def warn_of_joined_chunks(
+    model: Reconstructor, observed: xr.Dataset, blocks: Sequence[slice]
 ) -> None:
-    """Warn where chunks were joined because the halo is longer."""
-    if model.halo is None or len(blocks) == len(chunks):
+    """Warn where chunks of the input are joined, with what that costs.
+
+    Parameters
+    ----------
+    model : Reconstructor
+        What maps the blocks.
+    observed : xarray.Dataset
+        What it reads, in the chunks of the input.
+    blocks : sequence of slice
+        Days of each task.
+    """
+    chunks, times, halo = _chunks(model, observed), observed["time"].values, model.halo
+    days, rows, columns = (chunks.get(dim, (observed.sizes[dim],)) for dim in DIMS)
+    pieces = len(rows) * len(columns)
+    if pieces > 1:
+        warn(
+            f"chunks of up to {max(rows)} x {max(columns)} cells are joined to whole maps of "
+            f"{sum(rows)} x {sum(columns)}, which a task needs: it reads {pieces} chunks for each "
+            "of its days. Chunks along time alone cost less."
+        )
+    if halo is None and len(days) > 1:
+        warn(
+            f"chunks of up to {max(days)} days are joined, since {type(model).__name__} needs the "
+            f"whole record for each map: all {times.size} days are one task, and in memory at once."
+        )
+    if halo is None or times[max(days) - 1] - times[0] + 1 >= halo or len(days) == 1:
         return
-    days, halo = max(block.stop - block.start for block in blocks), int(np.ceil(model.halo))
+    needed = [_with_halo(block, times, halo) for block in blocks]
+    read = sum(each.stop - each.start for each in needed) / times.size
     became = "all days are one task"
     if len(blocks) > 1:
-        became = f"they are joined to {len(blocks)} blocks of up to {days} days"
-    advice = ""
-    if sum(chunks) > 2 * halo:
-        advice = f" Chunks of {2 * halo} days or more cost less: dataset.chunk(time={2 * halo})."
+        longest = max(block.stop - block.start for block in blocks)
+        became = f"they are joined to {len(blocks)} blocks of up to {longest} days"
+    advice, better = "", 2 * math.ceil(halo)
+    if times.size > better:
+        advice = f" Chunks of {better} days or more cost less: dataset.chunk(time={better})."
     warn(
-        f"chunks of up to {max(chunks)} days are shorter than the {model.halo:.3g} days on either "
-        f"side that a map of {type(model).__name__} needs: {became}.{advice}"
+        f"chunks of up to {max(days)} days are shorter than the {halo:.3g} days on either side "
+        f"that a map of {type(model).__name__} needs: {became}, and a day is read by {read:.1f} "
+        f"tasks on average.{advice}"
     )
+
+
+def _chunks(model: Reconstructor, observed: xr.Dataset) -> Mapping[Hashable, tuple[int, ...]]:
+    names = [*model.variables, *model.error_variables]
+    return observed[names].unify_chunks().chunksizes
 
 
 def _with_halo(block: slice, times: np.ndarray, halo: float | None) -> slice:

@@ -86,9 +86,12 @@ class Lead(Reconstructor):
         background: Background | None = None,
         device: str | None = None,
         precision: str | None = None,
+        stride: int | None = None,
     ) -> "Lead":
         """Return the same lead of the model with other options: see its `with_options`."""
-        model = self.model.with_options(background=background, device=device, precision=precision)
+        model = self.model.with_options(
+            background=background, device=device, precision=precision, stride=stride
+        )
         return Lead(model, self.days)
 
     @property

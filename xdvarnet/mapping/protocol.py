@@ -127,6 +127,7 @@ class Reconstructor(ABC):
         background: Background | None = None,
         device: str | None = None,
         precision: str | None = None,
+        stride: int | None = None,
     ) -> "Reconstructor":
         """Return the same with other options; None keeps an option.
 
@@ -136,13 +137,20 @@ class Reconstructor(ABC):
             Such as ``ObservedBackground()``.
         device, precision : str, optional
             Where and how a network runs.
+        stride : int, optional
+            Days from one window of a network to the next.
 
         Raises
         ------
         InvalidInputError
             If there is no such option here.
         """
-        options = {"background": background, "device": device, "precision": precision}
+        options = {
+            "background": background,
+            "device": device,
+            "precision": precision,
+            "stride": stride,
+        }
         for name, option in options.items():
             if option is not None:
                 raise InvalidInputError(

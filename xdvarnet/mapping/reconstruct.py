@@ -13,7 +13,13 @@ from xdvarnet.grids.checks import check_dataset, check_members
 from xdvarnet.grids.internal import DIMS
 from xdvarnet.grids.series import STATE
 from xdvarnet.mapping.job import reconstruct_to_store
-from xdvarnet.mapping.lazy import analyse_lazily, check_observed, draw_lazily, learn_lazily
+from xdvarnet.mapping.lazy import (
+    analyse_lazily,
+    check_observed,
+    draw_lazily,
+    join_chunks,
+    learn_lazily,
+)
 from xdvarnet.mapping.observations import Analysis, Observations
 from xdvarnet.mapping.prepared import Prepared
 from xdvarnet.mapping.protocol import Reconstructor, analyse, check_analysis, check_model
@@ -92,15 +98,17 @@ def reconstruct(
     StoreError
         If the store is in use, cannot be written, was begun with another input or other settings,
         or a block fails; what is written stays.
+    MissingDependencyError
+        If a store is given without the extra ``scale``.
 
     Warns
     -----
     XdvarnetWarning
         If the region lies far from the trained latitudes, windows have no observation, a variable
-        has no attribute ``units``, or the background is one of the observations of less than a
-        week. In memory, and without a lead, also if observations are less than half or more than
-        twice as large as in the training, or smaller than their noise, or values are not those of
-        the sea in their units.
+        has no attribute ``units``, chunks are joined, or the background is one of the observations
+        of less than a week. In memory, and without a lead, also if observations are less than half
+        or more than twice as large as in the training, or smaller than their noise, or values are
+        not those of the sea in their units.
 
     Examples
     --------
@@ -140,7 +148,8 @@ def reconstruct(
                 "'hybrid'; other ensembles, such as that of SPDEField, need the observations in "
                 "memory: dataset.load()."
             )
-        analysis = analyse_lazily(model, anomalies, learn_lazily(model, anomalies), generator)
+        blocks, learned = join_chunks(model, anomalies), learn_lazily(model, anomalies)
+        analysis = analyse_lazily(model, anomalies, learned, blocks, generator)
         if members is not None and return_members:
             drawn = draw_lazily(model, anomalies, analysis, spawn(generator, members))
             analysis = replace(analysis, members=drawn)

@@ -1,8 +1,9 @@
 """Maps in a zarr store, written block by block of days, and gone on with after an interruption.
 
 A store has the maps and a group ``job``: the settings, what was found on the whole record (the
-background), a digest of each day of the input, and which blocks are written. It is made at once; a
-block is marked after its maps are there, so one that was interrupted is computed again.
+background), a digest of each day of the input, how long blocks are, and which are written. It is
+made at once; a block is marked after its maps are there, so one that was interrupted is computed
+again.
 """
 
 import hashlib
@@ -11,19 +12,49 @@ import os
 import shutil
 import uuid
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import filelock
 import numpy as np
 import xarray as xr
 
 from xdvarnet._progress import count_up, show_progress
-from xdvarnet.errors import InvalidInputError, InvalidTypeError, StoreError
+from xdvarnet.errors import (
+    InvalidInputError,
+    InvalidTypeError,
+    MissingDependencyError,
+    StoreError,
+    XdvarnetError,
+)
 from xdvarnet.grids.labels import UNFINISHED
+from xdvarnet.mapping.graph import Tasks
 
-JOB, DONE, SETTINGS = "job", "done", "settings"
+if TYPE_CHECKING:
+    import dask.array as da
+
+JOB, DONE, SETTINGS, DAYS = "job", "done", "settings", "days of a block"
+
+
+def check_scale(what: str) -> None:
+    """Refuse `what` without dask and zarr.
+
+    Raises
+    ------
+    MissingDependencyError
+        With how to install them.
+    """
+    try:
+        import dask.array  # noqa: F401
+        import zarr  # noqa: F401
+    except ImportError as error:
+        raise MissingDependencyError(
+            f"{what} needs dask and zarr, of which one cannot be imported; "
+            'pip install "xdvarnet[scale]".'
+        ) from error
 
 
 @contextmanager
@@ -66,11 +97,24 @@ def locked(path: str | os.PathLike) -> Iterator[Path]:
     try:
         yield whole
     finally:
+        if not whole.exists():  # a job that was refused leaves nothing
+            Path(lock.lock_file).unlink(missing_ok=True)
         lock.release()
 
 
+def begun_with(path: Path) -> int | None:
+    """Return the days of a block of the store that is there; None where there is none yet.
+
+    Raises
+    ------
+    StoreError
+        If what is there is no store of a job.
+    """
+    return int(_job(path).attrs[DAYS]) if path.exists() else None
+
+
 def begin(
-    path: Path, maps: xr.Dataset, record: xr.Dataset, settings: Mapping[str, object], dim: str
+    path: Path, maps: xr.Dataset, record: xr.Dataset, settings: Mapping[str, object], days: int
 ) -> xr.Dataset:
     """Make a store, or check that the one that is there is of the same settings and input.
 
@@ -84,8 +128,8 @@ def begin(
         What was found on the whole record, lazy, and ``digest`` variables (`day_digests`).
     settings : mapping of str to object
         What must be the same when the job goes on.
-    dim : str
-        Name of the dimension of time in the maps.
+    days : int
+        Days of a block: those of `begun_with`, where a store is there.
 
     Returns
     -------
@@ -100,61 +144,115 @@ def begin(
     if path.exists():
         _check(path, record, settings)
     else:
-        _make(path, maps, record, settings, dim)
+        _make(path, maps, record, settings, days)
     return xr.open_zarr(path, group=JOB).drop_vars(DONE)
 
 
-def fill(path: Path, maps: xr.Dataset, dim: str, *, progress: bool) -> None:
+def fill(path: Path, maps: xr.Dataset, dim: str, *, together: int, progress: bool) -> None:
     """Compute the blocks of days that are not there yet; each is written and marked as it is ready.
 
     Parameters
     ----------
-    path, maps, dim
-        As for `begin`.
+    path, maps
+        As for `begin`: the chunks of the maps are the blocks of the store.
+    dim : str
+        Name of the dimension of time in the maps.
+    together : int
+        Least number of blocks that are computed at once. One more than there are in a chunk of the
+        input: it is then read two times at most.
     progress : bool
         Whether to show a bar of the blocks.
 
     Raises
     ------
     StoreError
-        If a block fails: it says why, how many blocks are written and how many are left.
+        If blocks fail, after all others are written; or at once, if the store cannot be written.
+        It says why, how many blocks are written and how many are left.
     """
-    import dask
-
     stops = np.cumsum(maps.chunksizes[dim]).tolist()
     regions = [slice(*edges) for edges in zip([0, *stops[:-1]], stops, strict=True)]
     left = np.flatnonzero(finished_blocks(path) == 0).tolist()
-    varying = maps.drop_vars([name for name, var in maps.variables.items() if dim not in var.dims])
-    write = dask.delayed(write_block, pure=False)
-    step = _workers()
+    # without optimization keys are the same in each graph, as a cluster expects that loses a worker
+    written = _written(path, maps, dim, regions).to_delayed(optimize_graph=False)
+    step = max(together, _workers())
+    failed: dict[int, Exception] = {}
     finished = len(regions) - len(left)
     with show_progress(progress), count_up("block", len(regions), done=finished) as count:
         for first in range(0, len(left), step):
-            tasks = [
-                write(varying.isel({dim: regions[number]}), path, dim, regions[number], number)
-                for number in left[first : first + step]
-            ]
-            try:
-                dask.compute(*tasks)
-            except Exception as error:
-                written = int(finished_blocks(path).sum())
-                raise StoreError(
-                    f"a block of days failed: {type(error).__name__}: {error}. {written} of "
-                    f"{len(regions)} blocks are in {path}, {len(regions) - written} are left; the "
-                    "same call goes on with them."
-                ) from error
-            count(len(tasks))
+            some = left[first : first + step]
+            failed |= _compute(path, written, some)
+            count(len(some))
+            if any(isinstance(error, StoreError) for error in failed.values()):
+                break
+    if failed:
+        number, error = next(iter(failed.items()))
+        days, finished = regions[number], int(finished_blocks(path).sum())
+        raise StoreError(
+            f"a block of days failed, that of the positions {days.start} to {days.stop - 1}: "
+            f"{type(error).__name__}: {error}. {finished} of {len(regions)} blocks are in {path}, "
+            f"{len(regions) - finished} are left; the same call goes on with them."
+        ) from error
     _mark_finished(path)
+
+
+def _written(path: Path, maps: xr.Dataset, dim: str, regions: Sequence[slice]) -> "da.Array":
+    """Return the marks of blocks, lazy: to compute one is to write it."""
+    dims = {str(name): array.dims for name, array in maps.data_vars.items()}
+    arrays = {name: maps[name].data for name in dims}
+    tasks = [
+        (
+            partial(_write, dims=dims, path=path, dim=dim, region=region, number=number),
+            [
+                (array.name, *(number if axis == dim else 0 for axis in dims[name]))
+                for name, array in arrays.items()
+            ],
+        )
+        for number, region in enumerate(regions)
+    ]
+    blocks = Tasks("_write", tasks, arrays.values())
+    return blocks.array(DONE, ((1,) * len(regions),), np.int8)
+
+
+def _compute(path: Path, written: np.ndarray, blocks: list[int]) -> dict[int, Exception]:
+    """Write blocks, each alone if one of them fails; return the errors of those that do."""
+    import dask
+
+    try:
+        dask.compute(*written[blocks])
+    except Exception as error:
+        left = [number for number in blocks if not finished_blocks(path)[number]]
+        if len(left) == len(blocks) == 1 or isinstance(error, StoreError):
+            return dict.fromkeys(left, error)
+        errors = [_compute(path, written, [number]) for number in left]
+        return {number: error for each in errors for number, error in each.items()}
+    return {}
+
+
+def _write(
+    arrays: Sequence[np.ndarray],
+    *,
+    dims: Mapping[str, tuple[Hashable, ...]],
+    path: Path,
+    dim: str,
+    region: slice,
+    number: int,
+) -> dict[str, np.ndarray]:
+    maps = {name: (dims[name], array) for name, array in zip(dims, arrays, strict=True)}
+    write_block(xr.Dataset(maps), path, dim, region, number)
+    return {DONE: np.ones(1, np.int8)}
 
 
 def write_block(maps: xr.Dataset, path: Path, dim: str, region: slice, number: int) -> None:
     """Write the maps of some days into a store, then mark the block."""
     import zarr
 
-    maps.to_zarr(path, region={dim: region})
-    done = zarr.open_group(path, path=JOB, mode="r+")[DONE]
-    assert isinstance(done, zarr.Array)
-    done[number] = 1
+    try:
+        maps.to_zarr(path, region={dim: region})
+        done = zarr.open_group(path, path=JOB, mode="r+")[DONE]
+        assert isinstance(done, zarr.Array)
+        done[number] = 1
+    except OSError as error:
+        raise StoreError(f"it cannot be written: {error}") from error
 
 
 def _mark_finished(path: Path) -> None:
@@ -197,13 +295,14 @@ def _digests(days: np.ndarray) -> np.ndarray:
 
 
 def _make(
-    path: Path, maps: xr.Dataset, record: xr.Dataset, settings: Mapping[str, object], dim: str
+    path: Path, maps: xr.Dataset, record: xr.Dataset, settings: Mapping[str, object], days: int
 ) -> None:
     partial = path.with_name(f".{path.name}.{uuid.uuid4().hex}.partial")
     maps = maps.assign_coords({name: axis.compute() for name, axis in maps.coords.items()})
     maps = maps.assign_attrs({UNFINISHED: "days without maps are not written yet"})
-    done = xr.Variable("block", np.zeros(len(maps.chunksizes[dim]), np.int8))
-    job = record.assign({DONE: done}).assign_attrs({SETTINGS: json.dumps(settings)})
+    done = xr.Variable("block", np.zeros(-(-record.sizes["time"] // days), np.int8))
+    job = record.chunk(time=days).assign({DONE: done})
+    job = job.assign_attrs({SETTINGS: json.dumps(settings), DAYS: days})
     try:
         with warnings.catch_warnings():  # zarr 3 says that other programs may not read it
             warnings.filterwarnings("ignore", "Consolidated metadata")
@@ -211,24 +310,35 @@ def _make(
             marks = {DONE: {"chunks": (1,)}}
             job.to_zarr(partial, group=JOB, encoding=marks, consolidated=True)
         os.replace(partial, path)
-    except OSError as error:
+    except XdvarnetError:
+        raise
+    except Exception as error:  # readers of damaged files raise what they like
         raise StoreError(
-            f"{path} was not begun: the input cannot be read, or the store not written: {error}"
+            f"{path} was not begun, since a job begins with a pass over all days: the input cannot "
+            f"be read, or the store not written: {type(error).__name__}: {error}"
         ) from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _check(path: Path, record: xr.Dataset, settings: Mapping[str, object]) -> None:
-    another = "Give what it was begun with, or another path."
+def _job(path: Path) -> xr.Dataset:
+    """Open the group of the job of a store, or say that there is none."""
     try:
-        stored = xr.open_zarr(path, group=JOB)
-        known = json.loads(stored.attrs[SETTINGS])
+        job = xr.open_zarr(path, group=JOB)
+        if not {SETTINGS, DAYS} <= job.attrs.keys():
+            raise KeyError(SETTINGS)
     except (OSError, KeyError, ValueError) as error:
         raise StoreError(
             f"{path} is there, and is no store that reconstruct(..., store=...) began; give "
             "another path, or remove it."
         ) from error
+    return job
+
+
+def _check(path: Path, record: xr.Dataset, settings: Mapping[str, object]) -> None:
+    another = "Give what it was begun with, or another path."
+    stored = _job(path)
+    known = json.loads(stored.attrs[SETTINGS])
     now = json.loads(json.dumps(settings))
     for name in known | now:
         if known.get(name) != now.get(name):
@@ -239,12 +349,29 @@ def _check(path: Path, record: xr.Dataset, settings: Mapping[str, object]) -> No
     for name in record.data_vars:
         if not str(name).startswith("digest"):
             continue
-        differs = np.flatnonzero(record[name].values != stored[name].values)
+        differs = _differing_days(record[name], stored[name].values)
         if differs.size:
             raise StoreError(
                 f"the input of {path} has changed since it was begun: {differs.size} days differ "
                 f"({name}), the first at position {differs[0]}. {another}"
             )
+
+
+def _differing_days(now: xr.DataArray, known: np.ndarray) -> np.ndarray:
+    """Return the positions of days with another digest; days that cannot be read are left out.
+
+    The blocks that need those fail, and say why; others can be made.
+    """
+    try:
+        return np.flatnonzero(now.values != known)
+    except XdvarnetError:
+        raise
+    except Exception:
+        if now.chunks is None or len(now.chunks[0]) == 1:
+            return np.array([], int)
+        halves = slice(0, now.size // 2), slice(now.size // 2, now.size)
+        first, second = (_differing_days(now[half], known[half]) for half in halves)
+        return np.concatenate([first, second + now.size // 2])
 
 
 def _workers() -> int:

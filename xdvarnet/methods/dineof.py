@@ -89,15 +89,16 @@ class DINEOF(Reconstructor):
         background: Background | None = None,
         device: str | None = None,
         precision: str | None = None,
+        stride: int | None = None,
     ) -> "DINEOF":
         """Return the same method with another background.
 
         Raises
         ------
         InvalidInputError
-            If a device or a precision is given: it runs on the CPU, in float64.
+            If a device, a precision or a stride is given: it runs on the CPU, in float64.
         """
-        super().with_options(device=device, precision=precision)
+        super().with_options(device=device, precision=precision, stride=stride)
         return DINEOF(
             self.variable,
             modes=self.modes,

@@ -210,8 +210,8 @@ class DVarNet(Trainable):
         background: Background | None = None,
         device: str | None = None,
         precision: str | None = None,
-        first_guess: Reconstructor | None = None,
         stride: int | None = None,
+        first_guess: Reconstructor | None = None,
     ) -> "DVarNet":
         """Return the same model with other options; None keeps an option.
 

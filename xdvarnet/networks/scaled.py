@@ -191,6 +191,7 @@ class Scaled(Reconstructor):
         background: Background | None = None,
         device: str | None = None,
         precision: str | None = None,
+        stride: int | None = None,
     ) -> "Scaled":
         """Return the same with other options of its parts; None keeps an option.
 
@@ -200,8 +201,10 @@ class Scaled(Reconstructor):
             Of the interpolation.
         device, precision : str, optional
             Where the network runs and the interpolation is solved, and how the network runs.
+        stride : int, optional
+            Days from one window of the network to the next.
         """
-        network = self.network.with_options(device=device, precision=precision)
+        network = self.network.with_options(device=device, precision=precision, stride=stride)
         interpolation = self.interpolation.with_options(background=background, device=device)
         return self.replace(network=network, interpolation=interpolation)
 

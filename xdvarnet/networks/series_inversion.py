@@ -139,10 +139,11 @@ class SeriesInversion(TrainableSeries):
         background: Background | None = None,
         device: str | None = None,
         precision: str | None = None,
+        stride: int | None = None,
         provenance: Mapping[str, str] | None = None,
     ) -> "SeriesInversion":
         """Return the same model with other options; None keeps an option."""
-        super().with_options(background=background, device=device)
+        super().with_options(background=background, device=device, stride=stride)
         return self.replace(
             precision=precision or self.precision, provenance=provenance or self.provenance
         )

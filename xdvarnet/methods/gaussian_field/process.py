@@ -142,15 +142,16 @@ class GaussianField(Reconstructor):
         background: Background | None = None,
         device: str | None = None,
         precision: str | None = None,
+        stride: int | None = None,
     ) -> Self:
         """Return the same field with another background.
 
         Raises
         ------
         InvalidInputError
-            If a device or a precision is given: it runs on the CPU, in float64.
+            If a device, a precision or a stride is given: it runs on the CPU, in float64.
         """
-        super().with_options(device=device, precision=precision)
+        super().with_options(device=device, precision=precision, stride=stride)
         return self.replace(background=self.background if background is None else background)
 
     @property

@@ -268,6 +268,7 @@ class OptimalInterpolation(LocalInterpolation):
         background: Background | None = None,
         device: str | None = None,
         precision: str | None = None,
+        stride: int | None = None,
     ) -> "OptimalInterpolation":
         """Return the same method with another background, such as that of a trained model.
 
@@ -276,9 +277,10 @@ class OptimalInterpolation(LocalInterpolation):
         InvalidTypeError
             If it is no background.
         InvalidInputError
-            If the device cannot be used, or a precision is given: it follows from the noise.
+            If the device cannot be used, a precision is given, which follows from the noise, or a
+            stride.
         """
-        super().with_options(precision=precision)
+        super().with_options(precision=precision, stride=stride)
         return self.replace(
             background=self.background if background is None else background,
             device=self.device if device is None else device,
