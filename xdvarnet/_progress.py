@@ -36,21 +36,23 @@ def track[Item](items: Iterable[Item], unit: str, total: int | None = None) -> I
 
 
 @contextmanager
-def count_up(unit: str, total: int | None, *, done: int = 0) -> Iterator[Callable[[int], object]]:
+def count_up(unit: str, total: int | None, *, done: int = 0) -> Iterator[Callable[..., object]]:
     """Show a bar of so many of a `unit`, where bars are shown; what it gives counts some of them.
 
-    Within another loop it shows nothing. A loop of more than a minute says so in the log.
+    A text may be shown behind the bar. Within another loop it shows nothing. A loop of more than a
+    minute says so in the log.
     """
     if _INSIDE.get():
-        yield lambda number: None
+        yield lambda number, text="": None
         return
     start, estimated = time.monotonic(), False
     with tqdm(unit=unit, total=total, initial=done, disable=not _SHOWN.get()) as bar:
         count, left = 0, None if total is None else total - done
 
-        def update(number: int) -> None:
+        def update(number: int, text: str = "") -> None:
             nonlocal count, estimated
             count += number
+            bar.set_postfix_str(text, refresh=False)
             bar.update(number)
             seconds = time.monotonic() - start
             if left and count and seconds > AFTER and not estimated:

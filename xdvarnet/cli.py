@@ -2,6 +2,7 @@
 
 import argparse
 import glob
+import logging
 import sys
 import warnings
 from collections.abc import Hashable, Sequence
@@ -47,6 +48,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     options = _parser().parse_args(arguments)
     warnings.showwarning = _show_warning
+    logging.basicConfig(format="xdvarnet: %(message)s")
+    logging.getLogger("xdvarnet").setLevel(logging.INFO)
     warnings.filterwarnings("ignore", category=RuntimeWarning)  # of xarray, about metadata
     try:
         options.run(options)

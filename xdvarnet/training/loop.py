@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
-from tqdm.auto import tqdm
 
 from xdvarnet._files import write_atomically
+from xdvarnet._progress import count_up, show_progress
 from xdvarnet.errors import InvalidInputError, ModelFileError
 from xdvarnet.solver.batch import Batch
 from xdvarnet.solver.contracts import Solver
@@ -144,51 +144,53 @@ def train(
     if checkpoint is not None and checkpoint.exists():
         history, best = _resume(checkpoint, parts, settings, device)
         logger.info("resumed from %s after %d epochs", checkpoint, len(history))
-    shown = progress and is_first()
-    bar = tqdm(range(len(history), epochs), disable=not shown, unit="epoch")
     try:
-        for epoch in bar:
-            if patience is not None and _epochs_since_best(history) >= patience:
-                logger.info("stopped: no lower validation error in %d epochs", patience)
-                break
-            solver.train()
-            losses = []
-            for batch in batches(epoch):
-                optimiser.zero_grad()
-                part, share = part_of(batch)
-                value = torch.zeros((), device=device)
-                if share:
-                    with autocast(device, precision):
-                        value = share * loss.evaluate(solver, part.to(device))
-                    value.backward()
-                value = add_up(value, solver.parameters())
-                torch.nn.utils.clip_grad_norm_(solver.parameters(), clip)
-                optimiser.step()
-                schedule.step()
-                average.update_parameters(solver)
-                losses.append(value.item())
-            solver.eval()
-            if not losses:
-                raise InvalidInputError(f"epoch {epoch} has no batch to train on.")
-            with _weights_of(average.module, solver):
-                record = Epoch(sum(losses) / len(losses), validate())
-            logger.info("epoch %d: loss %.5g, validation %.5g", epoch, *asdict(record).values())
-            if not math.isfinite(record.loss + record.validation_rmse):
-                raise InvalidInputError(
-                    f"the training diverged in epoch {epoch}: loss {record.loss:.5g}, validation "
-                    f"{record.validation_rmse:.5g}. Lower learning_rate (now {learning_rate}), and "
-                    "look for infinite values in the training data."
-                )
-            errors = [error_before, *(before.validation_rmse for before in history)]
-            if record.validation_rmse <= min(errors):
-                best = _copy(average.module)
-            history.append(record)
-            bar.set_postfix(loss=record.loss, validation=record.validation_rmse)
-            if checkpoint is not None and is_first():
-                content = {name: part.state_dict() for name, part in parts.items()}
-                records = [asdict(record) for record in history]
-                content |= {"best": best, "history": records, "settings": settings}
-                write_atomically(checkpoint, partial(torch.save, content))
+        with (
+            show_progress(progress and is_first()),
+            count_up("epoch", epochs, done=len(history)) as count,
+        ):
+            for epoch in range(len(history), epochs):
+                if patience is not None and _epochs_since_best(history) >= patience:
+                    logger.info("stopped: no lower validation error in %d epochs", patience)
+                    break
+                solver.train()
+                losses = []
+                for batch in batches(epoch):
+                    optimiser.zero_grad()
+                    part, share = part_of(batch)
+                    value = torch.zeros((), device=device)
+                    if share:
+                        with autocast(device, precision):
+                            value = share * loss.evaluate(solver, part.to(device))
+                        value.backward()
+                    value = add_up(value, solver.parameters())
+                    torch.nn.utils.clip_grad_norm_(solver.parameters(), clip)
+                    optimiser.step()
+                    schedule.step()
+                    average.update_parameters(solver)
+                    losses.append(value.item())
+                solver.eval()
+                if not losses:
+                    raise InvalidInputError(f"epoch {epoch} has no batch to train on.")
+                with _weights_of(average.module, solver):
+                    record = Epoch(sum(losses) / len(losses), validate())
+                logger.info("epoch %d: loss %.5g, validation %.5g", epoch, *asdict(record).values())
+                if not math.isfinite(record.loss + record.validation_rmse):
+                    raise InvalidInputError(
+                        f"the training diverged in epoch {epoch}: loss {record.loss:.5g}, "
+                        f"validation {record.validation_rmse:.5g}. Lower learning_rate (now "
+                        f"{learning_rate}), and look for infinite values in the training data."
+                    )
+                errors = [error_before, *(before.validation_rmse for before in history)]
+                if record.validation_rmse <= min(errors):
+                    best = _copy(average.module)
+                history.append(record)
+                count(1, f"loss {record.loss:.3g}, validation {record.validation_rmse:.3g}")
+                if checkpoint is not None and is_first():
+                    content = {name: part.state_dict() for name, part in parts.items()}
+                    records = [asdict(record) for record in history]
+                    content |= {"best": best, "history": records, "settings": settings}
+                    write_atomically(checkpoint, partial(torch.save, content))
     finally:
         solver.load_state_dict(best)
     return history
