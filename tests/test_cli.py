@@ -123,7 +123,7 @@ def test_a_damaged_file_is_no_traceback(folder, capsys):
     with open("damaged.zarr/ssh/c/2/0/0", "r+b") as chunk:
         chunk.write(b"0000000000000000")
     assert main(["reconstruct", "damaged.zarr", "maps.zarr", *options]) == 2
-    assert re.search("^xdvarnet: .*was not begun, since .*", capsys.readouterr().err)
+    assert re.search("(?m)^xdvarnet: .*was not begun, since .*", capsys.readouterr().err)
     assert main(["score", "damaged.zarr", "truth.nc"]) == 2
     assert re.search("^xdvarnet: ", capsys.readouterr().err)
 

@@ -80,7 +80,7 @@ def test_other_channels_are_refused():
 def test_it_is_described_and_built():
     inversion = make_inversion()
     classes = {"DirectInversion": DirectInversion, "UNet": UNet}
-    again = build(describe(inversion, {}), {}, classes)
+    again = build(describe(inversion, arrays := {}), arrays, classes)
     again.load_state_dict(inversion.state_dict())
     inputs = make_inputs()
     assert torch.equal(again(*inputs), inversion(*inputs))

@@ -114,6 +114,7 @@ def test_slices_have_a_known_length(channels):
 
 def test_it_is_described_and_built():
     term = make_term(downscale=3)
-    again = build(describe(term, {}), {}, {"FeatureObservation": FeatureObservation}).double()
+    classes = {"FeatureObservation": FeatureObservation}
+    again = build(describe(term, arrays := {}), arrays, classes).double()
     again.load_state_dict(term.state_dict())
     assert torch.equal(again.cost(draw(), make_data()), term.cost(draw(), make_data()))

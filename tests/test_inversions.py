@@ -163,8 +163,8 @@ def test_no_graph_is_kept_at_inference(name, mode):
 @every
 def test_a_network_is_described_built_and_loaded(name):
     network, inputs = make(name), make_inputs()
-    description = json.loads(json.dumps(describe(network, {})))
-    again = build(description, {}, CLASSES).double()
+    description = json.loads(json.dumps(describe(network, arrays := {})))
+    again = build(description, arrays, CLASSES).double()
     assert describe(again, {}) == describe(network, {})
     again.load_state_dict(network.state_dict())
     assert torch.equal(run(again, inputs), run(network, inputs))

@@ -210,6 +210,6 @@ def test_an_untrained_step_leaves_the_state_and_can_learn(kind):
 )
 def test_parts_are_described_and_built(part):
     kind = type(part)
-    again = build(describe(part, {}), {}, {kind.__name__: kind})
+    again = build(describe(part, arrays := {}), arrays, {kind.__name__: kind})
     assert describe(again, {}) == describe(part, {})
     again.load_state_dict(part.state_dict())

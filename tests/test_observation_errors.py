@@ -505,7 +505,7 @@ def test_learning_from_passes_weighs_what_is_left():
     guess = with_noise("error").with_options(background=NoBackground())
     draws = RemovedPasses(VARIED, TRUTH, {"ssh": "m"}, NoBackground(), guess, 0.3)
     seen, hidden = (VARIED.isel(time=slice(half, None, 2)) for half in (0, 1))
-    drawn, expected = draws.draw(seen, hidden).observations, binned(seen)
+    drawn, expected = draws.draw(seen, hidden, np.random.default_rng(0)).observations, binned(seen)
     maps = expected.dvarnet.reconstruct(guess)["ssh"].transpose("time", "lat", "lon")
     sea = np.broadcast_to(drawn.sea, drawn.shape)
     np.testing.assert_allclose(drawn.first_guess.mean["ssh"][sea], maps.values[sea], atol=1e-6)

@@ -45,7 +45,7 @@ def test_maps_in_time_are_interpolated_in_time():
 
 def test_units_of_a_map_are_converted():
     np.testing.assert_allclose(read_parameter(plane(units="cm"), "std", "m"), 0.01 * plane())
-    assert read_parameter("120 m", "correlation_length", "km", texts=True) == 0.12
+    assert read_parameter("120 m", "correlation_length", "km") == 0.12
     with pytest.raises(InvalidInputError, match="'std' has units 'K', which do not convert"):
         read_parameter(plane(units="K"), "std", "m")
 

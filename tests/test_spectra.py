@@ -31,16 +31,16 @@ def field() -> xr.DataArray:
 
 
 def track(values: np.ndarray, *, start: str = "2017-01-01", seconds=None) -> xr.Dataset:
-    """Return a pass to the north with one point a second, or at the given seconds."""
+    """Return a pass to the east with one point a second, or at the given seconds."""
     seconds = np.arange(values.size) if seconds is None else np.asarray(seconds)
     times = np.datetime64(start, "ns") + (1e9 * seconds).astype("timedelta64[ns]")
-    latitude = -60 + np.degrees(SPACING / 6371) * np.arange(values.size)
+    longitude = (300 + np.degrees(SPACING / 6371) * np.arange(values.size)) % 360
     return xr.Dataset(
         {"ssh": ("time", values, {"units": "m"})},
         {
             "time": times,
-            "longitude": ("time", np.full(values.size, 300.0)),
-            "latitude": ("time", latitude),
+            "longitude": ("time", longitude),
+            "latitude": ("time", np.zeros(values.size)),
         },
     )
 

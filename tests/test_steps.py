@@ -250,6 +250,6 @@ def test_step_without_room_for_ages_is_refused(context, options):
 def test_age_is_described_and_built():
     step = ObservationAge(ConvLSTMStep(CHANNELS, context=20), 3, variables=2, scale=7.0)
     classes = {"ObservationAge": ObservationAge, "ConvLSTMStep": ConvLSTMStep}
-    again = build(describe(step, {}), {}, classes)
+    again = build(describe(step, arrays := {}), arrays, classes)
     assert describe(again, {}) == describe(step, {})
     again.load_state_dict(step.state_dict())

@@ -426,7 +426,7 @@ def test_first_guess_and_graph_are_described_and_built():
         kind.__name__: kind
         for kind in (VariationalSolver, BilinearAutoencoder, MaskedObservation, ConvLSTMStep)
     } | {"DirectInversion": DirectInversion, "UNet": UNet}
-    again = build(describe(solver, {}), {}, classes)
+    again = build(describe(solver, arrays := {}), arrays, classes)
     again.load_state_dict(solver.state_dict())
     assert again.graph == "last"
     with torch.no_grad():

@@ -1,9 +1,8 @@
 """Make the tables and figures of docs/results/twin.md from the results of docs/recipes/twin.py.
 
-    python docs/recipes/twin_tables.py [--folder twin_runs] [--untrained]
+    python docs/recipes/twin_tables.py [--folder twin_runs]
 
-Writes docs/results/twin.csv, twin_tables.md and the figures twin_*.png; or, of the rows that need
-no training alone, twin_untrained_tables.md.
+Writes docs/results/twin.csv, twin_tables.md and the figures twin_*.png.
 """
 
 import argparse
@@ -211,7 +210,6 @@ def draw(
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--folder", type=Path, default=Path("twin_runs"))
-    parser.add_argument("--untrained", action="store_true", help="rows without a training alone")
     arguments = parser.parse_args()
     folder, results = arguments.folder, read(arguments.folder)
     parts, tables = [], []
@@ -222,10 +220,6 @@ def main() -> None:
             text = ", ".join(f"{key.replace('_', ' ')} {value}" for key, value in settings.items())
             parts.append(f"### {title}\n\n{markdown(table.set_index('method'))}\n\nOI: {text} m.")
             tables.append(table.assign(experiment=experiment))
-    if arguments.untrained:
-        text = "\n\n".join(parts).replace(NAMES["ssh-twin"], "**`ssh-twin`**")
-        (RESULTS / "twin_untrained_tables.md").write_text(text + "\n")
-        return
     parts.append(
         "### Several variables\n\nRMSE over the standard deviation of the variable.\n\n"
         + markdown(variables_table(results).set_index("observed"))

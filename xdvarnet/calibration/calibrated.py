@@ -164,16 +164,11 @@ class Calibrated(Holding):
         InvalidInputError
             If the model has no such option.
         """
-        return Calibrated(
-            self.model.with_options(
-                background=background, device=device, precision=precision, stride=stride
-            ),
-            self.errors,
-            spread=self.spread,
-            method=method or self.method,
-            memory=self.memory if memory is None else memory,
-            provenance=self.provenance,
+        model = self.model.with_options(
+            background=background, device=device, precision=precision, stride=stride
         )
+        memory = self.memory if memory is None else memory
+        return self.replace(model=model, method=method or self.method, memory=memory)
 
     @property
     def observed(self) -> tuple[str, ...]:

@@ -25,8 +25,8 @@ EPOCH = np.datetime64("1950-01-01", "D")
 _SAME_POSITION = 1e-6
 """Difference in degrees that is only rounding."""
 
-_SAME_COLUMN = 0.01
-"""Share of the usual step below which a row or column repeats another: float32 rounds so much."""
+_SAME_MERIDIAN = 1e-4
+"""Difference in degrees, after a turn of 360, that is only rounding: of float32, 3e-5."""
 
 _LARGEST_LATITUDE = 90.5
 """Degrees; grids of cell borders or of rounded values go a little beyond the pole."""
@@ -356,10 +356,8 @@ def find_grid(dataset: xr.Dataset | xr.DataArray, *, time: bool = True, least: i
     orders = []
     for name, values in ((axes.latitude, latitude), (axes.longitude, longitude)):
         order = np.argsort(values, kind="stable")
-        steps = np.diff(values[order])
-        if name == axes.longitude and values.size > 1 and is_ring(values[order]):
-            steps = np.append(steps, 360 - np.ptp(values))
-        if steps.size and steps.min() <= max(_SAME_POSITION, _SAME_COLUMN * np.median(steps)):
+        around = name == axes.longitude and 360 - np.ptp(values) <= _SAME_MERIDIAN
+        if around or (np.diff(values[order]) <= _SAME_POSITION).any():
             raise InvalidInputError(
                 f"coordinate {name!r} has repeated values; each row and column of the grid needs "
                 f"its own position: dataset.drop_duplicates({name!r}), or leave out the longitude "
