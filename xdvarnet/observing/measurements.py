@@ -81,10 +81,12 @@ class Flight:
         self._phases = draw_phases(missions, rng)
         self._kept: list[Measurements] = []
         self.counts: list[int] = []
+        total = 0
         for day in range(self._calendar_days.size):
             measured = self._fly(day)
             self.counts.append(measured.rows.size)
-            if sum(self.counts) <= KEPT:
+            total += measured.rows.size
+            if total <= KEPT:
                 self._kept.append(measured)
 
     def __iter__(self) -> Iterator[Measurements]:
