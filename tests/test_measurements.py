@@ -8,7 +8,7 @@ import xarray as xr
 from xdvarnet._random import default_rng
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.coords import find_grid
-from xdvarnet.observing.measurements import draw_phases, find_measurements
+from xdvarnet.observing.measurements import Flight, draw_phases
 from xdvarnet.observing.missions import MISSIONS, read_missions
 from xdvarnet.observing.orbits import ground_speed, ground_track
 
@@ -30,55 +30,69 @@ def grid(days=6):
 
 
 @pytest.fixture(scope="module")
-def measurements():
-    """Return those of four missions on six days."""
-    return find_measurements(FLOWN, grid(), default_rng(2))
+def flight():
+    """Return four missions on six days."""
+    return Flight(FLOWN, grid(), default_rng(2))
 
 
-def test_all_are_in_the_cells_of_the_grid_and_in_the_order_of_days(measurements):
+def joined(flight, name, mission):
+    """Return what is measured by a mission on all days, and the position of the day of each."""
+    own = [points.missions == MISSION_NAMES.index(mission) for points in flight]
+    parts = [getattr(points, name)[here] for points, here in zip(flight, own, strict=True)]
+    return np.concatenate(parts), np.repeat(range(6), [part.size for part in parts])
+
+
+def test_all_are_in_the_cells_of_the_grid(flight):
     """Places are clamped to the centres at the borders."""
-    assert measurements.days.size > 1000
-    assert (np.diff(measurements.days) >= 0).all()
-    for places, size in ((measurements.rows, 22), (measurements.columns, 31)):
-        assert places.min() >= 0 and places.max() <= size - 1
+    assert len(flight.counts) == 6 and sum(flight.counts) > 1000
+    for points, count in zip(flight, flight.counts, strict=True):
+        assert points.rows.size == points.along.size == count
+        for places, size in ((points.rows, 22), (points.columns, 31)):
+            assert places.min() >= 0 and places.max() <= size - 1
 
 
-def test_a_nadir_altimeter_has_the_points_of_its_track(measurements):
+def test_a_nadir_altimeter_has_the_points_of_its_track(flight):
     """In the middle of the domain rows and columns are its latitudes and longitudes."""
     phase = draw_phases(FLOWN, default_rng(2))["sentinel6"]
     first = grid().days[0]
     days, longitude, latitude = ground_track(
         MISSIONS["sentinel6"], first, first + 6, phase=phase, region=(-5.2, 7.2, 32.875, 38.375)
     )
-    own = measurements.missions == MISSION_NAMES.index("sentinel6")
-    np.testing.assert_array_equal(measurements.days[own], (days - first).astype(int))
-    np.testing.assert_allclose(
-        measurements.rows[own], np.clip((latitude - 33) / 0.25, 0, 21), atol=1e-9
-    )
-    np.testing.assert_allclose(
-        measurements.columns[own], np.clip((longitude + 5) / 0.4, 0, 30), atol=1e-9
-    )
-    assert (measurements.across[own] == 0).all()
+    rows, day = joined(flight, "rows", "sentinel6")
+    np.testing.assert_array_equal(day, (days - first).astype(int))
+    np.testing.assert_allclose(rows, np.clip((latitude - 33) / 0.25, 0, 21), atol=1e-9)
+    columns, _ = joined(flight, "columns", "sentinel6")
+    np.testing.assert_allclose(columns, np.clip((longitude + 5) / 0.4, 0, 30), atol=1e-9)
+    assert (joined(flight, "across", "sentinel6")[0] == 0).all()
 
 
-def test_pixels_of_a_swath_have_their_place_in_it(measurements):
+def test_pixels_of_a_swath_have_their_place_in_it(flight):
     """Lines 2 km apart along the track, pixels at distances that the mission has."""
-    own = measurements.missions == MISSION_NAMES.index("swot")
-    assert set(measurements.across[own]) == set(MISSIONS["swot"].swath.distances)
-    lines, counts = np.unique(measurements.along[own], return_counts=True)
+    assert set(joined(flight, "across", "swot")[0]) == set(MISSIONS["swot"].swath.distances)
+    lines, counts = np.unique(joined(flight, "along", "swot")[0], return_counts=True)
     assert counts.max() == 52
     steps = np.diff(lines)
     np.testing.assert_allclose(steps[steps < 100], 2, rtol=1e-5)
     assert steps[steps > 100].min() > 5000  # to the next revolution
 
 
-def test_distance_flown_is_that_of_the_time(measurements):
+def test_distance_flown_is_that_of_the_time(flight):
     """The altimeter of SWOT is along the track where its swath is on that second."""
     speed = ground_speed(MISSIONS["swot"])
     for name in ("swot", "swot_nadir"):
-        own = measurements.missions == MISSION_NAMES.index(name)
-        days = measurements.along[own] / speed / 86400
-        np.testing.assert_array_equal(np.floor(days - grid().days[0]), measurements.days[own])
+        along, day = joined(flight, "along", name)
+        np.testing.assert_array_equal(np.floor(along / speed / 86400 - grid().days[0]), day)
+
+
+def test_days_that_are_not_kept_are_flown_again(flight, monkeypatch):
+    """To the same points, in any order."""
+    monkeypatch.setattr("xdvarnet.observing.measurements.KEPT", flight.counts[0])
+    again = Flight(FLOWN, grid(), default_rng(2))
+    assert again.counts == flight.counts
+    assert again.on(0) is again.on(0) and again.on(1) is not again.on(1)
+    for day in (4, 0, 3):
+        for name, expected in vars(flight.on(day)).items():
+            np.testing.assert_array_equal(getattr(again.on(day), name), expected)
 
 
 def test_phases_of_partners_are_bound_and_others_free():
@@ -95,4 +109,4 @@ def test_phases_of_partners_are_bound_and_others_free():
 def test_no_days():
     """An empty time axis is refused."""
     with pytest.raises(InvalidInputError, match="'time' is empty; there is no day to observe"):
-        find_measurements(read_missions("gfo"), grid(days=0), default_rng(0))
+        Flight(read_missions("gfo"), grid(days=0), default_rng(0))

@@ -7,7 +7,7 @@ import xarray as xr
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.observing.measurements import Measurements
 from xdvarnet.observing.missions import MISSIONS
-from xdvarnet.observing.noise import KarinNoise, check_noise, draw_errors
+from xdvarnet.observing.noise import KarinNoise, check_noise, draw_errors, draw_tilts
 
 SWOT, SARAL = MISSIONS["swot"], MISSIONS["saral"]
 DISTANCES = SWOT.swath.distances
@@ -25,7 +25,14 @@ def points(lines, nadirs=0):
     mission = np.repeat([0, 1], [along.size - nadirs, nadirs])
     order = np.random.default_rng(8).permutation(along.size)
     nowhere = np.zeros(along.size, int)
-    return Measurements(nowhere, nowhere, nowhere, mission[order], along[order], across[order])
+    return Measurements(nowhere, nowhere, mission[order], along[order], across[order])
+
+
+def errors_of(noise, missions, measured, metre, seed):
+    """Draw the errors of one day."""
+    rng = np.random.default_rng(seed)
+    tilts = draw_tilts(noise, missions, [measured], rng)
+    return draw_errors(noise, missions, measured, tilts, metre, rng)
 
 
 # the independent error
@@ -61,7 +68,7 @@ def test_drawn_errors_have_the_stated_std_at_each_distance():
     lines = 4000
     drawn = points(lines)
     noise = {"swot": KarinNoise(4.0)}
-    errors = draw_errors(noise, [SWOT], drawn, 1.0, np.random.default_rng(3))
+    errors = errors_of(noise, [SWOT], drawn, 1.0, 3)
     expected = noise["swot"].std(DISTANCES, area=4.0)
     for distance, std in zip(DISTANCES, expected, strict=True):
         sample = errors[drawn.across == distance]
@@ -74,7 +81,7 @@ def test_independent_errors_are_independent():
     """Along the track and across it, without tilts."""
     lines = 3000
     drawn = points(lines)
-    errors = draw_errors({"swot": KarinNoise()}, [SWOT], drawn, 1.0, np.random.default_rng(3))
+    errors = errors_of({"swot": KarinNoise()}, [SWOT], drawn, 1.0, 3)
     table = np.empty((lines, DISTANCES.size))
     table[(drawn.along / 2).astype(int), np.searchsorted(DISTANCES, drawn.across)] = errors
     table /= table.std(axis=0)
@@ -153,13 +160,11 @@ def test_a_number_is_for_all_and_a_mapping_for_each():
     """A mapping of equal numbers draws the same errors as the number."""
     drawn = points(20, nadirs=300)
     missions = [SWOT, SARAL]
-    one = draw_errors(0.2, missions, drawn, 1.0, np.random.default_rng(1))
+    one = errors_of(0.2, missions, drawn, 1.0, 1)
     np.testing.assert_array_equal(one, np.random.default_rng(1).normal(0.0, 0.2, one.size))
-    each = draw_errors({"swot": 0.2, "saral": 0.2}, missions, drawn, 1.0, np.random.default_rng(1))
+    each = errors_of({"swot": 0.2, "saral": 0.2}, missions, drawn, 1.0, 1)
     np.testing.assert_array_equal(one, each)
-    mixed = draw_errors(
-        {"swot": KarinNoise(roll=5.0), "saral": 0.2}, missions, drawn, 1.0, np.random.default_rng(1)
-    )
+    mixed = errors_of({"swot": KarinNoise(roll=5.0), "saral": 0.2}, missions, drawn, 1.0, 1)
     own = drawn.missions == 1
     assert mixed[own].std() == pytest.approx(0.2, rel=4 / np.sqrt(2 * own.sum()))
 
@@ -169,8 +174,7 @@ def test_only_karin_noise_is_converted_from_metres():
     drawn = points(20, nadirs=300)
     noise = {"swot": KarinNoise(roll=5.0), "saral": 0.2}
     metres, centimetres = (
-        draw_errors(noise, [SWOT, SARAL], drawn, metre, np.random.default_rng(1))
-        for metre in (1.0, 100.0)
+        errors_of(noise, [SWOT, SARAL], drawn, metre, 1) for metre in (1.0, 100.0)
     )
     own = drawn.missions == 1
     np.testing.assert_array_equal(metres[own], centimetres[own])
@@ -179,9 +183,9 @@ def test_only_karin_noise_is_converted_from_metres():
 
 def test_no_measurements_have_no_errors():
     """A domain that no swath crosses."""
-    empty = Measurements(*[np.zeros(0, int)] * 4, np.zeros(0), np.zeros(0))
+    empty = Measurements(*[np.zeros(0, int)] * 3, np.zeros(0), np.zeros(0))
     noise = {"swot": KarinNoise(roll=1.0)}
-    assert draw_errors(noise, [SWOT], empty, 1.0, np.random.default_rng(1)).size == 0
+    assert errors_of(noise, [SWOT], empty, 1.0, 1).size == 0
 
 
 def test_noise_is_kept_in_the_order_of_the_missions():

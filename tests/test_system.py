@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -6,9 +8,11 @@ import xdvarnet
 from xdvarnet._random import default_rng
 from xdvarnet.datasets import mediterranean
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, UnknownNameError, XdvarnetWarning
+from xdvarnet.grids.coords import find_grid
 from xdvarnet.grids.provenance import CONVENTIONS
 from xdvarnet.observing import system
-from xdvarnet.observing.missions import MISSIONS
+from xdvarnet.observing.measurements import Flight
+from xdvarnet.observing.missions import MISSIONS, read_missions
 from xdvarnet.observing.noise import KarinNoise
 from xdvarnet.observing.orbits import ground_track
 from xdvarnet.observing.swath import swath_points
@@ -688,13 +692,40 @@ def test_measurements_are_treated_some_at_a_time(monkeypatch):
     lengths = []
     measure = system._measure
 
-    def noted(maps, days, rows, columns):
-        lengths.append(len(days))
-        return measure(maps, days, rows, columns)
+    def noted(values, rows, columns):
+        lengths.append(len(rows))
+        return measure(values, rows, columns)
 
     monkeypatch.setattr(system, "_measure", noted)
     xr.testing.assert_identical(observe(truth, missions, noise=noise, rng=0), whole)
     assert max(lengths) == 100 and len(lengths) > 10
+
+
+def test_errors_are_one_stream_in_the_order_of_days(smooth):
+    """After the phases, a normal number for each point: a generator is left behind the last one."""
+    used, counted = default_rng(7), default_rng(7)
+    observe(smooth.assign(other=smooth["ssh"]), FOUR, noise=0.02, rng=used)
+    flight = Flight(read_missions(FOUR), find_grid(smooth), counted)
+    counted.standard_normal(2 * sum(flight.counts))
+    assert used.random() == counted.random()
+
+
+def test_memory_does_not_grow_with_the_points_of_a_record(monkeypatch):
+    """Points that are not kept are found again, to the same observations, lazy ones too."""
+    truth = mediterranean().isel(time=slice(0, 72), lat=slice(40, 72), lon=slice(100, 160))
+    whole = observe(truth, ["swot"], noise=0.02, rng=0)
+    points = sum(Flight(read_missions("swot"), find_grid(truth), default_rng(0)).counts)
+    monkeypatch.setattr("xdvarnet.observing.measurements.KEPT", 0)
+    peaks = {}
+    for days in (24, 72):
+        tracemalloc.start()
+        observed = observe(truth.isel(time=slice(days)), ["swot"], noise=0.02, rng=0)
+        peaks[days] = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+    xr.testing.assert_identical(observed, whole)
+    lazy = observe(truth.chunk(time=7), ["swot"], noise=0.02, rng=0)
+    xr.testing.assert_identical(lazy["ssh"].compute(), whole["ssh"])
+    assert peaks[72] - peaks[24] < 5 * points  # bytes: 20 for each, where all are held
 
 
 @pytest.mark.parametrize("noise", ["2 cm", {name: "20 mm" for name in FOUR}], ids=str)

@@ -1,7 +1,7 @@
 """Which points of a grid are measured, and by which mission."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -12,15 +12,16 @@ from xdvarnet.observing.base import Mission, checked_positions
 from xdvarnet.observing.orbits import Region
 from xdvarnet.observing.swath import in_region
 
+KEPT = 2_000_000
+"""Measurements that a flight keeps at most: 60 MB."""
+
 
 @dataclass(frozen=True)
 class Measurements:
-    """Measurements in the order of days, each array of shape (points,): 34 bytes for each.
+    """Measurements of a day, each array of shape (points,): 30 bytes for each.
 
     Attributes
     ----------
-    days : numpy.ndarray
-        Position of the map in time.
     rows, columns : numpy.ndarray
         Place among the centres of the cells in latitude and in longitude: 2.25 is between the
         cells 2 and 3, and around a globe of 8 columns 7.25 between the last and the first.
@@ -33,7 +34,6 @@ class Measurements:
         Distance from the ground track in km, negative on the left; zero for a nadir altimeter.
     """
 
-    days: np.ndarray
     rows: np.ndarray
     columns: np.ndarray
     missions: np.ndarray
@@ -41,10 +41,26 @@ class Measurements:
     across: np.ndarray
 
 
-def find_measurements(
-    missions: Sequence[Mission], grid: Grid, rng: np.random.Generator
-) -> Measurements:
-    """Fly the missions over a grid, each orbit with a phase drawn from `rng`.
+class Flight:
+    """Missions that fly over a grid, each orbit with a phase of its own.
+
+    It gives the measurements of one day at a time, so that a long record takes no more memory than
+    a short one. Those of the first days are kept, up to `KEPT`; for other days the missions fly
+    again each time.
+
+    Parameters
+    ----------
+    missions : sequence of Mission
+        What flies.
+    grid : Grid
+        Its days and cells.
+    rng : numpy.random.Generator
+        Source of the phases.
+
+    Attributes
+    ----------
+    counts : list of int
+        Number of measurements of each day.
 
     Raises
     ------
@@ -52,38 +68,54 @@ def find_measurements(
         If there is no day, days are not in order, two maps are of one day, or the positions of a
         mission are not as they must be.
     """
-    calendar_days = _calendar_days(grid)
-    latitude_edges, longitude_edges = _edges(grid.latitude), _edges(grid.longitude)
-    region = (*longitude_edges[[0, -1]], *latitude_edges[[0, -1]])
-    phases = draw_phases(missions, rng)
-    meridians = grid.longitude
-    if grid.is_ring:  # the first column follows the last
-        meridians = np.append(meridians, meridians[0] + 360)
-    columns: list[list[np.ndarray]] = [[] for _ in fields(Measurements)]
-    for position, day in enumerate(calendar_days):
-        for number, mission in enumerate(missions):
-            phase = phases[mission.name]
-            days, longitude, latitude, along, across = _points(mission, day, phase, region)
-            if grid.is_ring:
-                longitude = meridians[0] + (longitude - meridians[0]) % 360
-            arrays = (
-                np.full(days.size, position, np.int32),
-                np.interp(latitude, grid.latitude, np.arange(grid.latitude.size)),
-                np.interp(longitude, meridians, np.arange(meridians.size)),
-                np.full(days.size, number, np.int16),
-                along,
-                across.astype(np.float32),
+
+    def __init__(self, missions: Sequence[Mission], grid: Grid, rng: np.random.Generator) -> None:
+        self.missions = missions
+        self._calendar_days = _calendar_days(grid)
+        self._latitude, self._meridians = grid.latitude, grid.longitude
+        self._is_ring = grid.is_ring
+        latitude_edges, longitude_edges = _edges(grid.latitude), _edges(grid.longitude)
+        self._region = (*longitude_edges[[0, -1]], *latitude_edges[[0, -1]])
+        if self._is_ring:  # the first column follows the last
+            self._meridians = np.append(self._meridians, self._meridians[0] + 360)
+        self._phases = draw_phases(missions, rng)
+        self._kept: list[Measurements] = []
+        self.counts: list[int] = []
+        total = 0
+        for day in range(self._calendar_days.size):
+            measured = self._fly(day)
+            self.counts.append(measured.rows.size)
+            total += measured.rows.size
+            if total <= KEPT:
+                self._kept.append(measured)
+
+    def __iter__(self) -> Iterator[Measurements]:
+        """Yield the measurements of all days in order."""
+        return map(self.on, range(len(self.counts)))
+
+    def on(self, day: int) -> Measurements:
+        """Return the measurements of a day, by its position in time."""
+        return self._kept[day] if day < len(self._kept) else self._fly(day)
+
+    def _fly(self, day: int) -> Measurements:
+        parts = []
+        for number, mission in enumerate(self.missions):
+            phase = self._phases[mission.name]
+            longitude, latitude, along, across = _points(
+                mission, self._calendar_days[day], phase, self._region
             )
-            for column, array in zip(columns, arrays, strict=True):
-                column.append(array)
-    return Measurements(*(_joined(column) for column in columns))
-
-
-def _joined(parts: list[np.ndarray]) -> np.ndarray:
-    """Join arrays, and let go of them."""
-    whole = np.concatenate(parts)
-    parts.clear()
-    return whole
+            if self._is_ring:
+                longitude = self._meridians[0] + (longitude - self._meridians[0]) % 360
+            parts.append(
+                (
+                    np.interp(latitude, self._latitude, np.arange(self._latitude.size)),
+                    np.interp(longitude, self._meridians, np.arange(self._meridians.size)),
+                    np.full(longitude.size, number, np.int16),
+                    along,
+                    across.astype(np.float32),
+                )
+            )
+        return Measurements(*map(np.concatenate, zip(*parts, strict=True)))
 
 
 def draw_phases(missions: Sequence[Mission], rng: np.random.Generator) -> dict[str, float]:
@@ -119,13 +151,11 @@ def _edges(centres: np.ndarray) -> np.ndarray:
 
 
 def _points(mission: Mission, day: float, phase: float, region: Region) -> tuple[np.ndarray, ...]:
-    """Days, longitude, latitude, and distance along and across of the points in the region."""
+    """Longitude, latitude, and distance along and across of the points in the region."""
     found = checked_positions(mission, day, day + 1, phase=phase, region=region)
     along = np.zeros(found.days.size) if found.along is None else found.along
     if mission.swath is None:
-        return found.days, found.longitude, found.latitude, along, np.zeros(found.days.size)
+        return found.longitude, found.latitude, along, np.zeros(found.days.size)
     inside = in_region(found.longitude, found.latitude, region)
-    lines = (found.days[:, None], found.longitude, found.latitude, along[:, None])
-    return tuple(
-        np.broadcast_to(array, inside.shape)[inside] for array in (*lines, mission.swath.distances)
-    )
+    lines = (found.longitude, found.latitude, along[:, None], mission.swath.distances)
+    return tuple(np.broadcast_to(array, inside.shape)[inside] for array in lines)

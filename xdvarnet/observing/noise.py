@@ -1,7 +1,7 @@
 """Errors of the measurements."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import cast
 
@@ -161,6 +161,9 @@ class KarinNoise:
 Error = float | KarinNoise
 """Standard deviation of one measurement in the units of a variable, or errors of a swath."""
 
+Tilts = Mapping[int, tuple[np.ndarray, np.ndarray]]
+"""Of missions, by their position: distances along the track of all lines, and their angles."""
+
 Noise = str | Error
 """Standard deviation of one measurement, such as "2 cm" or in the units of the data, or errors of a
 swath."""
@@ -256,23 +259,60 @@ def _check_swath(mission: Mission) -> None:
         )
 
 
-def draw_errors(
+def draw_tilts(
     noise: float | Mapping[str, Error],
     missions: Sequence[Mission],
-    points: Measurements,
-    metre: float,
+    days: Iterable[Measurements],
     rng: np.random.Generator,
-) -> np.ndarray:
-    """Draw the error of each measurement.
+) -> Tilts:
+    """Draw the angles of all lines of the swaths that have a `KarinNoise`.
 
     Parameters
     ----------
     noise : float or mapping of str to (float or KarinNoise)
         As `noise_for` returns it.
     missions : sequence of Mission
-        Those that `points.missions` counts.
+        Those that `Measurements.missions` counts.
+    days : iterable of Measurements
+        What is measured on each day.
+    rng : numpy.random.Generator
+        Source of the angles.
+    """
+    if not isinstance(noise, Mapping):
+        return {}
+    errors = enumerate(noise[mission.name] for mission in missions)
+    karin = {number: error for number, error in errors if isinstance(error, KarinNoise)}
+    if not karin:
+        return {}
+    lines: dict[int, list[np.ndarray]] = {number: [] for number in karin}
+    for points in days:
+        for number in karin:
+            lines[number].append(np.unique(points.along[points.missions == number]))
+    tilts = {}
+    for number, error in karin.items():
+        of_all_days = np.unique(np.concatenate(lines[number]))
+        tilts[number] = of_all_days, error.draw_angles(of_all_days, rng)
+    return tilts
+
+
+def draw_errors(
+    noise: float | Mapping[str, Error],
+    missions: Sequence[Mission],
+    points: Measurements,
+    tilts: Tilts,
+    metre: float,
+    rng: np.random.Generator,
+) -> np.ndarray:
+    """Draw the error of each measurement of a day: one normal number for each.
+
+    Parameters
+    ----------
+    noise, missions
+        As for `draw_tilts`.
     points : Measurements
         What is measured.
+    tilts : mapping of int to (numpy.ndarray, numpy.ndarray)
+        Of `draw_tilts`.
     metre : float
         A metre in the units of the data.
     rng : numpy.random.Generator
@@ -284,14 +324,8 @@ def draw_errors(
         In the units of the data, shape (points,).
     """
     if not isinstance(noise, Mapping):
-        return rng.normal(0.0, noise, points.days.size)
-    tilts = {}
-    for number, mission in enumerate(missions):
-        error = noise[mission.name]
-        if isinstance(error, KarinNoise):
-            lines = _lines(points, number)
-            tilts[number] = lines, error.draw_angles(lines, rng)
-    errors = np.empty(points.days.size)
+        return rng.normal(0.0, noise, points.rows.size)
+    errors = np.empty(points.rows.size)
     for part in blocks(errors.size):
         std, slow = np.zeros(errors[part].size), np.zeros(errors[part].size)
         for number, mission in enumerate(missions):
@@ -306,15 +340,6 @@ def draw_errors(
             slow[own] = metre * error.tilt(lines, angles, along, across)
         errors[part] = rng.normal(0.0, std) + slow
     return errors
-
-
-def _lines(points: Measurements, number: int) -> np.ndarray:
-    """Return the distances along the track of the lines of a mission, each once, increasing."""
-    parts = [
-        np.unique(points.along[part][points.missions[part] == number])
-        for part in blocks(points.along.size)
-    ]
-    return np.unique(np.concatenate(parts))
 
 
 def _correlated(

@@ -1,5 +1,6 @@
 """Observe gridded fields as a constellation of altimeters would."""
 
+import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,9 +14,17 @@ from xdvarnet.grids.checks import check_dataset, units_factor
 from xdvarnet.grids.coords import Grid, find_grid
 from xdvarnet.grids.provenance import derived
 from xdvarnet.observing.base import Mission
-from xdvarnet.observing.measurements import Measurements, find_measurements
+from xdvarnet.observing.measurements import Flight, Measurements
 from xdvarnet.observing.missions import MISSIONS, read_missions
-from xdvarnet.observing.noise import KarinNoise, Noise, check_noise, draw_errors, noise_for
+from xdvarnet.observing.noise import (
+    Error,
+    KarinNoise,
+    Noise,
+    check_noise,
+    draw_errors,
+    draw_tilts,
+    noise_for,
+)
 from xdvarnet.observing.observer import Observer, add_sea, observe_maps, observed_variables
 
 
@@ -162,8 +171,8 @@ def observe(
     metres = {name: _metre(dataset[name], system.noise) for name in names}
     flown = read_missions(system.missions)
     called = [mission.name for mission in flown]
-    points = find_measurements(flown, grid, generator)
-    if not points.days.size:
+    flight = Flight(flown, grid, generator)
+    if not any(flight.counts):
         warn(
             f"no track of {', '.join(called)} crosses the domain in these {grid.days.size} day(s); "
             "all is unobserved."
@@ -171,8 +180,9 @@ def observe(
     observed = add_sea(dataset, names, grid).copy()
     for name in names:
         own = noise_for(system.noise, dataset[name])
-        errors = draw_errors(own, flown, points, metres[name], generator)
-        observed[name] = _observe_variable(dataset[name], grid, points, errors)
+        observed[name] = _observe_variable(
+            dataset[name], grid, flight, own, metres[name], generator
+        )
     observed.attrs = derived(dataset.attrs, f"observe with {system!r}")
     described = str(system.noise) if isinstance(system.noise, Mapping) else system.noise
     return observed.assign_attrs(observing_missions=" ".join(called), observing_noise=described)
@@ -194,70 +204,59 @@ def _metre(array: xr.DataArray, noise: str | float | Mapping[str, Noise]) -> flo
 
 
 def _observe_variable(
-    array: xr.DataArray, grid: Grid, points: Measurements, errors: np.ndarray
+    array: xr.DataArray,
+    grid: Grid,
+    flight: Flight,
+    noise: float | Mapping[str, Error],
+    metre: float,
+    rng: np.random.Generator,
 ) -> xr.DataArray:
-    assert grid.days is not None
+    """Observe one day after the other, with errors that do not depend on which is first.
+
+    `rng` goes through the errors of all days at once, and its state before each day is kept: the
+    chunks of a lazy array are observed in any order.
+    """
+    tilts = draw_tilts(noise, flight.missions, flight, rng)
+    states = []
+    for count in flight.counts:
+        states.append(rng.bit_generator.state)
+        rng.standard_normal(count)
 
     def kernel(maps: np.ndarray, positions: np.ndarray) -> np.ndarray:
-        # of the type of the days, which would be copied else
-        period = np.array([positions[0], positions[-1] + 1], points.days.dtype)
-        begin, end = np.searchsorted(points.days, period)
-        here = slice(begin, end)
-        return _cell_means(
-            maps,
-            points.days[here],
-            points.rows[here],
-            points.columns[here],
-            errors[here],
-            first=int(positions[0]),
-        )
+        observed, generator = np.empty_like(maps), copy.deepcopy(rng)
+        for number, day in enumerate(positions):
+            points, generator.bit_generator.state = flight.on(day), states[day]
+            errors = draw_errors(noise, flight.missions, points, tilts, metre, generator)
+            observed[number] = _cell_means(maps[number], points, errors)
+        return observed
 
-    return observe_maps(kernel, array, grid, np.arange(grid.days.size))
+    return observe_maps(kernel, array, grid, np.arange(len(states)))
 
 
-def _cell_means(
-    maps: np.ndarray,
-    days: np.ndarray,
-    rows: np.ndarray,
-    columns: np.ndarray,
-    errors: np.ndarray,
-    *,
-    first: int,
-) -> np.ndarray:
-    """Mean of the measurements in each cell.
-
-    Parameters
-    ----------
-    maps : numpy.ndarray
-        Shape (time, latitude, longitude).
-    days, rows, columns, errors : numpy.ndarray
-        Map, place and error of each measurement, shape (points,).
-    first : int
-        Number of the first map.
-    """
-    sums, counts = np.zeros(maps.size), np.zeros(maps.size, np.int32)
-    for part in blocks(days.size):
-        here = days[part].astype(int) - first
-        cell, values = _measure(maps, here, rows[part], columns[part])
-        measured = np.isfinite(values)
-        np.add.at(sums, cell[measured], (values + errors[part])[measured])
-        np.add.at(counts, cell[measured], 1)
+def _cell_means(values: np.ndarray, points: Measurements, errors: np.ndarray) -> np.ndarray:
+    """Mean of the measurements in each cell of a map, shape (latitude, longitude)."""
+    sums, counts = np.zeros(values.size), np.zeros(values.size, np.int32)
+    for part in blocks(errors.size):
+        cell, measured = _measure(values, points.rows[part], points.columns[part])
+        known = np.isfinite(measured)
+        np.add.at(sums, cell[known], (measured + errors[part])[known])
+        np.add.at(counts, cell[known], 1)
     np.divide(sums, counts, out=sums, where=counts > 0)
     sums[counts == 0] = np.nan
-    return sums.reshape(maps.shape).astype(maps.dtype)
+    return sums.reshape(values.shape)
 
 
 def _measure(
-    maps: np.ndarray, days: np.ndarray, rows: np.ndarray, columns: np.ndarray
+    values: np.ndarray, rows: np.ndarray, columns: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the cell of each measurement and its value without error, NaN where there is none."""
-    _, ny, nx = maps.shape
+    ny, nx = values.shape
     row, west = np.minimum(rows.astype(int), ny - 2), columns.astype(int)
     up, right = rows - row, columns - west
     east = (west + 1) % nx  # of no weight where a row ends
-    corner = (days * ny + row) * nx
-    flat = maps.reshape(-1)
-    total, weight = np.zeros(days.size), np.zeros(days.size)
+    corner = row * nx
+    flat = values.reshape(-1)
+    total, weight = np.zeros(rows.size), np.zeros(rows.size)
     for offset, share in (
         (west, (1 - up) * (1 - right)),
         (east, (1 - up) * right),
@@ -269,5 +268,5 @@ def _measure(
         total += np.where(finite, value * share, 0)
         weight += np.where(finite, share, 0)
     cell = corner + (up >= 0.5) * nx + np.where(right >= 0.5, east, west)
-    value = np.divide(total, weight, out=np.full(days.size, np.nan), where=np.isfinite(flat[cell]))
+    value = np.divide(total, weight, out=np.full(rows.size, np.nan), where=np.isfinite(flat[cell]))
     return cell, value
