@@ -325,3 +325,18 @@ def test_labels_have_no_mean():
     assert set(bin_tracks(points, grid())) == {"sla", "mdt"}
     with pytest.raises(InvalidInputError, match="no labels or flags"):
         bin_tracks(points.drop_vars(["sla", "mdt"]), grid())
+
+
+@pytest.mark.parametrize("dated", [False, True])
+def test_advice_where_no_point_is_in_the_grid(dated):
+    """The dates of a grid are left out where it has some."""
+    times = pd.date_range("2017-01-01", periods=3)
+    tracks = xr.Dataset(
+        {"sla": ("time", [0.1, 0.2, 0.3])},
+        {"time": times, "longitude": ("time", [5.0] * 3), "latitude": ("time", [40.0] * 3)},
+    )
+    grid = xr.Dataset(coords={"lat": [40.0, 41.0], "lon": [55.0, 56.0]})
+    grid = grid.expand_dims(time=times) if dated else grid
+    with pytest.raises(InvalidInputError, match="no point of the tracks") as told:
+        bin_tracks(tracks, grid)
+    assert ("grid.isel(time=0)" in str(told.value)) == dated

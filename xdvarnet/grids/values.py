@@ -42,7 +42,7 @@ SCALED = tuple(
 POWERS = tuple(sign * 10.0**k for k in range(9, 20) for sign in (-1, 1))
 """Fills that are powers of ten."""
 
-USUAL = (*ROUND, -99.99, -999.9, *POWERS, *SCALED)
+USUAL = (*ROUND, -99.99, 99.99, -999.9, 999.9, *POWERS, *SCALED)
 """Fills that files hold undeclared."""
 
 DEFAULTS = (-32767, -32768, -2147483647)

@@ -157,11 +157,12 @@ def bin_tracks(
             index[part][~sea[index[part] % sea.size]] = -1
     outside = int((index < 0).sum())
     if outside == index.size:
+        dated = dates_of(grid) is not None
+        leave = ", or leave the dates of the grid out: grid.isel(time=0)" if dated else ""
         raise InvalidInputError(
             f"no point of the tracks ({describe_ranges(tracks, points.axes)}) is in a cell of the "
             f"grid ({describe_ranges(grid, axes)}, time {stamps.values[0]} to "
-            f"{stamps.values[-1]}) that is sea; select the same region and period, or "
-            "leave the dates of the grid out: grid.isel(time=0)."
+            f"{stamps.values[-1]}) that is sea; select the same region and period{leave}."
         )
     order = np.argsort(index, kind="stable")
     index = index[order]
