@@ -356,8 +356,8 @@ def find_grid(dataset: xr.Dataset | xr.DataArray, *, time: bool = True, least: i
     orders = []
     for name, values in ((axes.latitude, latitude), (axes.longitude, longitude)):
         order = np.argsort(values, kind="stable")
-        around = name == axes.longitude and 360 - np.ptp(values) <= _SAME_MERIDIAN
-        if around or (np.diff(values[order]) <= _SAME_POSITION).any():
+        turn = np.ptp(values) if name == axes.longitude and values.size else 0.0
+        if turn >= 360 - _SAME_MERIDIAN or (np.diff(values[order]) <= _SAME_POSITION).any():
             raise InvalidInputError(
                 f"coordinate {name!r} has repeated values; each row and column of the grid needs "
                 f"its own position: dataset.drop_duplicates({name!r}), or leave out the longitude "
