@@ -159,16 +159,17 @@ def test_the_same_tracks_without_a_fill_pass(function):
     [(maps, call) for name, call in OF_MAPS.items() if name != "training"]
     + [(tracks, call) for call in OF_TRACKS.values()],
 )
-def test_heights_in_other_units_than_they_say_are_warned_of(make, call):
-    """Centimetres that say they are metres; what the warning advises ends it."""
+@pytest.mark.parametrize(("right", "said"), [("cm", "m"), ("m", "cm"), ("mm", "m")])
+def test_heights_in_other_units_than_they_say_are_warned_of(make, call, right, said):
+    """Such as centimetres that say they are metres; what the warning advises ends it."""
     field = make()
-    field["ssh"] = (100 * field["ssh"]).assign_attrs(units="m")
-    wrong = r"'ssh' has a root mean square of .* m, and that of the sea is at most 3 m"
+    field["ssh"] = ({"m": 1, "cm": 100, "mm": 1000}[right] * field["ssh"]).assign_attrs(units=said)
+    wrong = rf"'ssh' has a root mean square of .* {said}, and that of the sea is 0.004 to 3 m"
     with pytest.warns(XdvarnetWarning, match=wrong) as caught, suppress(InvalidInputError):
         call(field)  # for some functions these tracks are too few
     advice = next(str(each.message) for each in caught if "root mean square" in str(each.message))
-    assert advice.endswith("dataset['ssh'].attrs['units'] = 'cm'.")
-    field["ssh"].attrs["units"] = "cm"
+    field["ssh"].attrs["units"] = advice.split("attrs['units'] = ")[1].strip("'.")
+    assert right == "mm" or field["ssh"].attrs["units"] == right  # these may be cm as well
     with warnings.catch_warnings():
         warnings.filterwarnings("error", message=wrong)
         with suppress(InvalidInputError):

@@ -23,8 +23,9 @@ HOTTEST = 1000.0
 LARGEST = 1e19
 """Largest magnitude of any other variable; those of fills such as 1e20 and 9.97e36 are larger."""
 
-USUAL_HEIGHT = 3.0
-"""Largest usual root mean square of heights in m, tides included, but not above the ellipsoid."""
+USUAL_HEIGHTS = 0.004, 3.0
+"""Smallest and largest usual root mean square of heights in m, tides included, but not above the
+ellipsoid."""
 
 USUAL_TEMPERATURES = -5.0, 45.0
 """Smallest and largest usual median of temperatures in degC."""
@@ -84,36 +85,39 @@ def warn_of_units(array: xr.DataArray) -> None:
     Warns
     -----
     XdvarnetWarning
-        If the root mean square of heights is beyond `USUAL_HEIGHT`, or the median of temperatures
+        If the root mean square of heights is outside `USUAL_HEIGHTS`, or the median of temperatures
         outside `USUAL_TEMPERATURES`.
     """
     warm, units = _is_a(array, "sst"), array.attrs.get("units")
-    other = _is_named(array, "anomaly" if warm else "ellipsoid")
+    other = _is_named(array, "anomaly" if warm else "ellipsoid") or _is_a(array, "lwe")
     if other or not is_quantity(array) or array.chunks is not None or array.dtype.kind != "f":
         return
     values = array.values[np.isfinite(array.values)]
-    if units is None or not values.size:
+    if units is None or not values.any():
         return
     if warm:
-        size, (low, high) = float(np.median(values)), USUAL_TEMPERATURES
-        found, usual = f"a median of {size:.3g}", f"{low:g} to {high:g} degC"
+        size, (low, high), candidates = np.median(values), USUAL_TEMPERATURES, ("degC", "K")
     else:
-        size, low, high = float(np.sqrt(np.mean(np.square(values, dtype=float)))), 0.0, USUAL_HEIGHT
-        found, usual = f"a root mean square of {size:.3g}", f"at most {high:g} m"
+        size = np.sqrt(np.mean(np.square(values, dtype=float)))
+        (low, high), candidates = USUAL_HEIGHTS, ("m", "cm", "mm")
+    found = "a median" if warm else "a root mean square"
     try:
-        one, converted = convert_units([1.0, size], units, "degC" if warm else "m").tolist()
+        if low <= convert_units([size], units, candidates[0]).item() <= high:
+            return
     except ValueError:
         return  # what needs the units says so
-    if warm:
-        other_units = "K" if one > 0 else "degC"
-    else:
-        other_units = "cm" if one >= 1 else "mm"
-    if not low <= converted <= high:
-        warn(
-            f"variable {array.name!r} has {found} {units}, and that of the sea is {usual}: its "
-            "attribute 'units' may be wrong. If so, correct it, as in "
-            f"dataset[{array.name!r}].attrs['units'] = {other_units!r}."
-        )
+    message = (
+        f"variable {array.name!r} has {found} of {size:.3g} {units}, and that of the sea is "
+        f"{low:g} to {high:g} {candidates[0]}: its attribute 'units' may be wrong."
+    )
+    for other_units in candidates:
+        if low <= convert_units([size], other_units, candidates[0]).item() <= high:
+            message += (
+                " If so, correct it, as in "
+                f"dataset[{array.name!r}].attrs['units'] = {other_units!r}."
+            )
+            break
+    warn(message)
 
 
 def warn_of_noise(noise: float, values: np.ndarray, name: str, units: str) -> None:
