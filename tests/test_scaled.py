@@ -136,6 +136,19 @@ def test_a_sea_of_the_other_hemisphere_is_seen_upside_down():
     np.testing.assert_allclose(other.std["ssh"], first.std["ssh"][:, ::-1], atol=1e-4)
 
 
+@pytest.mark.parametrize("chunk", [4, 11, 17])
+def test_long_records_are_mapped_in_blocks(chunk):
+    """The maps are those in memory, and a task needs the days of a window and of the first guess."""
+    long = at_zero(gappy(days=45))
+    for model in (Scaled(at_home(), interpolation()), Scaled(at_home(), of_sea(), weight=0)):
+        assert model.halo < 20
+        eager = long.dvarnet.reconstruct(model)
+        maps = long.chunk(time=chunk).dvarnet.reconstruct(model)
+        assert len(maps.chunksizes["time"]) > 1
+        np.testing.assert_allclose(maps["ssh"], eager["ssh"], atol=1e-6)
+        np.testing.assert_allclose(maps["ssh_std"], eager["ssh_std"], atol=1e-6)
+
+
 def test_save_and_load(dataset, tmp_path):
     model = Scaled(at_home(), of_sea(), weight=0.4)
     save_model(model, tmp_path / "scaled.safetensors")

@@ -59,6 +59,9 @@ def _part(domain: Observations, box: tuple[slice, ...]) -> Observations:
 
     return replace(
         domain,
+        wanted=None,
+        offset=0,
+        record=None,
         values=part(dict(domain.values)),
         days=domain.days[box[0]],
         latitude=latitude[box[1]],

@@ -96,10 +96,10 @@ def warn_of_units(array: xr.DataArray) -> None:
     if units is None or not values.any():
         return
     if warm:
-        size, (low, high), candidates = np.median(values), USUAL_TEMPERATURES, ("degC", "K")
+        size, (low, high), candidates = np.median(values), USUAL_TEMPERATURES, ["degC", "K"]
     else:
         size = np.sqrt(np.mean(np.square(values, dtype=float)))
-        (low, high), candidates = USUAL_HEIGHTS, ("m", "cm", "mm")
+        (low, high), candidates = USUAL_HEIGHTS, ["m", "cm", "mm"]
     found = "a median" if warm else "a root mean square"
     try:
         if low <= convert_units([size], units, candidates[0]).item() <= high:

@@ -101,6 +101,7 @@ def analyse_lazily(
             wanted=slice(block.start - needed.start, block.stop - needed.start),
             offset=needed.start,
             record=times.size,
+            ends=(float(times[0]), float(times[-1])),
             names=list(maps),
             rng=copy.deepcopy(rng),
         )
@@ -272,12 +273,14 @@ def _analyse_block(
     wanted: slice,
     offset: int,
     record: int,
+    ends: tuple[float, float],
     names: list[str],
     rng: np.random.Generator,
 ) -> dict[tuple[str, str], np.ndarray]:
     """Analyse the `wanted` ones of those days of consecutive parts that `cut` leaves.
 
-    The first of them is at `offset` in a record of so many days; `names` are of what was learned.
+    The first of them is at `offset` in a record of so many days, from the first to the last of
+    `ends`; `names` are of what was learned.
     """
     values, errors = (
         {name: np.concatenate([field[name] for field in fields])[cut] for name in fields[0]}
@@ -291,6 +294,7 @@ def _analyse_block(
         wanted=wanted,
         offset=offset,
         record=record,
+        ends=ends,
         learned=dict(zip(names, learned, strict=True)),
     )
     is_part = observations.days.size < record

@@ -84,6 +84,8 @@ class Observations:
         Position of the first of these days in the record that they are a part of.
     record : int or None
         Number of days of the record; None where these are all of it.
+    ends : tuple of float or None
+        First and last day of the record; None where these are all of it.
     errors : mapping of str to numpy.ndarray
         For each of the error variables of the model, the standard deviations of the errors of the
         observations, of the shape and in the units of these. `noise_of` reads them.
@@ -101,6 +103,7 @@ class Observations:
     wanted: slice | None = None
     offset: int = 0
     record: int | None = None
+    ends: tuple[float, float] | None = None
     errors: Fields = field(default_factory=dict)
     learned: Fields = field(default_factory=dict)
 
@@ -127,6 +130,11 @@ class Observations:
         if self.latitude is None or self.longitude is None:
             return next(iter(self.values.values())).shape
         return self.days.size, self.latitude.size, self.longitude.size
+
+    @property
+    def period(self) -> tuple[float, float]:
+        """First and last day of the record."""
+        return (float(self.days[0]), float(self.days[-1])) if self.ends is None else self.ends
 
     @property
     def used(self) -> slice:
@@ -180,6 +188,7 @@ class Observations:
             wanted=wanted,
             offset=self.offset + days.start,
             record=self.days.size if self.record is None else self.record,
+            ends=self.period,
         )
 
 

@@ -1,7 +1,6 @@
 """A network of one sea on another: in the units of an interpolation that was fitted to it."""
 
 import logging
-from collections.abc import Mapping
 from dataclasses import replace
 from numbers import Real
 
@@ -14,6 +13,7 @@ from xdvarnet.errors import InvalidInputError, warn
 from xdvarnet.grids.checks import check_kind
 from xdvarnet.grids.coords import Grid
 from xdvarnet.mapping.background import Background
+from xdvarnet.mapping.holding import Holding
 from xdvarnet.mapping.observations import Analysis, Observations
 from xdvarnet.mapping.protocol import Reconstructor, no_members
 from xdvarnet.methods.optimal_interpolation.interpolation import OptimalInterpolation
@@ -31,7 +31,7 @@ NOISY = 0.5
 """Noise over the standard deviation of the signal from which on a warning is given."""
 
 
-class Scaled(Reconstructor):
+class Scaled(Holding):
     """A network that maps a sea on which it was not trained.
 
     An optimal interpolation that was fitted to the sea tells its length, its time and its local
@@ -220,9 +220,15 @@ class Scaled(Reconstructor):
         }
 
     @property
-    def error_variables(self) -> Mapping[str, str]:
-        """Those of the interpolation."""
-        return self.interpolation.error_variables
+    def held(self) -> list[Reconstructor]:
+        """The interpolation; the network never solves a first guess of its own."""
+        return [self.interpolation]
+
+    @property
+    def halo(self) -> float:
+        """Days of the interpolation and, where the network counts, those of a window."""
+        of_window = self.network.window.time * self._step if self.weight else 0.0
+        return of_window + self.interpolation.halo
 
     def check(self, grid: Grid) -> None:
         """Refuse a globe.
@@ -303,7 +309,10 @@ class Scaled(Reconstructor):
             In these units, with the first guess.
         """
         name, (own_name,) = self.interpolation.variable, self.network.variables
-        grid = WorkGrid.over(observations, self._spacing, self._step, self.network.window)
+        margin = self.interpolation.node_days
+        grid = WorkGrid.over(
+            observations, self._spacing, self._step, self.network.window, margin=margin
+        )
         guess, prior = self.interpolation.analyse_at(
             observations, grid.days, grid.latitude, grid.longitude, grid.sea
         )
@@ -314,13 +323,16 @@ class Scaled(Reconstructor):
         north, east = self._training_grid.spacing
         domain = Observations(
             {own_name: grid.bin(observations, observations.values[name]) / unit},
-            steps.astype(float),
+            grid.offset + steps.astype(float),
             trained + north * (rows - rows.size / 2),
             east * columns,
             grid.sea,
             first_guess=Analysis(
                 {own_name: guess.mean[name] / unit}, {own_name: guess.std[name] / abs(unit)}
             ),
+            wanted=grid.wanted,
+            offset=grid.offset,
+            record=grid.record,
         )
         return grid, unit, domain
 

@@ -27,15 +27,32 @@ class WorkGrid:
         Increasing, with equal steps; days since 1950-01-01, and degrees.
     sea : numpy.ndarray
         Shape (latitude, longitude); beyond the domain that of the nearest cell.
+    wanted : slice or None
+        Positions of the steps that the used days of the domain lie between; None for all.
+    offset : int
+        Position of the first step in those of the whole record.
+    record : int or None
+        Steps of the whole record; None where these are all of it.
     """
 
     days: np.ndarray
     latitude: np.ndarray
     longitude: np.ndarray
     sea: np.ndarray
+    wanted: slice | None = None
+    offset: int = 0
+    record: int | None = None
 
     @classmethod
-    def over(cls, domain: Observations, spacing: float, step: float, window: Window) -> Self:
+    def over(
+        cls,
+        domain: Observations,
+        spacing: float,
+        step: float,
+        window: Window,
+        *,
+        margin: float = 0.0,
+    ) -> Self:
         """Cover a domain with whole windows.
 
         It reaches beyond the domain on both sides, as unobserved sea where the nearest cell is sea:
@@ -51,21 +68,29 @@ class WorkGrid:
             In days.
         window : Window
             Of the network.
+        margin : float
+            Days around the windows of the used days that have steps as well, where the domain is a
+            part of a record. The steps are those that the whole record has.
         """
         assert window.stride is not None  # a window sets it
         latitude, longitude = domain.place
         widest = np.cos(np.deg2rad((latitude[0] + latitude[-1]) / 2))
         steps = step, spacing / DEGREE, spacing / DEGREE / widest
-        days, north, east = (
-            _cover(axis, *sizes)
-            for axis, *sizes in zip(
-                (domain.days, latitude, longitude), steps, window.sizes, window.stride, strict=True
-            )
+        ends = domain.period, (latitude[0], latitude[-1]), (longitude[0], longitude[-1])
+        every, north, east = (
+            _cover(first, last, *sizes)
+            for (first, last), *sizes in zip(ends, steps, window.sizes, window.stride, strict=True)
         )
+        used = domain.days[domain.used]
+        first = max(int(np.searchsorted(every, used[0], side="right")) - 1, 0)
+        last = min(int(np.searchsorted(every, used[-1])), every.size - 1)
+        around = window.time - 1 + int(np.ceil(margin / step))
+        start, stop = max(first - around, 0), min(last + around + 1, every.size)
         sea = domain.sea[
             np.ix_(nearest_positions(latitude, north), nearest_positions(longitude, east))
         ]
-        return cls(days, north, east, sea)
+        wanted = slice(first - start, last + 1 - start)
+        return cls(every[start:stop], north, east, sea, wanted, start, every.size)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -110,9 +135,9 @@ class WorkGrid:
         return self.latitude, self.longitude
 
 
-def _cover(points: np.ndarray, step: float, size: int, stride: int) -> np.ndarray:
+def _cover(first: float, last: float, step: float, size: int, stride: int) -> np.ndarray:
     """Equal steps from the first to the last point or beyond, as many as whole windows have."""
-    needed = int(np.ceil(float(points[-1] - points[0]) / step - 1e-6)) + 1
+    needed = int(np.ceil(float(last - first) / step - 1e-6)) + 1
     count = size + max(-(-(needed - size) // stride), 0) * stride
-    start = (points[0] + points[-1]) / 2 - step * (count - 1) / 2
+    start = (first + last) / 2 - step * (count - 1) / 2
     return start + step * np.arange(count)

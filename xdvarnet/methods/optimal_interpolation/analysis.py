@@ -110,7 +110,7 @@ class LocalInterpolation(Reconstructor):
         return BlendedAnalysis(
             scaled,
             rows_of_nodes(*target.place, target.sea, NODE_SPACING[0] * length),
-            Partition.of(target.days, self._node_days),
+            Partition.of(target.days, self.node_days),
             self.correlation,
             self.neighbours,
             (self.time_window / 2 + DAY_TOLERANCE) / time,
@@ -142,11 +142,11 @@ class LocalInterpolation(Reconstructor):
     @property
     def halo(self) -> float:
         """Two bins of nodes and half a window: what the nodes around a day see."""
-        return 2 * self._node_days + self.time_window / 2 + DAY_TOLERANCE
+        return 2 * self.node_days + self.time_window / 2 + DAY_TOLERANCE
 
     @property
-    def _node_days(self) -> float:
-        """Days between nodes."""
+    def node_days(self) -> float:
+        """Days between nodes, beyond which a node has no weight."""
         return min(NODE_SPACING[1] * self.correlation_time, self.time_window / NODES_IN_WINDOW)
 
     @property
