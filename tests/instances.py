@@ -13,7 +13,7 @@ from reconstructors import gappy
 from xdvarnet.calibration import Calibrated, ErrorProcess
 from xdvarnet.datasets import lorenz63, observe_series
 from xdvarnet.dynamics import Forecast, Lorenz63
-from xdvarnet.mapping import Lead, MeanMapBackground, Reconstructor, Window
+from xdvarnet.mapping import Lead, MeanMapBackground, Reconstructor, Window, Windowed
 from xdvarnet.methods import (
     DINEOF,
     ETKF,
@@ -96,6 +96,11 @@ def empirical_functions() -> DINEOF:
 @_of(MAKERS)
 def gaussian_field() -> SPDEField:
     return SPDEField(correlation_length=60, correlation_time=3, std=0.05, noise=0.02)
+
+
+@_of(MAKERS)
+def gaussian_field_in_windows() -> Windowed:
+    return Windowed(gaussian_field(), Window(DAYS, 8, 9, stride=(2, 4, 5), halo=(0, 1, 2)))
 
 
 def network(first_guess: Reconstructor | None, leads: int | None = None) -> DVarNet:

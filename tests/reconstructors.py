@@ -12,7 +12,7 @@ from xdvarnet.mapping.background import Background, NoBackground
 from xdvarnet.mapping.cover import Window
 from xdvarnet.mapping.observations import Analysis, Observations
 from xdvarnet.mapping.protocol import Reconstructor
-from xdvarnet.mapping.windows import Windowed
+from xdvarnet.mapping.windows import InWindows
 from xdvarnet.networks.training_grid import TrainingGrid
 
 WINDOW = Window(5, 8, 9, stride=(2, 4, 5), halo=(1, 1, 2))
@@ -50,7 +50,9 @@ class _Identity(Reconstructor):
     def solve(self, observations: Observations, *, members=None, rng=None) -> Analysis:
         return self.see(observations, members, rng)
 
-    def solve_windows(self, windows: Sequence[Observations]) -> list[Analysis]:
+    def solve_windows(
+        self, windows: Sequence[Observations], *, rng: np.random.Generator | None = None
+    ) -> list[Analysis]:
         return [self.see(window) for window in windows]
 
 
@@ -77,7 +79,7 @@ class _Smoother(_Identity):
         return Analysis(mean, std if self.gives_std else {}, drawn)
 
 
-class _InWindows(Windowed):
+class _InWindows(InWindows):
     def check(self, grid: Grid) -> None:
         super().check(grid)
         if self.training_grid is not None:
@@ -85,11 +87,11 @@ class _InWindows(Windowed):
 
 
 class WindowedIdentity(_Identity, _InWindows):
-    solve = Windowed.solve
+    solve = InWindows.solve
 
 
 class WindowedSmoother(_Smoother, _InWindows):
-    solve = Windowed.solve
+    solve = InWindows.solve
 
 
 class WholeIdentity(_Identity):

@@ -138,7 +138,7 @@ def test_a_sea_of_the_other_hemisphere_is_seen_upside_down():
 
 @pytest.mark.parametrize("chunk", [4, 11, 17])
 def test_long_records_are_mapped_in_blocks(chunk):
-    """The maps are those in memory, and a task needs the days of a window and of the first guess."""
+    """The maps are those in memory; a task needs the days of a window and of its first guess."""
     long = at_zero(gappy(days=45))
     for model in (Scaled(at_home(), interpolation()), Scaled(at_home(), of_sea(), weight=0)):
         assert model.halo < 20

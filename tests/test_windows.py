@@ -5,11 +5,14 @@ import pytest
 from reconstructors import WINDOW, Identity, Smoother, gappy
 
 from xdvarnet._progress import show_progress
-from xdvarnet.errors import InvalidInputError, XdvarnetWarning
+from xdvarnet.errors import InvalidInputError, InvalidTypeError, XdvarnetWarning
 from xdvarnet.grids.internal import DIMS, to_internal
 from xdvarnet.mapping.cover import Window
+from xdvarnet.mapping.lead import Lead
 from xdvarnet.mapping.observations import Analysis, Observations
 from xdvarnet.mapping.protocol import analyse
+from xdvarnet.mapping.windows import Windowed
+from xdvarnet.methods.gaussian_field.field import SPDEField
 from xdvarnet.methods.optimal_interpolation.interpolation import OptimalInterpolation
 
 pytestmark = pytest.mark.filterwarnings("error")
@@ -227,3 +230,49 @@ def test_progress_is_shown_if_asked_for(capsys):
     assert "window" in capsys.readouterr().err
     analyse(Identity(), observations())
     assert capsys.readouterr().err == ""
+
+
+# windows around another method
+
+
+def field() -> SPDEField:
+    return SPDEField(correlation_length=100, correlation_time=3, std=0.05, noise=0.02)
+
+
+def test_one_window_is_the_method_itself():
+    given = observations(days=9)
+    alone, cut = analyse(field(), given), analyse(Windowed(field(), Window(9, 14, 19)), given)
+    for kind in ("mean", "std"):
+        np.testing.assert_allclose(cut.kinds[kind]["ssh"], alone.kinds[kind]["ssh"], atol=1e-7)
+
+
+def test_wider_windows_come_closer_to_the_whole():
+    """An observation beyond a window has no weight there, and little in what it is the rest of."""
+    given = observations(days=20)
+    whole = analyse(field(), given)
+    errors = []
+    for days in (1, 5, 11):
+        part = analyse(Windowed(field(), Window(days, 14, 19, halo=(days // 4, 0, 0))), given)
+        errors.append(float(np.abs(part.mean["ssh"] - whole.mean["ssh"]).max()))
+        assert (part.std["ssh"][:, given.sea] > whole.std["ssh"][:, given.sea] - 1e-4).all()
+    assert errors[0] > errors[1] > errors[2]
+    assert errors[2] < 0.05 * errors[0]
+
+
+def test_a_method_in_windows_has_a_halo():
+    assert field().halo is None
+    assert Windowed(field(), Window(5, 8, 9)).halo == 4
+
+
+@pytest.mark.parametrize("model", [Lead(field(), 1), Windowed(field(), Window(5, 8, 9))], ids=str)
+def test_windows_are_around_the_innermost_method(model):
+    with pytest.raises(InvalidInputError, match=r"Lead\(Windowed\(model, window\), days\)"):
+        Windowed(model, Window(5, 8, 9))
+    Lead(Windowed(field(), Window(5, 8, 9)), 1)
+
+
+def test_windows_of_what_is_none():
+    with pytest.raises(InvalidTypeError, match="window is 5; give a Window such as"):
+        Windowed(field(), 5)
+    with pytest.raises(InvalidTypeError, match="is no reconstructor"):
+        Windowed(None, Window(5, 8, 9))

@@ -27,6 +27,7 @@ from scipy import ndimage
 
 import xdvarnet
 from xdvarnet.grids.coords import days_since_epoch
+from xdvarnet.mapping import NoBackground, ObservedBackground
 from xdvarnet.networks import Scaled
 from xdvarnet.networks.training_grid import DEGREE
 from xdvarnet.tracks.segments import segments
@@ -59,6 +60,14 @@ class Kind:
         Factor of the length and the time of the interpolation.
     records : int
         How often the record follows upon itself, so that it is longer.
+    denser : bool
+        Whether there is a point between each two of a pass.
+    coast : bool
+        Whether the methods are told what is land.
+    covariance : str or None
+        Of the interpolation; None for the best one.
+    background : bool
+        Whether the mean of the sea, zero, is known.
     """
 
     length: float = 70.0
@@ -72,12 +81,24 @@ class Kind:
     gaussian: bool = False
     wrong: float = 1.0
     records: int = 1
+    denser: bool = False
+    coast: bool = True
+    covariance: str | None = None
+    background: bool = False
 
 
 BASE = Kind()
 KINDS = {
     "none": BASE,
     "four times the days": replace(BASE, records=4),
+    "a Gaussian covariance": replace(BASE, covariance="gaussian"),
+    "the mean known": replace(BASE, background=True),
+    "the coast not told": replace(BASE, coast=False),
+    "twice the points": replace(BASE, denser=True),
+    "an error of 0.6 cm": replace(BASE, white=0.006),
+    "all of these six": Kind(
+        records=4, covariance="gaussian", background=True, coast=False, denser=True, white=0.006
+    ),
     "time 8 days": replace(BASE, time=8.0),
     "time 28 days": replace(BASE, time=28.0),
     "length 100 km": replace(BASE, length=100.0),
@@ -155,15 +176,34 @@ def longer(tracks: xr.Dataset, records: int) -> xr.Dataset:
     return xr.concat(parts, "time")
 
 
+def between(tracks: xr.Dataset) -> xr.Dataset:
+    """Return the tracks with a point between each two of a pass."""
+    same = np.diff(segments(tracks, gap=PASS_GAP).values) == 0
+    one, two = tracks.isel(time=slice(-1)), tracks.isel(time=slice(1, None))
+    middle = {
+        name: ("time", ((one[name].values + two[name].values) / 2)[same], tracks[name].attrs)
+        for name in ("lon", "lat")
+    }
+    moments = (one["time"].values + (two["time"].values - one["time"].values) / 2)[same]
+    names = {name: ("time", one[name].values[same]) for name in ("ssh", "mission")}
+    added = xr.Dataset(names, {"time": moments, **middle})
+    return xr.concat([tracks, added], "time", join="override").sortby("time")
+
+
 def judge(kind: Kind, name: str, folder: Path, tracks: xr.Dataset, model: str) -> dict[str, object]:
     """Map a sea and return its scores."""
     grid = xdvarnet.datasets.mediterranean()
-    tracks = longer(tracks, kind.records)
+    tracks = longer(between(tracks) if kind.denser else tracks, kind.records)
     moments = days_since_epoch(tracks["time"])
     days = np.arange(np.floor(moments.min()) - 1, np.ceil(moments.max()) + 2)
     truth = sea_of(kind, name, folder, days, grid)
     seen, place = measure(kind, truth, tracks), grid.isel(time=0).drop_vars("ssh")
-    oi = xdvarnet.OptimalInterpolation.fit(seen, place)
+    if not kind.coast:
+        place = place.assign_coords(sea=place["sea"] | True)
+    background = NoBackground() if kind.background else ObservedBackground()
+    oi = xdvarnet.OptimalInterpolation.fit(
+        seen, place, covariance=kind.covariance, background=background
+    )
     if kind.wrong != 1:
         oi = oi.replace(
             correlation_length=kind.wrong * oi.correlation_length,
@@ -196,9 +236,9 @@ def main() -> None:
     with xr.open_dataset(path) as file:
         tracks = file.load().dvarnet.harmonise()
     rows = []
-    for number, (label, kind) in enumerate(KINDS.items()):
+    for label, kind in KINDS.items():
         for name in VALIDATION:
-            made = folder / f"{number} {name}.csv".replace(" ", "-")
+            made = folder / f"{label[:40]} {name}.csv".replace(" ", "-")
             if not made.exists():
                 found = {"changed": label, **judge(kind, name, seas, tracks, model)}
                 print(found, flush=True)

@@ -7,4 +7,5 @@ from xdvarnet.mapping.lead import Lead as Lead
 from xdvarnet.mapping.observations import Analysis as Analysis
 from xdvarnet.mapping.observations import Observations as Observations
 from xdvarnet.mapping.protocol import Reconstructor as Reconstructor
+from xdvarnet.mapping.windows import InWindows as InWindows
 from xdvarnet.mapping.windows import Windowed as Windowed

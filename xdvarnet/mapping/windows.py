@@ -2,7 +2,7 @@
 
 import itertools
 from abc import abstractmethod
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -10,21 +10,29 @@ import xarray as xr
 
 from xdvarnet._progress import track
 from xdvarnet.errors import InvalidInputError, warn
-from xdvarnet.grids.checks import check_regular, check_times
+from xdvarnet.grids.checks import check_kind, check_regular, check_times
 from xdvarnet.grids.coords import Grid, is_ring
 from xdvarnet.grids.internal import DIMS
+from xdvarnet.mapping.background import Background
 from xdvarnet.mapping.blend import blend
 from xdvarnet.mapping.cover import Cover, Position, Window, cover
 from xdvarnet.mapping.holding import Holding
+from xdvarnet.mapping.lead import Lead
 from xdvarnet.mapping.observations import Analysis, Observations
-from xdvarnet.mapping.protocol import Reconstructor, analyse, check_shapes, no_members
+from xdvarnet.mapping.protocol import (
+    Reconstructor,
+    analyse,
+    check_model,
+    check_shapes,
+    no_members,
+)
 from xdvarnet.mapping.ring import Ring
 
 Field = tuple[str, str]
 """A field of an analysis: ``("mean" | "std", variable)``."""
 
 
-class Windowed(Holding):
+class InWindows(Holding):
     """A model that sees one window at a time, such as a network.
 
     A domain is covered with overlapping windows that follow the first day of the record, each is
@@ -47,7 +55,9 @@ class Windowed(Holding):
     at_once: int = 1
 
     @abstractmethod
-    def solve_windows(self, windows: Sequence[Observations]) -> list[Analysis]:
+    def solve_windows(
+        self, windows: Sequence[Observations], *, rng: np.random.Generator | None = None
+    ) -> list[Analysis]:
         """Reconstruct the fields of each of some windows, with its first guess if it has one."""
 
     @property
@@ -114,7 +124,7 @@ class Windowed(Holding):
             observations = replace(observations, first_guess=guess)
         fields: list[Field] = []
         domain = ring.unroll(observations) if ring else observations
-        patches = self._solved(domain.take(days), covering, start, stop, fields)
+        patches = self._solved(domain.take(days), covering, start, stop, fields, rng)
         slabs = np.concatenate(list(blend(patches, covering, start, stop)), axis=-3)
         slabs = ring.fold(slabs) if ring else slabs
         whole = np.zeros((len(fields), *observations.shape), slabs.dtype)
@@ -131,6 +141,7 @@ class Windowed(Holding):
         start: int,
         stop: int,
         fields: list[Field],
+        rng: np.random.Generator | None,
     ) -> Iterator[tuple[Position, np.ndarray]]:
         """Solve windows, those on land left out, and note in `fields` what the arrays hold."""
         patches = covering.patches(_to_dataset(observations), start, stop)
@@ -142,7 +153,7 @@ class Windowed(Holding):
         on_sea = ((position, window) for position, window in cut if window.sea.any())
         empty = 0
         for group in itertools.batched(on_sea, self.at_once):
-            analyses = self.solve_windows([window for _, window in group])
+            analyses = self.solve_windows([window for _, window in group], rng=rng)
             for (position, window), solved in zip(group, analyses, strict=True):
                 empty += not any(np.isfinite(values).any() for values in window.values.values())
                 analysis = check_shapes(self, window, solved, None)
@@ -155,6 +166,92 @@ class Windowed(Holding):
                 f"{empty} of {total} windows have no observation; there the maps are the "
                 "background and what the model makes of it."
             )
+
+
+class Windowed(InWindows):
+    """Another method, solved in windows: for a domain that is too large for it, or too long.
+
+    Each window has an analysis of its own, of its own observations, so that what is farther away
+    than a window does not count. Means are blended, and standard deviations as well. A method
+    without a `halo`, which needs a whole record, then has one: that of a window.
+
+    Parameters
+    ----------
+    model : Reconstructor
+        Such as an `SPDEField`. One that counts windows itself needs none.
+    window : Window
+        Several correlation lengths and times wide, with a halo of about one of each.
+
+    Raises
+    ------
+    InvalidTypeError
+        If an argument is of another kind.
+    InvalidInputError
+        If the model holds another or has windows of its own: what is put around a model is put
+        around this, as in ``Lead(Windowed(model, window), days)``.
+
+    Examples
+    --------
+    >>> import xdvarnet
+    >>> from xdvarnet.mapping import Window, Windowed
+    >>> field = xdvarnet.SPDEField(correlation_length=80, correlation_time=9, std=0.05, noise=0.02)
+    >>> model = Windowed(field, Window(time=9, latitude=40, longitude=48, halo=(2, 6, 6)))
+    >>> truth = xdvarnet.datasets.mediterranean().isel(time=slice(12), lon=slice(60, 160))
+    >>> obs = xdvarnet.observe(truth, ["jason1", "envisat"], noise=0.02, rng=0)
+    >>> maps = obs.dvarnet.reconstruct(model)
+    """
+
+    def __init__(self, model: Reconstructor, window: Window) -> None:
+        check_model(model)
+        check_kind(
+            isinstance(window, Window), "window", window, "a Window such as Window(9, 40, 48)"
+        )
+        if isinstance(model, Holding | Lead):
+            raise InvalidInputError(
+                f"{model!r} holds another model, or has windows of its own: put windows around the "
+                "innermost one, as in Lead(Windowed(model, window), days), or leave them out."
+            )
+        self.model, self.window = model, window
+        self.variables, self.background = model.variables, model.background
+        self.gives_std = model.gives_std
+
+    def __repr__(self) -> str:
+        return f"Windowed({self.model!r}, {self.window!r})"
+
+    @property
+    def observed(self) -> tuple[str, ...]:
+        """Those of the model."""
+        return tuple(self.model.observed)
+
+    @property
+    def error_variables(self) -> Mapping[str, str]:
+        """Those of the model."""
+        return self.model.error_variables
+
+    def check(self, grid: Grid) -> None:
+        """Refuse what windows do not fit, and what the model refuses."""
+        super().check(grid)
+        self.model.check(grid)
+
+    def with_options(
+        self,
+        *,
+        background: Background | None = None,
+        device: str | None = None,
+        precision: str | None = None,
+        stride: int | None = None,
+    ) -> "Windowed":
+        """Return the same windows of the model with other options: see its `with_options`."""
+        model = self.model.with_options(
+            background=background, device=device, precision=precision, stride=stride
+        )
+        return Windowed(model, self.window)
+
+    def solve_windows(
+        self, windows: Sequence[Observations], *, rng: np.random.Generator | None = None
+    ) -> list[Analysis]:
+        """Solve each window by itself."""
+        return [analyse(self.model, window, rng=rng) for window in windows]
 
 
 def check_first_guess(guess: Reconstructor | None, variables: dict[str, str]) -> None:

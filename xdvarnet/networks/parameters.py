@@ -16,7 +16,7 @@ from xdvarnet.mapping.background import Background, NoBackground
 from xdvarnet.mapping.cover import Window
 from xdvarnet.mapping.observations import Analysis, Observations
 from xdvarnet.mapping.protocol import Reconstructor, analyse
-from xdvarnet.mapping.windows import Windowed
+from xdvarnet.mapping.windows import InWindows
 from xdvarnet.networks.normalizer import Normalizer
 from xdvarnet.solver.contracts import Solver
 from xdvarnet.solver.priors.spde import PARAMETERS, SPDEPrior
@@ -46,7 +46,7 @@ class Estimator(Protocol):
         ...
 
 
-class ParameterChannels(Windowed):
+class ParameterChannels(InWindows):
     """The channels of the parameters as fields of their own, so that windows can be blended.
 
     A vector that stands for an axis can be averaged; an angle can not.
@@ -60,7 +60,9 @@ class ParameterChannels(Windowed):
         self.window, self.first_guess = model.window, model.first_guess
         self.at_once = model.at_once
 
-    def solve_windows(self, windows: Sequence[Observations]) -> list[Analysis]:
+    def solve_windows(
+        self, windows: Sequence[Observations], *, rng: np.random.Generator | None = None
+    ) -> list[Analysis]:
         """Return the parameters of windows, the same for all days of one."""
         with torch.no_grad():
             states = self.model.states(windows)

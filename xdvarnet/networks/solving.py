@@ -7,7 +7,7 @@ import torch
 
 from xdvarnet.errors import warn
 from xdvarnet.mapping.observations import Analysis, Observations
-from xdvarnet.mapping.windows import Windowed
+from xdvarnet.mapping.windows import InWindows
 from xdvarnet.networks.channels import count_context, to_channels, to_inputs
 from xdvarnet.networks.network import NetworkModel
 from xdvarnet.solver.batch import Batch
@@ -19,7 +19,7 @@ USUAL_SIZES = 0.5, 2.0
 """Anomalies over those of the training, beyond which a warning begins."""
 
 
-class SolvedWindows(NetworkModel, Windowed):
+class SolvedWindows(NetworkModel, InWindows):
     """Windows that a torch solver solves: what `DVarNet` is below its options and its training."""
 
     @property
@@ -52,7 +52,9 @@ class SolvedWindows(NetworkModel, Windowed):
                     "or the units are not those that the observations say."
                 )
 
-    def solve_windows(self, windows: Sequence[Observations]) -> list[Analysis]:
+    def solve_windows(
+        self, windows: Sequence[Observations], *, rng: np.random.Generator | None = None
+    ) -> list[Analysis]:
         """Run the solver on a batch of windows.
 
         Raises

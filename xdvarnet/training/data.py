@@ -13,7 +13,7 @@ from xdvarnet.grids.internal import to_internal
 from xdvarnet.mapping.background import Background
 from xdvarnet.mapping.cover import Window
 from xdvarnet.mapping.observations import Analysis
-from xdvarnet.mapping.windows import Windowed
+from xdvarnet.mapping.windows import InWindows
 from xdvarnet.observing.observer import Observer
 from xdvarnet.training.draws import Augmentation, Draw, draw, random_windows, vary
 from xdvarnet.training.fingerprint import hash_array, hash_of
@@ -182,7 +182,7 @@ class ObservedTruth:
         Gives other complete maps from a generator, for every second draw.
     system : Observer
         What observes them.
-    model : Windowed
+    model : InWindows
         Its variables and its first guess are those of the draws, and the length of its window is
         that of the running basin mean.
     augmentation : Augmentation
@@ -194,7 +194,7 @@ class ObservedTruth:
     truths: Sequence[xr.Dataset]
     simulate: Simulate | None
     system: Observer
-    model: Windowed
+    model: InWindows
     augmentation: Augmentation
     background: Background | None = None
 
@@ -223,7 +223,7 @@ class Validation:
 
     Attributes
     ----------
-    model : Windowed
+    model : InWindows
         Scored with its present weights at each call.
     draw : Draw
         The observations, and what is known of the truth, NaN elsewhere.
@@ -231,7 +231,7 @@ class Validation:
         Positions of the days that are scored.
     """
 
-    model: Windowed
+    model: InWindows
     draw: Draw
     positions: slice | np.ndarray = slice(None)
 
@@ -258,7 +258,7 @@ class Validation:
 
 
 def observed_validation(
-    model: Windowed,
+    model: InWindows,
     truth: xr.Dataset,
     period: slice | None,
     system: Observer,
@@ -268,7 +268,7 @@ def observed_validation(
 
     Parameters
     ----------
-    model : Windowed
+    model : InWindows
         Its background is used.
     truth : xarray.Dataset
         Complete maps.
