@@ -90,15 +90,11 @@ class Kind:
 BASE = Kind()
 KINDS = {
     "none": BASE,
-    "four times the days": replace(BASE, records=4),
     "a Gaussian covariance": replace(BASE, covariance="gaussian"),
     "the mean known": replace(BASE, background=True),
     "the coast not told": replace(BASE, coast=False),
     "twice the points": replace(BASE, denser=True),
     "an error of 0.6 cm": replace(BASE, white=0.006),
-    "all of these six": Kind(
-        records=4, covariance="gaussian", background=True, coast=False, denser=True, white=0.006
-    ),
     "time 8 days": replace(BASE, time=8.0),
     "time 28 days": replace(BASE, time=28.0),
     "length 100 km": replace(BASE, length=100.0),
@@ -110,6 +106,10 @@ KINDS = {
     "mean map": replace(BASE, mean=True),
     "Gaussian field": replace(BASE, gaussian=True),
     "scales of the interpolation 1.4 times too large": replace(BASE, wrong=1.4),
+    "four times the days": replace(BASE, records=4),
+    "the first five and four times the days": Kind(
+        records=4, covariance="gaussian", background=True, coast=False, denser=True, white=0.006
+    ),
     "like the real sea: time 28, half of the signal, both errors, filter, mean map": Kind(
         time=28.0, std=0.025, fast=0.01, constant=0.01, filtered=True, mean=True
     ),

@@ -93,8 +93,8 @@ class TrainingGrid:
             warn(
                 f"latitudes {first:g} to {last:g} reach more than {LATITUDE_MARGIN:g} degrees "
                 f"beyond those of the training ({south:g} to {north:g}); scales of motion differ "
-                "there, and so will the error. xdvarnet.networks.Scaled takes a network to another "
-                "sea."
+                "there, and so will the error. xdvarnet.networks.Scaled takes a network such as "
+                "load_model('ssh-any') to another sea."
             )
 
     def _check_axis(
