@@ -47,9 +47,10 @@ class SolvedWindows(NetworkModel, InWindows):
                     f"observations of {name!r} differ from the background by {size:.3g} "
                     f"{self.variables[name]} (RMS), and the sea of the training by {usual:.3g}: "
                     "maps of another sea may be worse than those of an interpolation, and "
-                    "xdvarnet.networks.Scaled takes one such as load_model('ssh-any') there. If it is the same sea, its "
-                    "mean may be another one (try with_options(background=ObservedBackground())), "
-                    "or the units are not those that the observations say."
+                    "xdvarnet.networks.Scaled takes one such as load_model('ssh-any') there. If it "
+                    "is the same sea, its mean may be another one (try "
+                    "with_options(background=ObservedBackground())), or the units are not those "
+                    "that the observations say."
                 )
 
     def solve_windows(
