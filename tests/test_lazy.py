@@ -7,7 +7,7 @@ import dask
 import numpy as np
 import pytest
 import xarray as xr
-from instances import ERROR, calibrated_interpolation, calibrated_network
+from instances import ERROR, calibrated_interpolation, calibrated_network, gaussian_field
 from reconstructors import WINDOW, Count, Identity, Smoother, counted, explode, gappy, lazy
 
 from xdvarnet.calibration import Calibrated
@@ -293,10 +293,6 @@ def test_what_is_known_at_once_is_checked_at_once(dataset):
     chunked = dataset.chunk(time=4)
     with pytest.raises(InvalidInputError, match="11 latitudes x 19 longitudes, fewer"):
         reconstruct(chunked.isel(lat=slice(11)), Smoother(type(WINDOW)(5, 12, 9)))
-    with pytest.raises(
-        InvalidInputError, match=r"draws no members of dask-backed .* dataset.load\(\)"
-    ):
-        reconstruct(chunked, Smoother(), members=3)
     with pytest.raises(InvalidInputError, match="steps by 2 days"):
         reconstruct(chunked.isel(time=[0, 1, 3]), Smoother())
 
@@ -331,6 +327,22 @@ def test_members_that_are_not_asked_for_are_no_task():
     xr.testing.assert_equal(maps.compute(), reconstruct(observed, model, members=3, rng=4))
 
 
-def test_members_that_need_the_whole_record_are_refused(dataset):
-    with pytest.raises(InvalidInputError, match=r"draws no members .* dataset.load\(\)"):
-        reconstruct(gappy().chunk(time=4), calibrated_network(), members=3)
+@pytest.mark.parametrize("make", [calibrated_network, gaussian_field])
+@pytest.mark.parametrize("keep", [True, False])
+def test_members_that_need_the_whole_record_are_one_task(make, keep):
+    model, options = make(), {"members": 3, "return_members": keep, "rng": 4}
+    with pytest.warns(XdvarnetWarning, match="members of .* all 11 days, .* are one task"):
+        maps = reconstruct(gappy().chunk(time=4), model, **options)
+    assert ("ssh_members" in maps) == keep
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", XdvarnetWarning)
+        eager = reconstruct(gappy(), model, **options)
+        xr.testing.assert_equal(maps.compute(), eager)
+        xr.testing.assert_equal(maps.compute(), eager)  # no task uses up its generator
+
+
+def test_lazy_members_of_what_has_none(dataset):
+    with pytest.warns(XdvarnetWarning, match="members of"):
+        maps = reconstruct(dataset.chunk(time=4), Smoother(), members=3)
+    with pytest.raises(InvalidInputError, match="has no ensemble"):
+        maps.compute()

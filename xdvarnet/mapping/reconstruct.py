@@ -3,27 +3,19 @@
 import os
 from dataclasses import replace
 
-import numpy as np
 import xarray as xr
 
 from xdvarnet._progress import show_progress
 from xdvarnet._random import RandomState, default_rng, spawn
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_dataset, check_members
-from xdvarnet.grids.internal import DIMS
 from xdvarnet.grids.series import STATE
 from xdvarnet.mapping.job import reconstruct_to_store
-from xdvarnet.mapping.lazy import (
-    analyse_lazily,
-    check_observed,
-    draw_lazily,
-    join_chunks,
-    learn_lazily,
-)
-from xdvarnet.mapping.observations import Analysis, Observations
+from xdvarnet.mapping.lazy import analyse_lazily, draw_lazily, join_chunks, learn_lazily
 from xdvarnet.mapping.prepared import Prepared
-from xdvarnet.mapping.protocol import Reconstructor, analyse, check_analysis, check_model
+from xdvarnet.mapping.protocol import Reconstructor, check_model
 from xdvarnet.mapping.series import reconstruct_series
+from xdvarnet.mapping.whole import analyse_in_a_task, analyse_in_memory
 
 
 def reconstruct(
@@ -58,8 +50,8 @@ def reconstruct(
     members : int, optional
         Number of members of the ensemble, for a model that has one: `SPDEField`, or any that
         `xdvarnet.calibrate` has given one. They are drawn over the whole domain at once. Of
-        dask-backed observations members are lazy too, some in each task, where the method of the
-        calibration is ``"hybrid"``.
+        dask-backed observations members are lazy too: some in each task, where the method of the
+        calibration is ``"hybrid"``, and else all days and members in one, with a warning.
     return_members : bool
         Whether to return the members.
     rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
@@ -142,42 +134,16 @@ def reconstruct(
     anomalies = prepared.anomalies(background)
     if prepared.is_lazy:
         if members is not None and not model.draws:
-            raise InvalidInputError(
-                f"{model!r} draws no members of dask-backed observations. Take a model that "
-                "xdvarnet.calibrate(model, validation, ...) has given some, with the method "
-                "'hybrid'; other ensembles, such as that of SPDEField, need the observations in "
-                "memory: dataset.load()."
-            )
-        blocks, learned = join_chunks(model, anomalies), learn_lazily(model, anomalies)
-        analysis = analyse_lazily(model, anomalies, learned, blocks, generator)
-        if members is not None and return_members:
-            drawn = draw_lazily(model, anomalies, analysis, spawn(generator, members))
-            analysis = replace(analysis, members=drawn)
+            analysis = analyse_in_a_task(model, anomalies, members, return_members, generator)
+        else:
+            blocks, learned = join_chunks(model, anomalies), learn_lazily(model, anomalies)
+            analysis = analyse_lazily(model, anomalies, learned, blocks, generator)
+            if members is not None and return_members:
+                drawn = draw_lazily(model, anomalies, analysis, spawn(generator, members))
+                analysis = replace(analysis, members=drawn)
     else:
         with show_progress(progress):
-            analysis = _analyse(model, anomalies, members, return_members, generator)
+            analysis = analyse_in_memory(model, anomalies, members, return_members, generator)
     kinds = ("mean", "std", "members") if return_members else ("mean", "std")
     fields = {kind: analysis.kinds[kind] for kind in kinds}
     return prepared.label(background, fields, model.attributes(members))
-
-
-def _analyse(
-    model: Reconstructor,
-    anomalies: xr.Dataset,
-    members: int | None,
-    keep_members: bool,
-    rng: np.random.Generator,
-) -> Analysis:
-    """Analyse anomalies in memory."""
-    values = {name: anomalies[name].values for name in model.variables}
-    sea = anomalies["sea"].values
-    observed = any(np.isfinite(array).any() for array in values.values())
-    check_observed(observed, sea, model.observed)
-    days, latitude, longitude = (anomalies[dim].values for dim in DIMS)
-    errors = {name: anomalies[name].values for name in model.error_variables}
-    observations = Observations(values, days, latitude, longitude, sea, errors=errors)
-    model.check_values(observations)
-    if members is None or keep_members:
-        return analyse(model, observations, members=members, rng=rng)
-    analysis = model.solve_spread(observations, members=members, rng=rng)
-    return check_analysis(model, observations, analysis, None)
