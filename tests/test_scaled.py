@@ -178,6 +178,28 @@ def test_warnings(dataset):
     short = dataset.isel(time=slice(DAYS - 2))
     with pytest.warns(XdvarnetWarning, match="the record has 3 days; the network sees 5"):
         short.dvarnet.reconstruct(Scaled(at_home(), of_sea()))
+    fine = dict(correlation_length="400 km", correlation_time="3 days")
+    with pytest.warns(XdvarnetWarning, match=r"the region has \d x \d cells of .* sees 8 x 9 at"):
+        dataset.dvarnet.reconstruct(Scaled(at_home(), of_sea().replace(**fine)))
+    tropical = dataset.assign_coords(lat=dataset["lat"] - dataset["lat"].mean())
+    tropical["lat"].attrs = dataset["lat"].attrs
+    with pytest.warns(XdvarnetWarning, match="within 5 degrees of the equator"):
+        tropical.dvarnet.reconstruct(Scaled(at_home(), of_sea()))
+
+
+@pytest.mark.filterwarnings("error:.*(equator|region has)")
+def test_no_warning_without_a_network(dataset):
+    tropical = dataset.assign_coords(lat=dataset["lat"] - dataset["lat"].mean())
+    tropical["lat"].attrs = dataset["lat"].attrs
+    tropical.dvarnet.reconstruct(Scaled(at_home(), of_sea(), weight=0))
+
+
+def test_maps_say_what_the_sea_was_taken_for(dataset):
+    maps = dataset.dvarnet.reconstruct(Scaled(at_home(), of_sea(), weight=0.4))
+    assert maps.attrs["xdvarnet_scaled"] == (
+        "correlation length 90 km, time 3 days, noise 0.02 m, standard deviation 0.05 m, given; "
+        "weight of the network 0.4"
+    )
 
 
 # the work grid

@@ -27,6 +27,9 @@ logger = logging.getLogger("xdvarnet")
 FOLDS = 4
 """Parts of the passes that are withheld in turn to find the weight."""
 
+NEAR_EQUATOR = 5.0
+"""Degrees of latitude from the equator within which a warning is given."""
+
 NOISY = 0.5
 """Noise over the standard deviation of the signal from which on a warning is given."""
 
@@ -211,11 +214,15 @@ class Scaled(Holding):
     def attributes(self, members: int | None) -> dict[str, str | int]:
         """Return the units of the sea and the weight."""
         oi = self.interpolation
+        found = "given" if oi.history is None else "fitted to observations"
+        noise = oi.noise if isinstance(oi.noise, str) else f"{oi.noise:.3g} {oi.units}"
+        std = "of each place" if oi.std is None else f"{oi.std:.3g} {oi.units}"
         return {
             **super().attributes(members),
             "xdvarnet_scaled": (
                 f"correlation length {oi.correlation_length:.3g} km, time "
-                f"{oi.correlation_time:.3g} days; weight of the network {self.weight:.3g}"
+                f"{oi.correlation_time:.3g} days, noise {noise}, "
+                f"standard deviation {std}, {found}; weight of the network {self.weight:.3g}"
             ),
         }
 
@@ -231,7 +238,7 @@ class Scaled(Holding):
         return of_window + self.interpolation.halo
 
     def check(self, grid: Grid) -> None:
-        """Refuse a globe.
+        """Refuse a globe, and warn of a region that is small or close to the equator.
 
         Raises
         ------
@@ -243,6 +250,25 @@ class Scaled(Holding):
             raise InvalidInputError(
                 "a network on another sea is made for a basin, whose lengths are much alike, and "
                 "this grid is a globe; take a region with dataset.sel(...), or the interpolation."
+            )
+        if self.weight == 0:
+            return
+        south, north = grid.latitude[0], grid.latitude[-1]
+        if south < NEAR_EQUATOR and north > -NEAR_EQUATOR:
+            warn(
+                f"latitudes {south:g} to {north:g} come within {NEAR_EQUATOR:g} degrees of the "
+                "equator, where motions are not those that a network has learned: eddies turn the "
+                "other way on the other side. Take a region on one side, or the interpolation."
+            )
+        window = self.network.window
+        across = np.cos(np.deg2rad((south + north) / 2)) * np.ptp(grid.longitude)
+        rows, columns = (DEGREE * each / self._spacing for each in (north - south, across))
+        if rows < window.latitude or columns < window.longitude:
+            warn(
+                f"the region has {rows:.0f} x {columns:.0f} cells of {self._spacing:.3g} km, and "
+                f"the network sees {window.latitude} x {window.longitude} at once: what is around "
+                "the region is filled by the interpolation, and the network helps less. A larger "
+                "region is better."
             )
 
     def check_values(self, observations: Observations) -> None:
