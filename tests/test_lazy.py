@@ -7,7 +7,13 @@ import dask
 import numpy as np
 import pytest
 import xarray as xr
-from instances import ERROR, calibrated_interpolation, calibrated_network
+from instances import (
+    ERROR,
+    calibrated_interpolation,
+    calibrated_network,
+    interpolation_on_a_mean_map,
+    network_from_the_interpolation,
+)
 from reconstructors import WINDOW, Count, Identity, Smoother, counted, explode, gappy, lazy
 
 from xdvarnet.calibration import Calibrated
@@ -21,6 +27,7 @@ from xdvarnet.mapping.observations import Analysis
 from xdvarnet.mapping.reconstruct import reconstruct
 from xdvarnet.methods.optimal_interpolation.interpolation import OptimalInterpolation
 from xdvarnet.methods.trivial import MeanMapOffset
+from xdvarnet.zoo.registry import load_model, save_model
 
 pytestmark = [
     pytest.mark.filterwarnings("error"),
@@ -260,6 +267,22 @@ def test_a_lazy_mask_with_observations_in_memory(dataset):
 def test_graphs_go_to_other_processes(dataset):
     model = Smoother(gives_std=True, first_guess=interpolation())
     maps = reconstruct(dataset.chunk(time=6), model)
+    maps = cloudpickle.loads(cloudpickle.dumps(maps))
+    xr.testing.assert_identical(maps.compute(), reconstruct(dataset, model))
+
+
+@pytest.mark.parametrize("change", ["deleted", "replaced", "overwritten"])
+def test_a_model_file_that_changes_later_changes_no_map(dataset, tmp_path, change):
+    """The model is an object from the call on, and other processes are sent that."""
+    path, model = tmp_path / "model.safetensors", network_from_the_interpolation()
+    save_model(model, path)
+    maps = reconstruct(dataset.chunk(time=6), load_model(path))
+    if change == "deleted":
+        path.unlink()
+    elif change == "replaced":
+        save_model(interpolation_on_a_mean_map(), path)
+    else:  # in its place on the disk, as by cp
+        path.write_bytes(bytes(path.stat().st_size))
     maps = cloudpickle.loads(cloudpickle.dumps(maps))
     xr.testing.assert_identical(maps.compute(), reconstruct(dataset, model))
 
