@@ -7,6 +7,7 @@ import sys
 import numpy as np
 import pytest
 import xarray as xr
+from instances import network_from_the_interpolation
 from reconstructors import gappy
 
 import xdvarnet
@@ -126,6 +127,22 @@ def test_a_damaged_file_is_no_traceback(folder, capsys):
     assert re.search("(?m)^xdvarnet: .*was not begun, since .*", capsys.readouterr().err)
     assert main(["score", "damaged.zarr", "truth.nc"]) == 2
     assert re.search("^xdvarnet: ", capsys.readouterr().err)
+
+
+def test_a_job_does_not_go_on_with_other_weights(folder, capsys):
+    """The file has changed since the job began, in one weight."""
+    command = ["reconstruct", "observations.nc", "maps.zarr", "--model", "net.safetensors"]
+    network = network_from_the_interpolation()
+    xdvarnet.save_model(network, "net.safetensors")
+    assert main([*command, "--quiet"]) == 0
+    network.solver.prior.encode.weight.data[0] += 0.01
+    xdvarnet.save_model(network, "net.safetensors")
+    before = xr.open_zarr("maps.zarr").load()
+    capsys.readouterr()
+    assert main([*command, "--quiet"]) == 2
+    setting = r"model.solver/prior.encode.weight \(digest \S+\), and this call has \(digest \S+\)"
+    assert re.search(f"^xdvarnet: .* was begun with {setting}. Give ", capsys.readouterr().err)
+    xr.testing.assert_identical(xr.open_zarr("maps.zarr").load(), before)
 
 
 def test_an_interruption_is_no_failure(folder, monkeypatch):

@@ -7,19 +7,28 @@ import dask
 import numpy as np
 import pytest
 import xarray as xr
-from instances import ERROR, calibrated_interpolation, calibrated_network, gaussian_field
+from instances import (
+    ERROR,
+    calibrated_interpolation,
+    calibrated_network,
+    gaussian_field,
+    interpolation_on_a_mean_map,
+    network_from_the_interpolation,
+)
 from reconstructors import WINDOW, Count, Identity, Smoother, counted, explode, gappy, lazy
 
 from xdvarnet.calibration import Calibrated
 from xdvarnet.errors import InvalidInputError, XdvarnetWarning
 from xdvarnet.grids.coords import days_since_epoch
 from xdvarnet.mapping.background import NoBackground, ObservedBackground
+from xdvarnet.mapping.cover import Window
 from xdvarnet.mapping.lazy import blocks_of_days
 from xdvarnet.mapping.lead import Lead
 from xdvarnet.mapping.observations import Analysis
 from xdvarnet.mapping.reconstruct import reconstruct
 from xdvarnet.methods.optimal_interpolation.interpolation import OptimalInterpolation
 from xdvarnet.methods.trivial import MeanMapOffset
+from xdvarnet.zoo.registry import load_model, save_model
 
 pytestmark = [
     pytest.mark.filterwarnings("error"),
@@ -168,6 +177,42 @@ def test_blocks_are_as_long_as_the_halo():
     assert blocks_of_days(None, times, chunks) == [slice(0, times.size)]
 
 
+def times_solved(model) -> np.ndarray:
+    """Return how often each of the windows that a model has seen was solved."""
+    corners = [(seen.days[0], seen.latitude[0], seen.longitude[0]) for seen in model.seen]
+    return np.unique(corners, axis=0, return_counts=True)[1]
+
+
+@pytest.mark.parametrize("stored", [False, True], ids=["", "store"])
+@pytest.mark.parametrize("chunks", [1, 14, (1, 3, 7, 30, 22), (16, 14, 14, 14, 5)], ids=str)
+def test_no_window_is_solved_more_than_twice(tmp_path, chunks, stored):
+    """And none more than once in memory; with a stride of a day, which asks the most."""
+    dataset, window = gappy(days=63), Window(15, 8, 9, stride=(1, 6, 9))
+    eager, model = Identity(window), Identity(window)
+    reconstruct(dataset, eager)
+    store = tmp_path / "maps.zarr" if stored else None
+    reconstruct(dataset.chunk(time=chunks), model, store=store).compute(scheduler="synchronous")
+    assert times_solved(eager).max() == 1
+    assert times_solved(model).size == times_solved(eager).size
+    assert times_solved(model).max() <= 2
+
+
+def test_a_store_of_observations_in_memory_solves_no_window_more_than_twice(tmp_path):
+    model = Identity(Window(15, 8, 9, stride=(1, 6, 9)))
+    reconstruct(gappy(days=63), model, store=tmp_path / "maps.zarr")
+    assert times_solved(model).max() == 2
+
+
+def test_windows_of_a_first_guess_are_solved_three_times_at_most():
+    """They are needed as far as those of the model see."""
+    guess = Identity(Window(5, 8, 9, stride=(1, 6, 9)))
+    model = Smoother(Window(7, 8, 9, stride=(1, 6, 9)), first_guess=guess)
+    maps = reconstruct(gappy(days=80).chunk(time=1), model)
+    maps.compute(scheduler="synchronous")
+    assert times_solved(model).max() == 2
+    assert times_solved(guess).max() == 3
+
+
 def test_short_chunks_are_joined_with_a_warning(dataset):
     with pytest.warns(XdvarnetWarning, match=r"chunks of up to 1 days .* 4 days .*chunk\(time=8"):
         reconstruct(dataset.chunk(time=1), Smoother())
@@ -223,6 +268,22 @@ def test_a_lazy_mask_with_observations_in_memory(dataset):
 def test_graphs_go_to_other_processes(dataset):
     model = Smoother(gives_std=True, first_guess=interpolation())
     maps = reconstruct(dataset.chunk(time=6), model)
+    maps = cloudpickle.loads(cloudpickle.dumps(maps))
+    xr.testing.assert_identical(maps.compute(), reconstruct(dataset, model))
+
+
+@pytest.mark.parametrize("change", ["deleted", "replaced", "overwritten"])
+def test_a_model_file_that_changes_later_changes_no_map(dataset, tmp_path, change):
+    """The model is an object from the call on, and other processes are sent that."""
+    path, model = tmp_path / "model.safetensors", network_from_the_interpolation()
+    save_model(model, path)
+    maps = reconstruct(dataset.chunk(time=6), load_model(path))
+    if change == "deleted":
+        path.unlink()
+    elif change == "replaced":
+        save_model(interpolation_on_a_mean_map(), path)
+    else:  # in its place on the disk, as by cp
+        path.write_bytes(bytes(path.stat().st_size))
     maps = cloudpickle.loads(cloudpickle.dumps(maps))
     xr.testing.assert_identical(maps.compute(), reconstruct(dataset, model))
 

@@ -4,6 +4,8 @@ import logging
 
 import numpy as np
 import pytest
+from instances import MAKERS, SERIES, observed_maps, observed_series
+from reconstructors import gappy
 
 import xdvarnet
 from xdvarnet import _progress
@@ -69,3 +71,25 @@ def test_a_gaussian_field_shows_what_it_solves(capsys, engine, unit):
     )
     observed.dvarnet.reconstruct(field, progress=True, rng=0)
     assert unit in capsys.readouterr().err
+
+
+AT_ONCE = ("mean map", "persistence", "series interpolation")
+"""Methods that go through no loop."""
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("name", [*MAKERS, *SERIES])
+def test_every_method_shows_what_it_goes_through(capsys, name):
+    model = (MAKERS | SERIES)[name]()
+    observed = observed_maps() if name in MAKERS else observed_series()
+    xdvarnet.reconstruct(observed, model, rng=0, progress=True)
+    assert (capsys.readouterr().err == "") == (name in AT_ONCE)
+
+
+def test_the_search_for_the_number_of_modes_has_one_bar(capsys):
+    """Fillings are counted in it, and only the last one has a bar of its own."""
+    observed = gappy(days=20)
+    xdvarnet.reconstruct(observed, xdvarnet.methods.DINEOF("ssh"), progress=True)
+    search, last = capsys.readouterr().err.strip("\n").split("\n")
+    assert "mode" in search and "turn" not in search
+    assert "turn" in last

@@ -130,7 +130,7 @@ def _settings(prepared: Prepared) -> dict[str, object]:
     """Return what must be the same when a job goes on."""
     arrays: Arrays = {}
     settings = _flatten(describe(prepared.model, arrays), "model")
-    settings |= {name: digest(array) for name, array in arrays.items()}
+    settings |= {name: f"(digest {digest(array):x})" for name, array in arrays.items()}
     for name, label in zip(DIMS, prepared.grid.axes.dims, strict=True):
         axis = prepared.dataset[label].values
         text = f"{axis.size} from {axis[0]} to {axis[-1]}"

@@ -311,7 +311,8 @@ def _analyse_block(
 def blocks_of_days(halo: float | None, times: np.ndarray, chunks: tuple[int, ...]) -> list[slice]:
     """Join the chunks of days of a record to blocks that are at least as long as the halo.
 
-    A day is then read for three blocks at most, and a window solved for two.
+    A day is then read for three blocks at most, and a window solved for two; those of a first guess
+    that has windows too, for three.
 
     Parameters
     ----------

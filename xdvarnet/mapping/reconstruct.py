@@ -57,7 +57,8 @@ def reconstruct(
     rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
         Source of the members, and of the ensembles of what the model holds.
     progress : bool
-        Whether to show a bar over the windows, or over the blocks of a store (not for lazy data).
+        Whether to show a bar over what takes the time: windows, nodes, members, iterations, or the
+        blocks of a store. Lazy maps are computed later, under ``dask.diagnostics.ProgressBar``.
     store : str or path, optional
         A zarr store on disk, such as ``"maps.zarr"``, to which the maps are written in blocks of
         days. Where it was interrupted, the same call goes on with the blocks that are left, with
@@ -124,9 +125,10 @@ def reconstruct(
             "or leave store=None and write the members with to_zarr."
         )
     if STATE in model.variables:
-        return reconstruct_series(
-            dataset, model, members=members, return_members=return_members, rng=generator
-        )
+        with show_progress(progress):
+            return reconstruct_series(
+                dataset, model, members=members, return_members=return_members, rng=generator
+            )
     if store is not None:
         return reconstruct_to_store(dataset, model, store, rng=generator, progress=progress)
     prepared = Prepared.of(dataset, model)

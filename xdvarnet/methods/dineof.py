@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from xdvarnet._progress import track
 from xdvarnet._random import RandomState, default_rng
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_counts, check_units
@@ -144,7 +145,7 @@ class DINEOF(Reconstructor):
         kept = seen.copy()
         kept[aside] = False
         field, errors = np.where(kept, values, 0), []
-        for modes in range(1, min(self.largest, min(values.shape)) + 1):
+        for modes in track(range(1, min(self.largest, *values.shape) + 1), "mode"):
             field = fill(field, kept, modes)
             errors.append(float(np.square(field - values)[aside].mean()))
             if len(errors) - int(np.argmin(errors)) > PATIENCE:
@@ -161,7 +162,7 @@ def fill(field: np.ndarray, seen: np.ndarray, modes: int) -> np.ndarray:
     if not seen.any():
         return field
     size = max(float(np.sqrt(np.square(field[seen]).mean())), np.finfo(float).tiny)
-    for _ in range(TURNS):
+    for _ in track(range(TURNS), "turn"):
         left, strength, right = np.linalg.svd(field, full_matrices=False)
         patterns = (left[:, :modes] * strength[:modes]) @ right[:modes]
         change = (patterns - field)[~seen]

@@ -12,6 +12,7 @@ from numbers import Real
 import numpy as np
 import torch
 
+from xdvarnet._progress import count_up
 from xdvarnet._random import default_rng
 from xdvarnet.dynamics.forecast import Forecast, as_advance
 from xdvarnet.dynamics.integration import Dynamics, check_tendency
@@ -167,14 +168,15 @@ class EnsembleFilter(DynamicalMethod):
         generators = default_rng(rng).spawn(len(values))
         means, stds, ensembles = [], [], []
         size = max(1, BATCH_BYTES // (8 * self.members * values[0].numel()))
-        for first in range(0, len(values), size):
-            batch = slice(first, first + size)
-            window = _Window(self, values[batch], observations.dt, generators[batch])
-            ensemble = window.assimilate(lag)
-            means.append(ensemble.mean(1))
-            stds.append(ensemble.std(1))
-            if members is not None:
-                ensembles.append(ensemble[:, :members].movedim(1, 0).clone())
+        batches = [slice(first, first + size) for first in range(0, len(values), size)]
+        with count_up("step", len(batches) * values.shape[1]) as count:
+            for batch in batches:
+                window = _Window(self, values[batch], observations.dt, generators[batch])
+                ensemble = window.assimilate(lag, count)
+                means.append(ensemble.mean(1))
+                stds.append(ensemble.std(1))
+                if members is not None:
+                    ensembles.append(ensemble[:, :members].movedim(1, 0).clone())
         drawn = torch.cat(ensembles, 1).numpy() if ensembles else None
         return StateAnalysis(torch.cat(means).numpy(), torch.cat(stds).numpy(), drawn)
 
@@ -230,14 +232,15 @@ class _Window:
         first = [method.climatology.draw(method.members, generator) for generator in generators]
         self.states[:, :, 0] = torch.from_numpy(np.stack(first))
 
-    def assimilate(self, lag: int | None) -> torch.Tensor:
-        """Return the ensemble (sample, member, time, component)."""
+    def assimilate(self, lag: int | None, count: Callable[[int], object]) -> torch.Tensor:
+        """Return the ensemble (sample, member, time, component), and count the times."""
         for time in range(self.values.shape[1]):
             if time > 0:
                 self._forecast(time)
             if torch.isfinite(self.values[:, time]).any():
                 first = 0 if lag is None else max(0, time - lag)
                 self._analyse(first, time)
+            count(1)
         return self.states
 
     def _forecast(self, time: int) -> None:

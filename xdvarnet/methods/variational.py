@@ -10,6 +10,7 @@ from dataclasses import replace
 import numpy as np
 import torch
 
+from xdvarnet._progress import track
 from xdvarnet.dynamics.forecast import Forecast, as_advance, check_advance
 from xdvarnet.dynamics.integration import Dynamics
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, warn
@@ -183,7 +184,8 @@ class StrongFourDVar(_FourDVar):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         times = cost.values.shape[1]
         found = cost.mean.expand(len(cost.values), 1, -1)
-        for end in [*range(1 + self.growth, times, self.growth), times]:
+        ends = [*range(1 + self.growth, times, self.growth), times]
+        for end in track(ends, "part", len(ends)):
             part = cost.until(end)
             found, converged = part.minimise(part.run(found[:, 0]), self.iterations)
         return found, converged
@@ -279,7 +281,7 @@ class WeakFourDVar(_FourDVar):
             found = _interpolate(cost)
         else:
             found = torch.from_numpy(observations.first_guess)
-        for factor in self.stages:
+        for factor in track(self.stages, "stage", len(self.stages)):
             stage = replace(cost, model_noise=factor * self.model_noise)
             found, converged = stage.minimise(found, self.iterations)
         return found, converged
@@ -374,7 +376,7 @@ class ThreeDVar(DynamicalMethod):
         identity = self.noise**2 * torch.eye(len(covariance), dtype=torch.float64)
         state = torch.from_numpy(self.climatology.mean).expand(len(values), -1)
         states = []
-        for t in range(values.shape[1]):
+        for t in track(range(values.shape[1]), "step", values.shape[1]):
             if t > 0:
                 state = self.advance(state, dt)
             observed = values[:, t].isfinite().double()

@@ -7,6 +7,7 @@ from typing import Self
 import torch
 from torch.func import jvp, vmap
 
+from xdvarnet._progress import track
 from xdvarnet.methods.linear_smoother import LinearWindow, apply, smooth
 
 FIRST_DAMPING = 0.1
@@ -127,7 +128,7 @@ class WindowCost:
         found, cost = trajectory.clone(), self.cost(trajectory)
         damping = torch.zeros_like(cost)
         active = torch.ones_like(cost, dtype=torch.bool)
-        for _ in range(iterations):
+        for _ in track(range(iterations), "iteration"):
             rows = active.nonzero().squeeze(1)
             if rows.numel() == 0:
                 break

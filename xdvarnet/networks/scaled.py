@@ -72,7 +72,8 @@ class Scaled(Holding):
     Cells of the work grid are as wide as high at the mean latitude of the domain alone, so a
     domain should not span more than some 20 degrees of latitude, and a globe is refused. The grid
     reaches beyond the domain until whole windows fit; cells and days there are filled by the
-    interpolation. South of the equator eddies of a high turn the other way: a network that was
+    interpolation, and so is land: to the network it is sea that nobody observes, whatever coasts it
+    was trained with. South of the equator eddies of a high turn the other way: a network that was
     trained north of it sees these heights upside down.
 
     Examples
@@ -340,7 +341,7 @@ class Scaled(Holding):
             observations, self._spacing, self._step, self.network.window, margin=margin
         )
         guess, prior = self.interpolation.analyse_at(
-            observations, grid.days, grid.latitude, grid.longitude, grid.sea
+            observations, grid.days, grid.latitude, grid.longitude
         )
         trained = np.mean(self._training_grid.latitudes)
         turn = 1 if is_southern(trained) == is_southern(np.mean(observations.place[0])) else -1
@@ -352,7 +353,7 @@ class Scaled(Holding):
             grid.offset + steps.astype(float),
             trained + north * (rows - rows.size / 2),
             east * columns,
-            grid.sea,
+            np.ones(grid.shape[1:], bool),
             first_guess=Analysis(
                 {own_name: guess.mean[name] / unit}, {own_name: guess.std[name] / abs(unit)}
             ),

@@ -5,6 +5,7 @@ from collections.abc import Hashable, Mapping, Sequence
 import numpy as np
 import xarray as xr
 
+from xdvarnet._progress import track
 from xdvarnet.errors import InvalidInputError, warn
 from xdvarnet.grids.checks import check_counts, check_history, check_kind, check_positive
 from xdvarnet.grids.series import STATE
@@ -184,9 +185,10 @@ class SeriesInversion(TrainableSeries):
                 f"observations reach {farthest:.3g} standard deviations from the mean of the "
                 "training; check their units."
             )
+        starts = range(0, len(observations.values), CHUNK)
         parts = [
             self._solve(self._inputs(observations.values[first : first + CHUNK]))
-            for first in range(0, len(observations.values), CHUNK)
+            for first in track(starts, "part", len(starts))
         ]
         return StateAnalysis(np.concatenate(parts))
 

@@ -25,8 +25,6 @@ class WorkGrid:
     ----------
     days, latitude, longitude : numpy.ndarray
         Increasing, with equal steps; days since 1950-01-01, and degrees.
-    sea : numpy.ndarray
-        Shape (latitude, longitude); beyond the domain that of the nearest cell.
     wanted : slice or None
         Positions of the steps that the used days of the domain lie between; None for all.
     offset : int
@@ -38,7 +36,6 @@ class WorkGrid:
     days: np.ndarray
     latitude: np.ndarray
     longitude: np.ndarray
-    sea: np.ndarray
     wanted: slice | None = None
     offset: int = 0
     record: int | None = None
@@ -55,13 +52,12 @@ class WorkGrid:
     ) -> Self:
         """Cover a domain with whole windows.
 
-        It reaches beyond the domain on both sides, as unobserved sea where the nearest cell is sea:
-        a network that was trained without coasts knows that, and no edge inside a window.
+        It reaches beyond the domain on both sides, so that no window has an edge inside.
 
         Parameters
         ----------
         domain : Observations
-            Its days, places and sea are covered.
+            Its days and places are covered.
         spacing : float
             Of cells, in km, at the mean latitude.
         step : float
@@ -86,11 +82,8 @@ class WorkGrid:
         last = min(int(np.searchsorted(every, used[-1])), every.size - 1)
         around = window.time - 1 + int(np.ceil(margin / step))
         start, stop = max(first - around, 0), min(last + around + 1, every.size)
-        sea = domain.sea[
-            np.ix_(nearest_positions(latitude, north), nearest_positions(longitude, east))
-        ]
         wanted = slice(first - start, last + 1 - start)
-        return cls(every[start:stop], north, east, sea, wanted, start, every.size)
+        return cls(every[start:stop], north, east, wanted, start, every.size)
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -114,21 +107,14 @@ class WorkGrid:
         return mean.reshape(self.shape).astype(np.float32)
 
     def sample(self, fields: np.ndarray, domain: Observations) -> np.ndarray:
-        """Interpolate fields (time, latitude, longitude) linearly to the cells of a domain.
-
-        Cells beyond the sea of the work grid have no weight.
-        """
+        """Interpolate fields (time, latitude, longitude) linearly to the cells of a domain."""
         axes = (self.days, *self._places)
-        latitude, longitude = domain.place
         known = [
             np.clip(points, axis[0], axis[-1])
-            for points, axis in zip((domain.days, latitude, longitude), axes, strict=True)
+            for points, axis in zip((domain.days, *domain.place), axes, strict=True)
         ]
         points = np.stack(np.meshgrid(*known, indexing="ij"), -1)
-        wet = np.broadcast_to(self.sea, self.shape).astype(np.float64)
-        share = RegularGridInterpolator(axes, wet)(points)
-        total = RegularGridInterpolator(axes, np.where(self.sea, fields, 0).astype(float))(points)
-        return np.divide(total, share, out=np.zeros_like(total), where=share > 0)
+        return RegularGridInterpolator(axes, fields.astype(float))(points)
 
     @property
     def _places(self) -> tuple[np.ndarray, np.ndarray]:

@@ -74,9 +74,8 @@ class LocalInterpolation(Reconstructor):
         days: np.ndarray,
         latitude: np.ndarray,
         longitude: np.ndarray,
-        sea: np.ndarray,
     ) -> tuple[Analysis, np.ndarray]:
-        """Analyse at other days and places than those of the observations.
+        """Analyse at other days and places than those of the observations, on land as on sea.
 
         Parameters
         ----------
@@ -84,8 +83,6 @@ class LocalInterpolation(Reconstructor):
             Anomalies.
         days, latitude, longitude : numpy.ndarray
             Increasing, shapes (day,), (row,) and (column,).
-        sea : numpy.ndarray
-            Where to analyse, shape (row, column).
 
         Returns
         -------
@@ -94,8 +91,14 @@ class LocalInterpolation(Reconstructor):
         prior : numpy.ndarray
             Standard deviation of the anomaly, shape (row, column).
         """
+        everywhere = np.ones((latitude.size, longitude.size), bool)
         target = replace(
-            observations, values={}, days=days, latitude=latitude, longitude=longitude, sea=sea
+            observations,
+            values={},
+            days=days,
+            latitude=latitude,
+            longitude=longitude,
+            sea=everywhere,
         )
         scaled = self.scale(observations)
         prior = nearest_cells(scaled.prior, observations.place, target.place)
