@@ -1,17 +1,19 @@
 """Map seas on which a network was not trained: simulated ones, and ten days of real tracks.
 
 Usage: python docs/recipes/scaled.py simulated FOLDER [MODEL ...]
+       python docs/recipes/scaled.py members FOLDER [MODEL]
        python docs/recipes/scaled.py real FOLDER TRACKS.nc [MODEL ...]
 
 MODEL is a name or a file of a network, by default ``ssh-twin``, which was trained on the sea
 "gulf-stream". "subpolar" and "tropical" are seas with small and with large eddies, the second with
 a westward current. All is found on the tracks that are mapped: `OptimalInterpolation.fit`, and the
 weight of `Scaled.fit` on withheld passes. Simulated: 30 days of `twin_ocean`, averaged to 10 km,
-along the tracks of four altimeters, as anomalies of a known mean, which is zero. The
-score is the error over that of the interpolation, of the maps of the days 3 to 28. Real: each
-mission is withheld in turn, as in real_tracks.py. What was found is kept in FOLDER; the tables go
-to docs/results/scaled_tables.md and scaled_tracks_tables.md. Two to six minutes of one core for
-each ocean.
+along the tracks of four altimeters, as anomalies of a known mean, which is zero. The score is the
+error over that of the interpolation, of the maps of the days 3 to 28. Members: one ocean of each
+sea; `calibrate` learns the errors on the same tracks, and 50 members are drawn. Real: each mission
+is withheld in turn, as in real_tracks.py. What was found is kept in FOLDER; the tables go to
+scaled_tables.md, scaled_members_tables.md and scaled_tracks_tables.md of docs/results. Two to six
+minutes of one core for each ocean.
 """
 
 import sys
@@ -28,6 +30,7 @@ from xdvarnet.dynamics.seas import Sea
 from xdvarnet.evaluation import leaderboard, predict_withheld
 from xdvarnet.grids.coords import days_since_epoch
 from xdvarnet.mapping.background import NoBackground
+from xdvarnet.metrics.calibration import coverage, spread_skill_ratio
 from xdvarnet.networks import Scaled
 from xdvarnet.observing.missions import MISSIONS
 from xdvarnet.observing.orbits import ground_track
@@ -43,7 +46,7 @@ SEEDS = (20, 21, 22)
 NOISES = {"gulf-stream": 0.03, "northeast-atlantic": 0.01, "subpolar": 0.005, "tropical": 0.02}
 """Of one measurement, m."""
 
-DAYS, INNER = 30, slice(2, 28)
+DAYS, INNER, MEMBERS = 30, slice(2, 28), 50
 ALTIMETERS = ["jason3", "sentinel3a", "sentinel3b", "saral"]
 NOISE = 0.018  # m, of one measurement of the real tracks, as on their page
 
@@ -133,6 +136,38 @@ def simulated(models: list[str], folder: Path) -> pd.DataFrame:
     return pd.concat(rows)
 
 
+def members(model: str, folder: Path) -> pd.DataFrame:
+    """Return whether members are as far from their mean as the truth, a row for each sea."""
+    rows, seed = [], SEEDS[0]
+    for sea in SEAS:
+        made = folder / f"members_{sea}.csv"
+        if not made.exists():
+            truth = truth_of(sea, seed)
+            tracks, grid = tracks_of(truth, NOISES[sea], seed), truth.isel(time=0).drop_vars("ssh")
+            oi = xdvarnet.OptimalInterpolation.fit(
+                tracks, grid, covariance="gaussian", background=NoBackground()
+            )
+            scaled = Scaled.fit(xdvarnet.load_model(model), tracks, grid, interpolation=oi)
+            observed = tracks[["ssh"]].dvarnet.bin_tracks(grid, time=truth["time"])
+            row: dict[str, object] = {"sea": sea}
+            for name, method in {"OI": oi, name_of(model): scaled}.items():
+                calibrated = xdvarnet.calibrate(method, tracks, grid=grid, noise=NOISES[sea], rng=0)
+                maps = observed.dvarnet.reconstruct(
+                    calibrated, members=MEMBERS, return_members=True, rng=0
+                ).isel(time=INNER)
+                known = truth["ssh"].isel(time=INNER)
+                formal = observed.dvarnet.reconstruct(method)["ssh_std"].isel(time=INNER)
+                error = float(np.sqrt(((maps["ssh"] - known) ** 2).mean()))
+                row[f"{name}, formal"] = float(np.sqrt((formal**2).mean())) / error
+                drawn = maps["ssh_members"]
+                row[f"{name}, members"] = float(spread_skill_ratio(drawn, known))
+                row[f"{name}, coverage"] = float(coverage(drawn, known, level=0.9))
+            print(row, flush=True)
+            pd.DataFrame([row]).to_csv(made, index=False)
+        rows.append(pd.read_csv(made))
+    return pd.concat(rows)
+
+
 def real(path: str, models: list[str], folder: Path) -> pd.DataFrame:
     """Return the scores along withheld missions, and the weights."""
     grid = xdvarnet.datasets.mediterranean().isel(time=0)
@@ -182,6 +217,9 @@ def main() -> None:
     folder.mkdir(exist_ok=True)
     if test == "simulated":
         name, table = "scaled_tables.md", simulated(rest or ["ssh-twin"], folder)
+        text = markdown(table.set_index("sea"), digits=2)
+    elif test == "members":
+        name, table = "scaled_members_tables.md", members((rest or ["ssh-any"])[0], folder)
         text = markdown(table.set_index("sea"), digits=2)
     else:
         name, models = "scaled_tracks_tables.md", rest[1:] or ["ssh-twin"]
