@@ -14,14 +14,14 @@ _REACH = 4.0
 class TrackNoise:
     r"""Errors of a nadir altimeter that are correlated along its track, and its filter.
 
-    A measurement has an independent error and one that varies slowly along the track, as those of
-    the orbit, of the corrections and of the state of the sea do, with the covariance
-    :math:`\sigma^2 \exp(-d/L)`, where :math:`d` is the distance flown: 40,000 km a revolution. One
-    of some thousands of km is nearly the same along a pass over a basin, and another one on
-    the next pass.
+    Each measurement has an independent error. To it is added one that varies slowly along the
+    track, as errors of the orbit, of corrections and of the sea state do, with the covariance
+    :math:`\sigma^2 \exp(-d/L)`, where :math:`d` is the distance flown, 40,000 km a revolution. With
+    :math:`L` of some thousands of km it is nearly the same along a pass over a basin, and
+    independent on the next pass over it.
 
-    With a `cutoff`, what is measured, the sea and both errors, is then smoothed by a Gaussian along
-    the track, as products of level 3 are. Points without a value have no weight.
+    With a `cutoff`, a Gaussian along the track then smooths what is measured, the sea and both
+    errors, as in products of level 3. Points without a value have no weight.
 
     Parameters
     ----------
@@ -45,8 +45,8 @@ class TrackNoise:
 
     Notes
     -----
-    The filter takes the points of one day that are in the domain. At the border of the domain, at a
-    coast and at midnight the points on one side alone are averaged.
+    The filter sees the points of one day in the domain. At the border of the domain, at a coast and
+    at midnight it averages the points on one side alone, and keeps more noise.
 
     References
     ----------
