@@ -7,7 +7,7 @@ import xarray as xr
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.observing.measurements import Measurements
 from xdvarnet.observing.missions import MISSIONS
-from xdvarnet.observing.noise import KarinNoise, check_noise, draw_errors, draw_tilts
+from xdvarnet.observing.noise import KarinNoise, check_noise, draw_correlated, draw_errors
 
 SWOT, SARAL = MISSIONS["swot"], MISSIONS["saral"]
 DISTANCES = SWOT.swath.distances
@@ -31,7 +31,7 @@ def points(lines, nadirs=0):
 def errors_of(noise, missions, measured, metre, seed):
     """Draw the errors of one day."""
     rng = np.random.default_rng(seed)
-    tilts = draw_tilts(noise, missions, [measured], rng)
+    tilts = draw_correlated(noise, missions, [measured], rng)
     return draw_errors(noise, missions, measured, tilts, metre, rng)
 
 

@@ -12,3 +12,4 @@ from xdvarnet.observing.orbits import Orbit as Orbit
 from xdvarnet.observing.swath import Swath as Swath
 from xdvarnet.observing.system import ObservingSystem as ObservingSystem
 from xdvarnet.observing.system import observe as observe
+from xdvarnet.observing.track_noise import TrackNoise as TrackNoise

@@ -26,7 +26,7 @@ class Positions:
         Degrees, shape (points,), or (lines, pixels) of a swath; NaN where unknown.
     along : array-like or None
         Distance flown in km from any fixed day on, in the shape of `days`. Errors that are
-        correlated along the track need it: those of a swath.
+        correlated along the track need it: those of a swath, and a `TrackNoise`.
 
     Raises
     ------

@@ -28,7 +28,7 @@ class Measurements:
     missions : numpy.ndarray
         Position of the mission in the list of missions.
     along : numpy.ndarray
-        Distance flown since 1950-01-01 in km; the pixels of a swath's line have the same. Zero for
+        Distance flown since 1950-01-01 in km; the pixels of a swath's line have the same. NaN for
         a mission that does not tell it.
     across : numpy.ndarray
         Distance from the ground track in km, negative on the left; zero for a nadir altimeter.
@@ -153,7 +153,7 @@ def _edges(centres: np.ndarray) -> np.ndarray:
 def _points(mission: Mission, day: float, phase: float, region: Region) -> tuple[np.ndarray, ...]:
     """Longitude, latitude, and distance along and across of the points in the region."""
     found = checked_positions(mission, day, day + 1, phase=phase, region=region)
-    along = np.zeros(found.days.size) if found.along is None else found.along
+    along = np.full(found.days.size, np.nan) if found.along is None else found.along
     if mission.swath is None:
         return found.longitude, found.latitude, along, np.zeros(found.days.size)
     inside = in_region(found.longitude, found.latitude, region)

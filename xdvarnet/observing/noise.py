@@ -13,6 +13,7 @@ from xdvarnet.grids.blocks import blocks
 from xdvarnet.grids.checks import are_readable, check_positive, quantity
 from xdvarnet.observing.base import Mission
 from xdvarnet.observing.measurements import Measurements
+from xdvarnet.observing.track_noise import TrackNoise, exponential_process
 
 _LARGEST_WAVES = 8.0
 """Significant wave height in m up to which the noise is known."""
@@ -147,7 +148,9 @@ class KarinNoise:
             In microradians, shape (3, lines).
         """
         stds = (self.roll, self.phase, self.phase)
-        return np.stack([std * _correlated(lines, self.correlation_length, rng) for std in stds])
+        return np.stack(
+            [std * exponential_process(lines, self.correlation_length, rng) for std in stds]
+        )
 
     def tilt(
         self, lines: np.ndarray, angles: np.ndarray, along: np.ndarray, across: np.ndarray
@@ -158,32 +161,38 @@ class KarinNoise:
         return (roll + np.where(distance < 0, left, right)) * distance * 1e-3  # km to m
 
 
-Error = float | KarinNoise
-"""Standard deviation of one measurement in the units of a variable, or errors of a swath."""
+AlongTrack = KarinNoise | TrackNoise
+"""Errors of heights in m, which are correlated along the track."""
 
-Tilts = Mapping[int, tuple[np.ndarray, np.ndarray]]
-"""Of missions, by their position: distances along the track of all lines, and their angles."""
+Error = float | AlongTrack
+"""Standard deviation of one measurement in the units of a variable, or errors along a track."""
+
+Correlated = Mapping[int, tuple[np.ndarray, np.ndarray]]
+"""Of missions, by their position: distances along the track of all lines or points, and the angles
+in microradians or the heights in m that were drawn for them."""
 
 Noise = str | Error
-"""Standard deviation of one measurement, such as "2 cm" or in the units of the data, or errors of a
-swath."""
+"""Standard deviation of one measurement, such as "2 cm" or in the units of the data, or errors
+along a track."""
 
 
 def check_noise(
-    noise: str | float | Mapping[str, Noise], missions: Sequence[Mission]
+    noise: Noise | Mapping[str, Noise], missions: Sequence[Mission]
 ) -> str | float | dict[str, Noise]:
     """Return the noise as it is, or as a dictionary with the names of `missions` in their order.
 
     Raises
     ------
     InvalidInputError
-        If a number is negative or none, a mission has no noise, or a `KarinNoise` is that of a
-        mission without a swath, or of a swath of other distances.
+        If a number is negative or none, a mission has no noise, a `KarinNoise` is that of a mission
+        without a swath, or of a swath of other distances, or a `TrackNoise` that of a swath.
     """
-    if isinstance(noise, KarinNoise):
+    if isinstance(noise, AlongTrack):
+        swath = isinstance(noise, KarinNoise)
+        kind, name = ("swaths", "swot") if swath else ("nadir altimeters", "jason3")
         raise InvalidInputError(
-            "noise=KarinNoise(...) is that of a swath alone; give a mapping from each mission to "
-            f"its noise, such as {{'swot': {noise!r}}}."
+            f"noise={type(noise).__name__}(...) is for {kind} alone; give a mapping from each "
+            f"mission to its noise, such as {{{name!r}: {noise!r}}}."
         )
     if not isinstance(noise, Mapping):
         return check_size(noise, "noise")
@@ -197,9 +206,15 @@ def check_noise(
     for mission in missions:
         if isinstance(noise[mission.name], KarinNoise):
             _check_swath(mission)
+        if isinstance(noise[mission.name], TrackNoise) and mission.swath is not None:
+            raise InvalidInputError(
+                f"noise[{mission.name!r}] is a TrackNoise, which is for nadir altimeters, and "
+                f"{mission.name} has a swath; give a KarinNoise, or a number, in the units of the "
+                "data."
+            )
     return {
         name: error
-        if isinstance(error := noise[name], KarinNoise)
+        if isinstance(error := noise[name], AlongTrack)
         else check_size(error, f"noise[{name!r}]")
         for name in names
     }
@@ -220,7 +235,7 @@ def noise_for(
     if not isinstance(noise, Mapping):
         return size_for(noise, array)
     return {
-        name: error if isinstance(error, KarinNoise) else size_for(error, array)
+        name: error if isinstance(error, AlongTrack) else size_for(error, array)
         for name, error in noise.items()
     }
 
@@ -259,47 +274,66 @@ def _check_swath(mission: Mission) -> None:
         )
 
 
-def draw_tilts(
+def _check_along(along: np.ndarray, mission: Mission) -> None:
+    """Refuse a mission that does not tell how far it has flown."""
+    if np.isnan(along).any():
+        raise InvalidInputError(
+            f"noise[{mission.name!r}] is a TrackNoise, and the positions of {mission.name} have no "
+            "distance along the track; give Positions(days, longitude, latitude, along=...), in "
+            "km, or a number, in the units of the data."
+        )
+
+
+def draw_correlated(
     noise: float | Mapping[str, Error],
     missions: Sequence[Mission],
     days: Iterable[Measurements],
     rng: np.random.Generator,
-) -> Tilts:
-    """Draw the angles of all lines of the swaths that have a `KarinNoise`.
+) -> Correlated:
+    """Draw the angles of each `KarinNoise` and the heights of each `TrackNoise`, of all days.
 
     Parameters
     ----------
-    noise : float or mapping of str to (float or KarinNoise)
+    noise : float or mapping of str to (float, KarinNoise or TrackNoise)
         As `noise_for` returns it.
     missions : sequence of Mission
         Those that `Measurements.missions` counts.
     days : iterable of Measurements
         What is measured on each day.
     rng : numpy.random.Generator
-        Source of the angles.
+        Source of the angles and heights.
+
+    Raises
+    ------
+    InvalidInputError
+        If a mission with a `TrackNoise` does not tell the distance along its track.
     """
     if not isinstance(noise, Mapping):
         return {}
     errors = enumerate(noise[mission.name] for mission in missions)
-    karin = {number: error for number, error in errors if isinstance(error, KarinNoise)}
-    if not karin:
+    own = {number: error for number, error in errors if isinstance(error, AlongTrack)}
+    if not own:
         return {}
-    lines: dict[int, list[np.ndarray]] = {number: [] for number in karin}
+    lines: dict[int, list[np.ndarray]] = {number: [] for number in own}
     for points in days:
-        for number in karin:
+        for number in own:
             lines[number].append(np.unique(points.along[points.missions == number]))
-    tilts = {}
-    for number, error in karin.items():
+    correlated = {}
+    for number, error in own.items():
         of_all_days = np.unique(np.concatenate(lines[number]))
-        tilts[number] = of_all_days, error.draw_angles(of_all_days, rng)
-    return tilts
+        if isinstance(error, KarinNoise):
+            correlated[number] = of_all_days, error.draw_angles(of_all_days, rng)
+        else:
+            _check_along(of_all_days, missions[number])
+            correlated[number] = of_all_days, error.draw(of_all_days, rng)
+    return correlated
 
 
 def draw_errors(
     noise: float | Mapping[str, Error],
     missions: Sequence[Mission],
     points: Measurements,
-    tilts: Tilts,
+    correlated: Correlated,
     metre: float,
     rng: np.random.Generator,
 ) -> np.ndarray:
@@ -308,11 +342,11 @@ def draw_errors(
     Parameters
     ----------
     noise, missions
-        As for `draw_tilts`.
+        As for `draw_correlated`.
     points : Measurements
         What is measured.
-    tilts : mapping of int to (numpy.ndarray, numpy.ndarray)
-        Of `draw_tilts`.
+    correlated : mapping of int to (numpy.ndarray, numpy.ndarray)
+        Of `draw_correlated`.
     metre : float
         A metre in the units of the data.
     rng : numpy.random.Generator
@@ -330,26 +364,17 @@ def draw_errors(
         std, slow = np.zeros(errors[part].size), np.zeros(errors[part].size)
         for number, mission in enumerate(missions):
             own, error = points.missions[part] == number, noise[mission.name]
-            if not isinstance(error, KarinNoise):
+            if not isinstance(error, AlongTrack):
                 std[own] = error
                 continue
-            assert mission.swath is not None
-            lines, angles = tilts[number]
+            lines, drawn = correlated[number]
             along, across = points.along[part][own], points.across[part][own].astype(float)
+            if isinstance(error, TrackNoise):
+                std[own] = metre * error.white
+                slow[own] = metre * drawn[np.searchsorted(lines, along)]
+                continue
+            assert mission.swath is not None
             std[own] = metre * error.std(across, area=mission.swath.spacing**2)
-            slow[own] = metre * error.tilt(lines, angles, along, across)
+            slow[own] = metre * error.tilt(lines, drawn, along, across)
         errors[part] = rng.normal(0.0, std) + slow
     return errors
-
-
-def _correlated(
-    positions: np.ndarray, correlation_length: float, rng: np.random.Generator
-) -> np.ndarray:
-    """Draw a Gaussian process of variance 1 and covariance exp(-d/L) at increasing positions."""
-    kept = np.exp(-np.diff(positions, prepend=-np.inf) / correlation_length)
-    new = np.sqrt(1 - kept**2) * rng.standard_normal(positions.size)
-    values, value = [], 0.0
-    for share, step in zip(kept.tolist(), new.tolist(), strict=True):
-        value = share * value + step
-        values.append(value)
-    return np.array(values)

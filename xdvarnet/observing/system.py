@@ -17,15 +17,16 @@ from xdvarnet.observing.base import Mission
 from xdvarnet.observing.measurements import Flight, Measurements
 from xdvarnet.observing.missions import MISSIONS, read_missions
 from xdvarnet.observing.noise import (
+    AlongTrack,
     Error,
-    KarinNoise,
     Noise,
     check_noise,
+    draw_correlated,
     draw_errors,
-    draw_tilts,
     noise_for,
 )
 from xdvarnet.observing.observer import Observer, add_sea, observe_maps, observed_variables
+from xdvarnet.observing.track_noise import TrackNoise
 
 
 @dataclass(frozen=True)
@@ -37,11 +38,11 @@ class ObservingSystem:
     missions : sequence of (str or Mission)
         Names, of `xdvarnet.observing.list_missions`, and missions of your own: an `Altimeter` or
         another subclass of `Mission`. What is known by name is kept by name.
-    noise : str, float or mapping of str to (str, float or KarinNoise)
+    noise : str, float or mapping of str to (str, float, KarinNoise or TrackNoise)
         Standard deviation of the error of one measurement (one a second, or one pixel of a swath),
         independent from one to the next: such as ``"2 cm"``, or a number in the units of the data.
-        Of a mapping, each mission has
-        its own, by its name; that of a swath may be a `KarinNoise`.
+        Of a mapping, each mission has its own, by its name; that of a swath may be a `KarinNoise`,
+        and that of a nadir altimeter a `TrackNoise`, whose errors are correlated along the track.
 
     Raises
     ------
@@ -111,10 +112,10 @@ def observe(
     missions : sequence of (str or Mission), or Observer
         Names, of `xdvarnet.observing.list_missions`, and missions of your own; or what observes
         with a noise of its own, as `CloudySST` and `CombinedSystem` do.
-    noise : str, float or mapping of str to (str, float or KarinNoise)
+    noise : str, float or mapping of str to (str, float, KarinNoise or TrackNoise)
         Standard deviation of the error of one measurement, such as ``"2 cm"`` or a number in the
-        units of the data, of all missions or of each; needed with names. A `KarinNoise` is
-        converted to the units of each variable.
+        units of the data, of all missions or of each; needed with names. A `KarinNoise` and a
+        `TrackNoise` are in m and converted to the units of each variable.
     rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
         Source of the phases and errors; two calls with one seed are equal.
 
@@ -136,12 +137,13 @@ def observe(
         If there is no mission, or the noise is negative, missing, or given beside an observer; if
         an axis is missing or unsorted, or two maps are of one day; if no variable can be observed,
         or one has further dimensions, no floating-point values, or infinities, or no units of
-        length for a `KarinNoise`.
+        length for a `KarinNoise` or `TrackNoise`; if a mission with a `TrackNoise` does not tell
+        the distance along its track.
 
     Warns
     -----
     XdvarnetWarning
-        If no track crosses the domain, or units are missing for a `KarinNoise`.
+        If no track crosses the domain, or units are missing for a `KarinNoise` or `TrackNoise`.
 
     Examples
     --------
@@ -192,13 +194,13 @@ def _metre(array: xr.DataArray, noise: str | float | Mapping[str, Noise]) -> flo
     """Return a metre in the units of `array`, where a noise is in metres."""
     if not isinstance(noise, Mapping):
         return 1.0
-    karin = [name for name, error in noise.items() if isinstance(error, KarinNoise)]
-    if not karin:
+    heights = [name for name, error in noise.items() if isinstance(error, AlongTrack)]
+    if not heights:
         return 1.0
     if "units" not in array.attrs:
         warn(
             f"variable {array.name!r} has no attribute 'units'; 'm' is assumed for the noise of "
-            f"{', '.join(karin)}."
+            f"{', '.join(heights)}."
         )
     return 1 / units_factor(array, "m")
 
@@ -216,7 +218,7 @@ def _observe_variable(
     `rng` goes through the errors of all days at once, and its state before each day is kept: the
     chunks of a lazy array are observed in any order.
     """
-    tilts = draw_tilts(noise, flight.missions, flight, rng)
+    correlated = draw_correlated(noise, flight.missions, flight, rng)
     states = []
     for count in flight.counts:
         states.append(rng.bit_generator.state)
@@ -226,11 +228,30 @@ def _observe_variable(
         observed, generator = np.empty_like(maps), copy.deepcopy(rng)
         for number, day in enumerate(positions):
             points, generator.bit_generator.state = flight.on(day), states[day]
-            errors = draw_errors(noise, flight.missions, points, tilts, metre, generator)
+            errors = draw_errors(noise, flight.missions, points, correlated, metre, generator)
+            _filter(noise, flight.missions, maps[number], points, errors)
             observed[number] = _cell_means(maps[number], points, errors)
         return observed
 
     return observe_maps(kernel, array, grid, np.arange(len(states)))
+
+
+def _filter(
+    noise: float | Mapping[str, Error],
+    missions: Sequence[Mission],
+    values: np.ndarray,
+    points: Measurements,
+    errors: np.ndarray,
+) -> None:
+    """Make `errors` those of measurements that were smoothed along the track, where they are."""
+    if not isinstance(noise, Mapping):
+        return
+    for number, mission in enumerate(missions):
+        error = noise[mission.name]
+        if isinstance(error, TrackNoise) and error.cutoff is not None:
+            own = points.missions == number
+            _, truth = _measure(values, points.rows[own], points.columns[own])
+            errors[own] = error.smooth(points.along[own], truth + errors[own]) - truth
 
 
 def _cell_means(values: np.ndarray, points: Measurements, errors: np.ndarray) -> np.ndarray:
