@@ -14,7 +14,7 @@ from xdvarnet.errors import InvalidInputError, InvalidTypeError, XdvarnetWarning
 from xdvarnet.mapping import Window
 from xdvarnet.mapping.observations import Observations
 from xdvarnet.networks import Scaled, TrainingGrid
-from xdvarnet.networks.scaled import _slope_through_zero
+from xdvarnet.networks.weight import slope_through_zero
 from xdvarnet.networks.work_grid import WorkGrid
 from xdvarnet.zoo import load_model, save_model
 
@@ -342,7 +342,7 @@ def test_a_weight_of_which_the_parts_disagree_is_taken_with_caution():
     for _ in range(2000):  # parts of ten points each, y = x / 2 with large errors
         x = rng.standard_normal((4, 10))
         y = x / 2 + 2 * rng.standard_normal((4, 10))
-        slope, error = _slope_through_zero(np.stack([(x * y).sum(1), (x**2).sum(1)], 1))
+        slope, error = slope_through_zero(np.stack([(x * y).sum(1), (x**2).sum(1)], 1))
         slopes.append(slope)
         errors.append(error)
     assert np.mean(slopes) == pytest.approx(0.5, abs=0.03)

@@ -7,25 +7,23 @@ from numbers import Real
 import numpy as np
 import xarray as xr
 
-from xdvarnet._progress import show_progress, track
+from xdvarnet._progress import show_progress
 from xdvarnet._random import RandomState, default_rng
 from xdvarnet.errors import InvalidInputError, warn
 from xdvarnet.grids.checks import check_kind
 from xdvarnet.grids.coords import Grid
 from xdvarnet.mapping.background import Background
+from xdvarnet.mapping.cover import Window
 from xdvarnet.mapping.holding import Holding
 from xdvarnet.mapping.observations import Analysis, Observations
 from xdvarnet.mapping.protocol import Reconstructor, no_members
 from xdvarnet.methods.optimal_interpolation.interpolation import OptimalInterpolation
 from xdvarnet.networks.dvarnet import DVarNet
 from xdvarnet.networks.training_grid import DEGREE, TrainingGrid
+from xdvarnet.networks.weight import weight_on_withheld_passes
 from xdvarnet.networks.work_grid import WorkGrid
-from xdvarnet.training.passes import RemovedPasses, check_tracks, fold_passes
 
 logger = logging.getLogger("xdvarnet")
-
-FOLDS = 4
-"""Parts of the passes that are withheld in turn to find the weight."""
 
 NEAR_EQUATOR = 5.0
 """Degrees of latitude from the equator within which a warning is given."""
@@ -157,28 +155,11 @@ class Scaled(Holding):
             interpolation = OptimalInterpolation.fit(
                 tracks, grid, variable=variable, rng=rng, progress=progress
             )
-        whole, name = cls(network, interpolation), interpolation.variable
-        check_tracks(tracks, whole.variables)
-        draws = RemovedPasses(
-            tracks,
-            grid,
-            whole.variables,
-            whole.background,
-            None,
-            1 / FOLDS,
-            error_variables=interpolation.error_variables,
-        )
-        products = []
-        generator = default_rng(rng)
-        parts = fold_passes(tracks, FOLDS, generator)
+        whole = cls(network, interpolation)
         with show_progress(progress):
-            for hidden, seen in track(parts, "part", FOLDS):
-                draw = draws.draw(seen, hidden, generator)
-                change = whole.change(draw.observations)
-                rest = draw.truth[name] - interpolation.solve(draw.observations).mean[name]
-                known = np.isfinite(rest) & draw.observations.sea
-                products.append([np.sum((rest * change)[known]), np.sum(change[known] ** 2)])
-        slope, error = _slope_through_zero(np.array(products))
+            slope, error = weight_on_withheld_passes(
+                whole.change, interpolation, tracks, grid, default_rng(rng)
+            )
         logger.info("weight of the network: %.2f, with a standard error of %.2f", slope, error)
         weight = float(np.clip(slope - error, 0, 1))
         if weight == 0:
@@ -252,25 +233,8 @@ class Scaled(Holding):
                 "a network on another sea is made for a basin, whose lengths are much alike, and "
                 "this grid is a globe; take a region with dataset.sel(...), or the interpolation."
             )
-        if self.weight == 0:
-            return
-        south, north = grid.latitude[0], grid.latitude[-1]
-        if south < NEAR_EQUATOR and north > -NEAR_EQUATOR:
-            warn(
-                f"latitudes {south:g} to {north:g} come within {NEAR_EQUATOR:g} degrees of the "
-                "equator, where motions are not those that a network has learned: eddies turn the "
-                "other way on the other side. Take a region on one side, or the interpolation."
-            )
-        window = self.network.window
-        across = np.cos(np.deg2rad((south + north) / 2)) * np.ptp(grid.longitude)
-        rows, columns = (DEGREE * each / self._spacing for each in (north - south, across))
-        if rows < window.latitude or columns < window.longitude:
-            warn(
-                f"the region has {rows:.0f} x {columns:.0f} cells of {self._spacing:.3g} km, and "
-                f"the network sees {window.latitude} x {window.longitude} at once: what is around "
-                "the region is filled by the interpolation, and the network helps less. A larger "
-                "region is better."
-            )
+        if self.weight:
+            _warn_of_region(grid, self._spacing, self.network.window)
 
     def check_values(self, observations: Observations) -> None:
         """Warn as the interpolation does, and of a sea of which the network sees too little."""
@@ -344,7 +308,7 @@ class Scaled(Holding):
             observations, grid.days, grid.latitude, grid.longitude
         )
         trained = np.mean(self._training_grid.latitudes)
-        turn = 1 if is_southern(trained) == is_southern(np.mean(observations.place[0])) else -1
+        turn = 1 if _is_southern(trained) == _is_southern(np.mean(observations.place[0])) else -1
         unit = (turn * prior / self.network.scaling.std[own_name]).astype(np.float32)
         steps, rows, columns = map(np.arange, grid.shape)
         north, east = self._training_grid.spacing
@@ -393,24 +357,25 @@ def _check_parts(
     return guess, grid
 
 
-def _slope_through_zero(products: np.ndarray) -> tuple[float, float]:
-    """Return the slope of a regression through zero, and its standard error between parts.
+def _warn_of_region(grid: Grid, spacing: float, window: Window) -> None:
+    """Warn of a region close to the equator, or smaller than a window, in cells of so many km."""
+    south, north = grid.latitude[0], grid.latitude[-1]
+    if south < NEAR_EQUATOR and north > -NEAR_EQUATOR:
+        warn(
+            f"latitudes {south:g} to {north:g} come within {NEAR_EQUATOR:g} degrees of the "
+            "equator, where motions are not those that a network has learned: eddies turn the "
+            "other way on the other side. Take a region on one side, or the interpolation."
+        )
+    across = np.cos(np.deg2rad((south + north) / 2)) * np.ptp(grid.longitude)
+    rows, columns = (DEGREE * each / spacing for each in (north - south, across))
+    if rows < window.latitude or columns < window.longitude:
+        warn(
+            f"the region has {rows:.0f} x {columns:.0f} cells of {spacing:.3g} km, and the network "
+            f"sees {window.latitude} x {window.longitude} at once: what is around the region is "
+            "filled by the interpolation, and the network helps less. A larger region is better."
+        )
 
-    `products` has a row for each part: the sum of x y, and that of x squared. The error is that of
-    a ratio estimator [1]_, infinite where x is zero.
 
-    References
-    ----------
-    .. [1] Cochran, W. G. (1977). Sampling Techniques, 3rd edition, section 6.4. Wiley.
-    """
-    (along, square), parts = products.sum(0), len(products)
-    if square == 0:
-        return 0.0, np.inf
-    slope = along / square
-    residual = products @ [1, -slope]
-    return float(slope), float(np.sqrt(parts / (parts - 1) * np.sum(residual**2)) / square)
-
-
-def is_southern(latitude: float) -> bool:
+def _is_southern(latitude: float) -> bool:
     """Tell on which side of the equator a latitude is, with what rounding leaves of zero."""
     return bool(latitude < -1e-6)
