@@ -35,7 +35,7 @@ def test_batches_are_full_but_the_last():
     model, sizes = Identity(), []
     model.at_once = 4
     solve = model.solve_windows
-    model.solve_windows = lambda windows: [sizes.append(len(windows)), *solve(windows)][1:]
+    model.solve_windows = lambda windows, rng: [sizes.append(len(windows)), *solve(windows)][1:]
     analyse(model, observations())
     assert set(sizes[:-1]) == {4}
     assert sum(sizes) == len(model.seen)

@@ -32,6 +32,26 @@ def test_a_loop_that_ends_early_hides_no_later_bar(capsys):
     assert "window" in capsys.readouterr().err
 
 
+def test_a_failure_whose_traceback_is_kept_hides_no_later_bar(capsys):
+    """As a notebook keeps the last one, and with it the loop that failed."""
+    kept = []
+
+    def work(fails: bool) -> None:
+        with show_progress(True):
+            days = track(range(2), "day", 2)
+            for _ in days:
+                if fails:
+                    raise ValueError
+
+    try:
+        work(fails=True)
+    except ValueError as error:
+        kept.append(error)
+    capsys.readouterr()
+    work(fails=False)
+    assert "2/2" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(("seconds", "estimates"), [(4.0, ["20 days take about 80 s"]), (1.0, [])])
 def test_a_loop_of_more_than_a_minute_says_so(monkeypatch, caplog, seconds, estimates):
     clock = iter(np.arange(100) * seconds)

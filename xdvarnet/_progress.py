@@ -19,12 +19,18 @@ AFTER, LONG = 3.0, 60.0
 
 @contextmanager
 def show_progress(shown: bool) -> Iterator[None]:
-    """Show the bars of the loops below, or hide them, for the time of the context."""
+    """Show the bars of the loops below, or hide them, for the time of the context.
+
+    A loop that failed is not over while its traceback is kept, as a notebook does: it hides no bar
+    of a later call.
+    """
+    begun = _INSIDE.set(_INSIDE.get() and _SHOWN.get())
     token = _SHOWN.set(shown)
     try:
         yield
     finally:
         _SHOWN.reset(token)
+        _INSIDE.reset(begun)
 
 
 def track[Item](items: Iterable[Item], unit: str, total: int | None = None) -> Iterator[Item]:
