@@ -97,7 +97,7 @@ KINDS = {
     "Gaussian field": replace(BASE, gaussian=True),
     "scales of the interpolation 1.4 times too large": replace(BASE, wrong=1.4),
     "four times the days": replace(BASE, records=4),
-    "like the real sea: time 28, half of the signal, both errors, filter, mean map": Kind(
+    "like the real sea": Kind(
         time=28.0, std=0.025, fast=0.01, constant=0.01, filtered=True, mean=True
     ),
 }
