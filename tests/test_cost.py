@@ -71,7 +71,7 @@ def test_the_memory_is_what_is_allocated(engine, steady):
 
 
 def test_the_pivots_of_the_marching_are_counted():
-    march = chain()._marching
+    march = chain().marching
     factors = march.steps[0], march.filters[0]
     kept = sum(each.numel() for factor in factors for blocks in factor.blocks for each in blocks)
     kept = NUMBER * (kept + sum(panel.numel() for panel in march.start.panels))

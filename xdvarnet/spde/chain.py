@@ -119,11 +119,11 @@ class Chain:
         Both have the shape (..., times, ny, nx). W is lower triangular in time. The factors that it
         needs are kept: one dense matrix for each row and each operator that differs.
         """
-        return self._marching.colour(white)
+        return self.marching.colour(white)
 
     def colour_adjoint(self, fields: torch.Tensor) -> torch.Tensor:
         """Return W^T fields; both have the shape (..., times, ny, nx)."""
-        return self._marching.colour_adjoint(fields)
+        return self.marching.colour_adjoint(fields)
 
     def white(self, count: int, generator: torch.Generator | None = None) -> torch.Tensor:
         """Draw noise for `colour`, shape (count, times, ny, nx).
@@ -174,7 +174,8 @@ class Chain:
         return self.steps.take(0)
 
     @cached_property
-    def _marching(self) -> Marching:
+    def marching(self) -> Marching:
+        """The factors that `colour` marches with."""
         implicit = self.steps.add_diagonal(self.mesh.area / self.dt)
         steps, filters = (
             self._over_times([Elimination.factor(one) for one in self._operators(stencil)])

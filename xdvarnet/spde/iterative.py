@@ -14,6 +14,7 @@ import logging
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 
@@ -83,7 +84,8 @@ class IterativePosterior:
             fields[i] = self.chain.white(1, generator).flatten()
             rights[i] -= self.noise * torch.empty_like(self.noise).normal_(generator=generator)
         for white, right in zip(self._chunks(fields), self._chunks(rights), strict=True):
-            right -= self._observe(white)
+            coloured = self.chain.colour(white.unflatten(1, shape)).flatten(1)
+            right -= (self.operator @ coloured.T).T
         weights, residual, done = block_conjugate_gradients(
             self._multiply, (rights / self.noise).T, self._allowed, self.iterations
         )
@@ -96,7 +98,8 @@ class IterativePosterior:
                 "for a noise far below what the field varies by."
             )
         for white, few in zip(self._chunks(fields), self._chunks(weights.T), strict=True):
-            both = white + self._observe_adjoint(few)
+            sources = (self.operator.T @ (few / self.noise).T).T
+            both = white + self.chain.colour_adjoint(sources.unflatten(1, shape)).flatten(1)
             white.copy_(self.chain.colour(both.unflatten(1, shape)).flatten(1))
         return fields
 
@@ -108,24 +111,37 @@ class IterativePosterior:
         """Cut rows, one for each field, into those of fields that are marched at once."""
         return rows.split(max(1, CHUNK // self.operator.shape[1]))
 
-    def _observe(self, white: torch.Tensor) -> torch.Tensor:
-        """Return H W white, shape (count, m), of (count, n)."""
-        shape = (self.chain.times, *self.chain.mesh.shape)
-        return (self.operator @ self.chain.colour(white.unflatten(1, shape)).flatten(1).T).T
-
-    def _observe_adjoint(self, weights: torch.Tensor) -> torch.Tensor:
-        """Return G^T weights, shape (count, n), of (count, m)."""
-        shape = (self.chain.times, *self.chain.mesh.shape)
-        fields = (self.operator.T @ (weights / self.noise).T).T
-        return self.chain.colour_adjoint(fields.unflatten(1, shape)).flatten(1)
-
     def _multiply(self, weights: torch.Tensor) -> torch.Tensor:
         """Return (I + G G^T) weights, shape (m, count)."""
-        parts = [
-            self._observe(self._observe_adjoint(few)) / self.noise
-            for few in self._chunks(weights.T)
-        ]
-        return weights + torch.cat(parts).T
+        marching, noise = self.chain.marching, self.noise[:, None]
+        products = []
+        for few in self._chunks(weights.T):
+            sources = few.T / noise
+            white = marching.march_back([part @ sources for part in self._adjoints])
+            fields = marching.march(white)
+            product = sum(part @ each for part, each in zip(self._parts, fields, strict=True))
+            products.append(product / noise)
+        return weights + torch.cat(products, 1)
+
+    @cached_property
+    def _parts(self) -> list[torch.Tensor]:
+        """H of each time, shape (m, cells), of cells in the order of the marching."""
+        cells = self.chain.mesh.area.numel()
+        rows, columns = self.operator.coalesce().indices()
+        values, rank = self.operator.coalesce().values(), self.chain.marching.order.argsort()
+        parts = []
+        for k in range(self.chain.times):
+            of_time = columns // cells == k
+            indices = torch.stack([rows[of_time], rank[columns[of_time] - k * cells]])
+            size = (self.operator.shape[0], cells)
+            part = torch.sparse_coo_tensor(indices, values[of_time], size, check_invariants=True)
+            parts.append(part.to_sparse_csr())
+        return parts
+
+    @cached_property
+    def _adjoints(self) -> list[torch.Tensor]:
+        """The transposed `_parts`."""
+        return [part.to_sparse_coo().T.to_sparse_csr() for part in self._parts]
 
 
 def block_conjugate_gradients(

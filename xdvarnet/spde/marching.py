@@ -42,35 +42,42 @@ class Marching:
 
     def colour(self, white: torch.Tensor) -> torch.Tensor:
         """Return W white; both have the shape (..., times, ny, nx)."""
-        noise = white.reshape(-1, len(self.scale), self.area.numel())
-        v = self.start.colour(noise[:, 0])[:, self._order].T.contiguous()
-        fields = [self._filtered(v, 0)]
-        for k, step in enumerate(self.steps, start=1):
-            v = step.solve_ordered(self._weight * v + self._weight.sqrt() * self._columns(noise, k))
-            fields.append(self._filtered(v, k))
-        return self._fields(fields, white.shape)
+        return self._fields(self.march(self._columns(white)), white.shape)
 
     def colour_adjoint(self, fields: torch.Tensor) -> torch.Tensor:
         """Return W^T fields; both have the shape (..., times, ny, nx)."""
-        known = fields.reshape(-1, len(self.scale), self.area.numel())
+        return self._fields(self.march_back(self._columns(fields)), fields.shape)
+
+    def march(self, white: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Return W white as columns: of each time (cells, count), the cells in `order`."""
+        v = self.start.colour(white[0][self._rank].T)[:, self.order].T.contiguous()
+        fields = [self._filtered(v, 0)]
+        for k, step in enumerate(self.steps, start=1):
+            v = step.solve_ordered(self._weight * v + self._weight.sqrt() * white[k])
+            fields.append(self._filtered(v, k))
+        return fields
+
+    def march_back(self, fields: Sequence[torch.Tensor]) -> list[torch.Tensor]:
+        """Return W^T fields as columns, as `march` takes and gives them."""
         white: list[torch.Tensor] = []
-        later = torch.zeros((), dtype=fields.dtype, device=fields.device)
+        later = torch.zeros((), dtype=self.area.dtype, device=self.area.device)
         for k in range(len(self.steps), 0, -1):
-            sources = later + self._filtered_adjoint(known, k)
+            sources = later + self._filtered_adjoint(fields[k], k)
             solved = self.steps[k - 1].transpose().solve_ordered(sources)
             white.append(self._weight.sqrt() * solved)
             later = self._weight * solved
-        first = (later + self._filtered_adjoint(known, 0))[self._rank].T
-        white.append(self.start.colour_adjoint(first)[:, self._order].T)
-        return self._fields(white[::-1], fields.shape)
+        first = (later + self._filtered_adjoint(fields[0], 0))[self._rank].T
+        white.append(self.start.colour_adjoint(first)[:, self.order].T)
+        return white[::-1]
 
     @cached_property
-    def _order(self) -> torch.Tensor:
+    def order(self) -> torch.Tensor:
+        """Number of the cell at each place of a column."""
         return self.filters[0].order
 
     @cached_property
     def _rank(self) -> torch.Tensor:
-        return self._order.argsort()
+        return self.order.argsort()
 
     @cached_property
     def _weight(self) -> torch.Tensor:
@@ -78,18 +85,19 @@ class Marching:
 
     @cached_property
     def _area(self) -> torch.Tensor:
-        return self.area.reshape(-1, 1)[self._order]
+        return self.area.reshape(-1, 1)[self.order]
 
     @cached_property
     def _scale(self) -> torch.Tensor:
-        return self.scale.flatten(1)[:, self._order].unsqueeze(-1)
+        return self.scale.flatten(1)[:, self.order].unsqueeze(-1)
 
-    def _columns(self, fields: torch.Tensor, k: int) -> torch.Tensor:
-        """Return fields (count, times, cells) of one time as ordered columns."""
-        return fields[:, k].T[self._order]
+    def _columns(self, fields: torch.Tensor) -> list[torch.Tensor]:
+        """Return fields (..., times, ny, nx) as columns (cells, count) of each time."""
+        known = fields.reshape(-1, len(self.scale), self.area.numel())
+        return [known[:, k].T[self.order] for k in range(len(self.scale))]
 
     def _fields(self, columns: list[torch.Tensor], shape: torch.Size) -> torch.Tensor:
-        """Return the columns of all times as fields (..., times, ny, nx)."""
+        """Invert `_columns`."""
         return torch.stack([each[self._rank].T for each in columns], 1).view(shape)
 
     def _filtered(self, v: torch.Tensor, k: int) -> torch.Tensor:
@@ -97,5 +105,4 @@ class Marching:
         return found / self._scale[k]
 
     def _filtered_adjoint(self, fields: torch.Tensor, k: int) -> torch.Tensor:
-        scaled = self._columns(fields, k) / self._scale[k]
-        return self._area * self.filters[k].solve_ordered(scaled)
+        return self._area * self.filters[k].solve_ordered(fields / self._scale[k])
