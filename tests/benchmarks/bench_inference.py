@@ -5,16 +5,19 @@ Run ``OMP_NUM_THREADS=1 python tests/benchmarks/bench_inference.py``, with ``--m
 
 The plain solver is the published algorithm, written out: one window at a time, the whole cost
 differentiated at once with a graph that could be differentiated again, in float32. It shares the
-networks with the package and nothing else. For each precision: the time of all windows and the
-memory of the tensors of a batch, over those of the plain solver, and the largest difference of an
-analysis over the standard deviation of the states.
+networks with the package and nothing else. All are timed in turns. For each precision: the time of
+all windows (median and range of the turns) and the memory of the tensors of a batch, over those of
+the plain solver, and the largest difference of an analysis over the standard deviation of the
+states.
 """
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from time import perf_counter, process_time
 
+import numpy as np
 import torch
 from tensors import PeakMemory
 
@@ -25,7 +28,7 @@ from xdvarnet.solver.variational import VariationalSolver
 from xdvarnet.training.loop import autocast
 
 Inputs = tuple[torch.Tensor, Data, torch.Tensor]
-REPEATS = 5
+TURNS = 9
 
 
 def plain(solver: VariationalSolver, state: torch.Tensor, data: Data, context: torch.Tensor):
@@ -67,9 +70,11 @@ def take(inputs: Inputs, part: slice) -> Inputs:
     return state[part], Data(data.values[part], data.mask[part]), context[part]
 
 
-def in_batches(solver: VariationalSolver, inputs: Inputs, size: int) -> torch.Tensor:
+def in_batches(
+    solver: VariationalSolver, precision: str, inputs: Inputs, size: int
+) -> torch.Tensor:
     """Solve the windows as the package does."""
-    with torch.no_grad():
+    with torch.no_grad(), autocast(inputs[0].device.type, precision):
         found = []
         for start in range(0, len(inputs[0]), size):
             state, data, context = take(inputs, slice(start, start + size))
@@ -84,18 +89,20 @@ def peak(work: Callable[[], torch.Tensor]) -> int:
     return memory.peak
 
 
-def measure(work: Callable[[], torch.Tensor], device: str) -> tuple[torch.Tensor, float]:
-    """Return the result, and the least seconds of some runs."""
-    wait = torch.cuda.synchronize if device.startswith("cuda") else (lambda: None)
-    clock = perf_counter if device.startswith("cuda") else process_time
-    found, seconds = work(), []
-    for _ in range(REPEATS):
-        wait()
-        begin = clock()
-        work()
-        wait()
-        seconds.append(clock() - begin)
-    return found.float(), min(seconds)
+def measure(works: Mapping[str, Callable[[], torch.Tensor]], device: str) -> dict[str, np.ndarray]:
+    """Return the seconds of each work in each turn, after one that does not count."""
+    cuda = device.startswith("cuda")
+    wait = torch.cuda.synchronize if cuda else (lambda: None)
+    clock = perf_counter if cuda else process_time
+    seconds: dict[str, list[float]] = {name: [] for name in works}
+    for _ in range(1 + TURNS):
+        for name, work in works.items():
+            wait()
+            begin = clock()
+            work()
+            wait()
+            seconds[name].append(clock() - begin)
+    return {name: np.array(turns[1:]) for name, turns in seconds.items()}
 
 
 def main() -> None:
@@ -117,7 +124,10 @@ def main() -> None:
     def reference() -> torch.Tensor:
         return torch.cat([plain(solver, *window) for window in windows])
 
-    expected, seconds = measure(reference, arguments.device)
+    solvers = {name: partial(in_batches, solver, name) for name in ("float32", "bfloat16")}
+    works = {name: partial(solve, inputs, size) for name, solve in solvers.items()}
+    seconds = measure({"reference": reference, **works}, arguments.device)
+    expected = reference()
     memory = peak(lambda: plain(solver, *windows[0]))
     line: dict[str, object] = {
         "model": arguments.model,
@@ -126,17 +136,19 @@ def main() -> None:
         "torch": torch.__version__,
         "windows": arguments.windows,
         "at_once": size,
-        "reference_ms_a_window": round(1e3 * seconds / arguments.windows, 2),
+        "turns": TURNS,
+        "reference_ms_a_window": round(1e3 * min(seconds["reference"]) / arguments.windows, 2),
         "reference_mb": round(memory / 1e6, 1),
     }
-    for precision in ("float32", "bfloat16"):
-        with autocast(arguments.device, precision):
-            states, own = measure(lambda: in_batches(solver, inputs, size), arguments.device)
-            most = peak(lambda: in_batches(solver, take(inputs, slice(size)), size))
-        line[precision] = {
-            "time": round(own / seconds, 3),
+    for name, solve in solvers.items():
+        ratios = seconds[name] / seconds["reference"]
+        most = peak(partial(solve, take(inputs, slice(size)), size))
+        difference = (works[name]().float() - expected).abs().max() / expected.std()
+        line[name] = {
+            "time": round(float(np.median(ratios)), 3),
+            "range": [round(float(end), 3) for end in (ratios.min(), ratios.max())],
             "memory": round(most / memory, 3),
-            "difference": float(f"{float((states - expected).abs().max() / expected.std()):.2g}"),
+            "difference": float(f"{float(difference):.2g}"),
         }
     print(json.dumps(line))
 
