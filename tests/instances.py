@@ -35,10 +35,10 @@ from xdvarnet.networks import DVarNet, Normalizer, Scaled, SeriesInversion, Trai
 from xdvarnet.solver import (
     BilinearAutoencoder,
     ConvLSTMStep,
-    DirectNetwork,
+    DirectInversion,
     Layout,
     MaskedObservation,
-    SeriesUNet,
+    StridedUNet,
     VariationalSolver,
 )
 
@@ -284,7 +284,7 @@ def series_interpolation() -> SeriesOptimalInterpolation:
 @_of(SERIES)
 def series_network() -> SeriesInversion:
     return SeriesInversion(
-        DirectNetwork(SeriesUNet(3, 1, hidden=4, layout=Layout(components=3), rng=0)),
+        DirectInversion(StridedUNet(3, 1, hidden=4, layout=Layout(components=3), rng=0)),
         Normalizer.from_series(lorenz63("training", samples=20)),
         dt=0.01,
         steps=20,

@@ -8,8 +8,9 @@ from xdvarnet.dynamics.integration import integrate
 from xdvarnet.dynamics.lorenz import Lorenz63
 from xdvarnet.dynamics.rescaled import Rescaled
 from xdvarnet.errors import InvalidInputError, UnknownNameError
+from xdvarnet.solver.data import Data
 from xdvarnet.solver.inversions.amortised import AmortisedFourDVar
-from xdvarnet.solver.inversions.direct import DirectNetwork
+from xdvarnet.solver.inversions.direct import DirectInversion
 from xdvarnet.solver.priors.ode import OdePrior
 
 TIMES = 22
@@ -92,15 +93,15 @@ def test_starts_are_bounded():
 def test_gradients_are_those_of_finite_differences():
     """By the network's and the model's parameters and by the first guess."""
     torch.manual_seed(0)
-    network = DirectNetwork(nn.Conv2d(3, 1, 1).double())
+    network = DirectInversion(nn.Conv2d(3, 1, 1).double())
     inversion = AmortisedFourDVar(network, make_dynamics(), 0.01, segment=4)
-    context = make_states(2, 2, 7, 3)
+    data = [Data(*make_states(2, 2, 1, 7, 3))]
     names, values = zip(*inversion.named_parameters(), strict=True)
     assert "dynamics.dynamics.coefficients" in names
 
     def misfit(first_guess: torch.Tensor, *parameters: torch.Tensor) -> torch.Tensor:
         learned = dict(zip(names, parameters, strict=True))
-        inputs = (first_guess, [], context)
+        inputs = (first_guess, data, None)
         return (torch.func.functional_call(inversion, learned, inputs) - 1).square().mean()
 
     first_guess = make_states(2, 1, 7, 3).requires_grad_()

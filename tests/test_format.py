@@ -15,7 +15,8 @@ from toys import toy_model, toy_system, toy_truth
 import xdvarnet
 from xdvarnet.errors import MissingFileError, ModelFileError
 from xdvarnet.mapping.description import build, describe
-from xdvarnet.solver import CNNStep, Layout
+from xdvarnet.networks import Normalizer, SeriesInversion
+from xdvarnet.solver import CNNStep, DirectInversion, Layout, StridedUNet
 from xdvarnet.zoo import format as storage
 from xdvarnet.zoo.format_1 import upgrade
 from xdvarnet.zoo.registry import public_classes
@@ -102,6 +103,45 @@ def test_series_of_format_1_have_the_step_of_maps():
     normalizer = build(new["normalizer"], {}, public_classes())
     assert (normalizer.mean["state"], normalizer.std["state"]) == ((0, 1, 2), (1, 2, 3))
     assert normalizer.labels == ["x", "y", "z"]
+
+
+@pytest.fixture
+def inversion() -> SeriesInversion:
+    layout = Layout(components=3)
+    network = StridedUNet(3, 1, patch=(2, 1), downscale=[(3, 1)], layout=layout, rng=0)
+    normalizer = Normalizer({"state": 2.0})
+    return SeriesInversion(DirectInversion(network), normalizer, dt=0.01, steps=20)
+
+
+def to_old_names(description, _):
+    solver = description["model"]["arguments"]["solver"]
+    del solver["arguments"]["context"]
+    network = solver["arguments"]["network"]
+    solver["class"], network["class"] = "DirectNetwork", "SeriesUNet"
+    network["arguments"] |= {"patch": 2, "downscale": [3]}
+
+
+def test_classes_are_read_by_their_old_names(inversion, tmp_path):
+    xdvarnet.save_model(inversion, path := tmp_path / "model.safetensors")
+    rewrite(path, to_old_names)
+    xdvarnet.save_model(xdvarnet.load_model(path), again := tmp_path / "again.safetensors")
+    xdvarnet.save_model(inversion, path)
+    assert again.read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda model: model.update({"class": "SeriesLSTMStep"}), r"with ConvLSTMStep\(1, "),
+        (lambda model: model.update({"class": "SeriesUNet"}), "describes no model"),
+        (lambda model: model.update({"class": ["SeriesUNet"]}), "describes no model"),
+    ],
+)
+def test_old_names_that_fit_no_class_are_refused(change, message, inversion, tmp_path):
+    xdvarnet.save_model(inversion, path := tmp_path / "model.safetensors")
+    rewrite(path, lambda description, _: change(description["model"]))
+    with pytest.raises(ModelFileError, match=message):
+        xdvarnet.load_model(path)
 
 
 def test_a_failed_write_leaves_the_old_file(model, tmp_path, monkeypatch):

@@ -43,11 +43,10 @@ from xdvarnet.solver import (
     Projection,
     ReconstructionLoss,
     RelativeLoss,
-    SeriesLSTMStep,
-    SeriesUNet,
     Solver,
     SPDEPrior,
     Step,
+    StridedUNet,
     UNet,
     UNetPrior,
     UNetStep,
@@ -102,8 +101,8 @@ MAPS: dict[str, Callable[[], nn.Module]] = {
 }
 SERIES_SOLVERS: dict[str, Callable[[], nn.Module]] = {
     "convolutions": of_series(CNNStep(1, hidden=4, kernel=(3, 1), layout=COMPONENTS)),
-    "memory": of_series(SeriesLSTMStep(hidden=4, layout=COMPONENTS)),
-    "network": of_series(NetworkStep(SeriesUNet(4, 1, hidden=4, layout=COMPONENTS))),
+    "memory": of_series(ConvLSTMStep(1, hidden=4, layout=COMPONENTS, bound=1.0)),
+    "network": of_series(NetworkStep(StridedUNet(4, 1, hidden=4, layout=COMPONENTS))),
     "equations": of_series(GradientStep(), OdePrior(make_dynamics(), 0.01), InitialBackground()),
     **LEARNED,
 }
@@ -146,7 +145,7 @@ def run(solver: nn.Module, shape: tuple[int, ...]) -> None:
         state = torch.zeros(shape).to(DEVICE)
         given = [term.channels for term in solver.terms] or [slice(None)]
         data = [Data(state[:, each], state[:, each]) for each in given]
-        context = torch.zeros(shape[0], solver.context, *shape[2:]).to(DEVICE)
+        context = torch.zeros(shape[0], solver.context or 0, *shape[2:]).to(DEVICE)
         analysis = solver(state, data, context)
         assert (analysis.shape, analysis.device.type) == (state.shape, DEVICE)
         analysis.square().mean().backward()

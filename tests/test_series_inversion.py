@@ -23,16 +23,16 @@ from xdvarnet.networks.normalizer import Normalizer
 from xdvarnet.networks.series_checks import interpolate
 from xdvarnet.networks.series_inversion import SeriesInversion
 from xdvarnet.solver.inversions.amortised import AmortisedFourDVar
-from xdvarnet.solver.inversions.direct import DirectNetwork
+from xdvarnet.solver.inversions.direct import DirectInversion
 from xdvarnet.solver.inversions.fixed_point import FixedPoint
 from xdvarnet.solver.layout import Layout
 from xdvarnet.solver.losses import PriorLoss, VariationalLoss
 from xdvarnet.solver.minimisation import Minimisation
+from xdvarnet.solver.networks import StridedUNet
 from xdvarnet.solver.observation import MaskedObservation
 from xdvarnet.solver.priors.gibbs import GibbsPrior
 from xdvarnet.solver.priors.ode import OdePrior
-from xdvarnet.solver.series_steps import NetworkStep, SeriesLSTMStep
-from xdvarnet.solver.series_unet import SeriesUNet
+from xdvarnet.solver.steps import ConvLSTMStep, NetworkStep
 from xdvarnet.solver.variational import VariationalSolver
 from xdvarnet.training import Schedule, SeriesSchedule
 
@@ -59,14 +59,14 @@ def make_prior() -> GibbsPrior:
     return GibbsPrior(kernel=(5, 1), downscale=(2, 1), hidden=6, layout=Layout(components=3))
 
 
-def make_direct() -> DirectNetwork:
-    return DirectNetwork(SeriesUNet(3, 1, hidden=4, layout=Layout(components=3)))
+def make_direct() -> DirectInversion:
+    return DirectInversion(StridedUNet(3, 1, hidden=4, layout=Layout(components=3)))
 
 
 def make_model(truth, *, step=None, iterations=2) -> SeriesInversion:
     torch.manual_seed(0)
     prior = make_prior()
-    step = step or NetworkStep(SeriesUNet(4, 1, hidden=6, layout=Layout(components=3)))
+    step = step or NetworkStep(StridedUNet(4, 1, hidden=6, layout=Layout(components=3)))
     solver = VariationalSolver(prior, MaskedObservation(), step, iterations=iterations)
     return wrap(solver, truth)
 
@@ -113,7 +113,7 @@ def test_training_reduces_the_error_and_repeats_itself(truth, held):
 
 
 def test_iterations_grow_in_stages(truth, held):
-    model = make_model(truth, step=SeriesLSTMStep(layout=Layout(components=3)))
+    model = make_model(truth, step=ConvLSTMStep(1, layout=Layout(components=3), bound=1.0))
     schedule = SeriesSchedule(epochs=(2, 1), iterations=(1, 3), batch_size=24)
     trained = model.fit(truth, observe=observe, validation=held[1], schedule=schedule)
     assert trained.history.sizes["epoch"] == 3
@@ -414,10 +414,10 @@ def test_another_network_does_not_go_on_from_a_checkpoint(truth, held, tmp_path)
 def test_parts_of_a_model_are_of_their_kind(truth):
     normalizer, network = (
         Normalizer.from_series(truth),
-        SeriesUNet(3, 1, layout=Layout(components=3)),
+        StridedUNet(3, 1, layout=Layout(components=3)),
     )
     for parts, message in (
-        ((network, normalizer), r"solver is .*DirectNetwork\(network\)"),
+        ((network, normalizer), r"solver is .*DirectInversion\(network\)"),
         ((make_direct(), None), r"normalizer is None; give Normalizer.from_series"),
     ):
         with pytest.raises(InvalidTypeError, match=message):
@@ -429,7 +429,7 @@ def test_parts_of_a_model_are_of_their_kind(truth):
 
 def test_iterations_are_for_a_solver_that_has_some(truth, held):
     model = wrap(make_direct(), truth)
-    with pytest.raises(InvalidInputError, match="DirectNetwork has no iterations"):
+    with pytest.raises(InvalidInputError, match="DirectInversion has no iterations"):
         schedule = SeriesSchedule(iterations=2)
         model.fit(truth, observe=observe, validation=held[1], schedule=schedule)
 
@@ -499,7 +499,7 @@ def test_time_steps_agree(truth):
 def test_equations_are_those_of_normalised_states(truth):
     for prior in (OdePrior(Lorenz63(), 0.01), OdePrior(make_dynamics(truth), 0.01)):
         solver = VariationalSolver(
-            prior, MaskedObservation(), SeriesLSTMStep(layout=Layout(components=3))
+            prior, MaskedObservation(), ConvLSTMStep(1, layout=Layout(components=3), bound=1.0)
         )
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")

@@ -17,7 +17,7 @@ from xdvarnet.mapping import Analysis, Background, Lead, ObservedBackground, Rec
 from xdvarnet.mapping.description import describe
 from xdvarnet.methods import ETKF, StrongFourDVar
 from xdvarnet.networks import Normalizer, SeriesInversion
-from xdvarnet.solver import DirectNetwork
+from xdvarnet.solver import DirectInversion
 
 
 def refused():
@@ -117,7 +117,7 @@ def test_work_is_not_put_into_what_cannot_be_stored(make):
 def test_a_network_of_series_is_not_made_of_what_cannot_be_stored():
     module = torch.nn.Sequential(torch.nn.Conv2d(3, 1, 1))
     with refused():
-        SeriesInversion(DirectNetwork(module), Normalizer({"state": 1.0}), dt=0.01, steps=9)
+        SeriesInversion(DirectInversion(module), Normalizer({"state": 1.0}), dt=0.01, steps=9)
 
 
 @pytest.mark.parametrize(

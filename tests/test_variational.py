@@ -14,14 +14,15 @@ from xdvarnet.errors import InvalidInputError, InvalidTypeError
 from xdvarnet.mapping.description import build, describe
 from xdvarnet.solver.contracts import Step
 from xdvarnet.solver.data import Data
-from xdvarnet.solver.inversions.direct_map import DirectInversion
-from xdvarnet.solver.multiscale import UNet, UNetStep
+from xdvarnet.solver.inversions.direct import DirectInversion
+from xdvarnet.solver.layout import Layout
+from xdvarnet.solver.networks import UNet
 from xdvarnet.solver.observation import MaskedObservation
 from xdvarnet.solver.priors.bilinear import BilinearAutoencoder
 from xdvarnet.solver.priors.ode import OdePrior
 from xdvarnet.solver.priors.projection import Projection
 from xdvarnet.solver.priors.unet import UNetPrior
-from xdvarnet.solver.steps import CNNStep, ConvLSTMStep, GradientStep
+from xdvarnet.solver.steps import CNNStep, ConvLSTMStep, GradientStep, UNetStep
 from xdvarnet.solver.variational import VariationalSolver
 from xdvarnet.training.loop import autocast
 
@@ -424,8 +425,16 @@ def test_first_guess_and_graph_are_described_and_built():
     solver = make_solver(first_guess=make_direct(), graph="last", iterations=2)
     classes = {
         kind.__name__: kind
-        for kind in (VariationalSolver, BilinearAutoencoder, MaskedObservation, ConvLSTMStep)
-    } | {"DirectInversion": DirectInversion, "UNet": UNet}
+        for kind in (
+            VariationalSolver,
+            BilinearAutoencoder,
+            MaskedObservation,
+            ConvLSTMStep,
+            Layout,
+            DirectInversion,
+            UNet,
+        )
+    }
     again = build(describe(solver, arrays := {}), arrays, classes)
     again.load_state_dict(solver.state_dict())
     assert again.graph == "last"

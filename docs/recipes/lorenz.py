@@ -30,17 +30,16 @@ from xdvarnet.dynamics.rescaled import Rescaled
 from xdvarnet.networks.normalizer import Normalizer
 from xdvarnet.networks.series_inversion import SeriesInversion
 from xdvarnet.solver.inversions.amortised import AmortisedFourDVar
-from xdvarnet.solver.inversions.direct import DirectNetwork
+from xdvarnet.solver.inversions.direct import DirectInversion
 from xdvarnet.solver.inversions.fixed_point import FixedPoint
 from xdvarnet.solver.inversions.recurrent_filter import RecurrentFilter
 from xdvarnet.solver.layout import Layout
 from xdvarnet.solver.losses import PriorLoss, VariationalLoss
+from xdvarnet.solver.networks import StridedUNet
 from xdvarnet.solver.observation import MaskedObservation
 from xdvarnet.solver.priors.gibbs import GibbsPrior
 from xdvarnet.solver.priors.ode import OdePrior
-from xdvarnet.solver.series_steps import NetworkStep, SeriesLSTMStep
-from xdvarnet.solver.series_unet import SeriesUNet
-from xdvarnet.solver.steps import CNNStep
+from xdvarnet.solver.steps import CNNStep, ConvLSTMStep, NetworkStep
 from xdvarnet.solver.variational import VariationalSolver
 from xdvarnet.training import SeriesSchedule
 
@@ -86,8 +85,8 @@ L63 = System(
     gibbs={"kernel": (11, 1), "downscale": (4, 1)},
     kernel=(11, 1),
     lstm={"hidden": 14, "kernel": (3, 1)},
-    network={"hidden": 16, "kernel": (5, 1), "downscale": (2, 2, 2)},
-    direct={"hidden": 16, "kernel": (5, 1), "downscale": (2, 2, 2)},
+    network={"hidden": 16},
+    direct={"hidden": 16},
     quadratic={"components": 3},
     segment=25,
 )
@@ -104,8 +103,8 @@ L96 = System(
     gibbs={"kernel": (5, 5), "downscale": (4, 1), "hidden": 16},
     kernel=(9, 5),
     lstm={"hidden": 5, "kernel": (3, 5)},
-    network={"hidden": 40, "depth": 2, "patch": 4, "downscale": (), "kernel": (3, 5)},
-    direct={"hidden": 48, "depth": 2, "patch": 4, "downscale": (), "kernel": (3, 5)},
+    network={"hidden": 40, "depth": 2, "patch": (4, 1), "downscale": (), "kernel": (3, 5)},
+    direct={"hidden": 48, "depth": 2, "patch": (4, 1), "downscale": (), "kernel": (3, 5)},
     quadratic={"components": 40, "reach": 2},
     segment=8,
 )
@@ -225,19 +224,19 @@ def build_prior(system: System, kind: str, data: Data) -> nn.Module:
 def build(system: System, row: Row, data: Data) -> nn.Module:
     """Return the solver of a row."""
     if row.step == "direct":
-        return DirectNetwork(SeriesUNet(3, 1, **system.direct, layout=system.layout))
+        return DirectInversion(StridedUNet(3, 1, **system.direct, layout=system.layout))
     if row.step == "dan":
         return RecurrentFilter(3 if system.name != "lorenz96" else 40, hidden=96)
     prior = build_prior(system, row.prior, data)
     if row.step == "dinae":
         return FixedPoint(prior)
     if row.step == "amortised":
-        network = DirectNetwork(SeriesUNet(3, 1, **system.direct, layout=system.layout))
+        network = DirectInversion(StridedUNet(3, 1, **system.direct, layout=system.layout))
         return AmortisedFourDVar(network, prior.dynamics, system.dt, segment=system.segment)
     step = {
         "cnn": lambda: CNNStep(1, kernel=system.kernel, layout=system.layout),
-        "lstm": lambda: SeriesLSTMStep(**system.lstm, layout=system.layout),
-        "network": lambda: NetworkStep(SeriesUNet(4, 1, **system.network, layout=system.layout)),
+        "lstm": lambda: ConvLSTMStep(1, **system.lstm, layout=system.layout, bound=1.0),
+        "network": lambda: NetworkStep(StridedUNet(4, 1, **system.network, layout=system.layout)),
     }[row.step]()
     solver = VariationalSolver(prior, MaskedObservation(), step)
     if row.step == "lstm":  # the paper has no plain gradient part, and with one this row diverges

@@ -50,7 +50,7 @@ from xdvarnet.networks.normalizer import Normalizer
 from xdvarnet.networks.training_grid import DEGREE, TrainingGrid
 from xdvarnet.solver.batch import Batch
 from xdvarnet.solver.losses import RelativeLoss
-from xdvarnet.solver.multiscale import UNetStep
+from xdvarnet.solver.steps import UNetStep
 from xdvarnet.training.draws import Draw
 from xdvarnet.training.loop import train
 from xdvarnet.training.schedule import label_history

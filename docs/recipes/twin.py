@@ -27,8 +27,9 @@ from torch.utils.flop_counter import flop_registry
 from twin_data import SCORED, SEEDS, SYSTEMS, ocean
 
 import xdvarnet
-from xdvarnet.solver.inversions.direct_map import DirectInversion
-from xdvarnet.solver.multiscale import UNet, UNetStep
+from xdvarnet.solver.inversions.direct import DirectInversion
+from xdvarnet.solver.networks import UNet
+from xdvarnet.solver.steps import UNetStep
 
 DAYS = 11
 SIDE = 64

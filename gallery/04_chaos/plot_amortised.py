@@ -26,11 +26,11 @@ from xdvarnet.methods import Climatology, StrongFourDVar
 from xdvarnet.networks.normalizer import Normalizer
 from xdvarnet.networks.series_inversion import SeriesInversion
 from xdvarnet.solver.inversions.amortised import AmortisedFourDVar
-from xdvarnet.solver.inversions.direct import DirectNetwork
+from xdvarnet.solver.inversions.direct import DirectInversion
 from xdvarnet.solver.layout import Layout
 from xdvarnet.solver.losses import VariationalLoss
+from xdvarnet.solver.networks import StridedUNet
 from xdvarnet.solver.priors.ode import OdePrior
-from xdvarnet.solver.series_unet import SeriesUNet
 from xdvarnet.training import SeriesSchedule
 
 noise = 2**0.5
@@ -42,7 +42,7 @@ normalizer = Normalizer({"state": np.sqrt(np.diag(climate.covariance))}, {"state
 
 torch.manual_seed(0)
 equations = Rescaled(Lorenz63(), normalizer.mean["state"], normalizer.std["state"])
-network = DirectNetwork(SeriesUNet(3, 1, layout=Layout(components=3)))
+network = DirectInversion(StridedUNet(3, 1, layout=Layout(components=3)))
 model = SeriesInversion(
     AmortisedFourDVar(network, equations, 0.01, segment=24), normalizer, dt=0.01, steps=200
 )

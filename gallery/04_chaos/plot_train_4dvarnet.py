@@ -27,9 +27,9 @@ from xdvarnet.networks.series_inversion import SeriesInversion
 from xdvarnet.solver import MaskedObservation, VariationalSolver
 from xdvarnet.solver.layout import Layout
 from xdvarnet.solver.losses import PriorLoss
+from xdvarnet.solver.networks import StridedUNet
 from xdvarnet.solver.priors.gibbs import GibbsPrior
-from xdvarnet.solver.series_steps import NetworkStep
-from xdvarnet.solver.series_unet import SeriesUNet
+from xdvarnet.solver.steps import NetworkStep
 from xdvarnet.training import SeriesSchedule
 
 
@@ -48,7 +48,7 @@ validation = lorenz63("validation", samples=100)
 # time that sees the gradient, the observations and the state. States are normalised inside.
 torch.manual_seed(0)
 prior = GibbsPrior(kernel=(11, 1), downscale=(4, 1), layout=Layout(components=3))
-step = NetworkStep(SeriesUNet(4, 1, hidden=16, layout=Layout(components=3)))
+step = NetworkStep(StridedUNet(4, 1, hidden=16, layout=Layout(components=3)))
 solver = VariationalSolver(prior, MaskedObservation(), step)
 model = SeriesInversion(solver, Normalizer.from_series(training), dt=0.01, steps=200)
 

@@ -19,8 +19,8 @@ import torch
 import xarray as xr
 
 import xdvarnet
-from xdvarnet.solver.inversions.direct_map import DirectInversion
-from xdvarnet.solver.multiscale import UNet
+from xdvarnet.solver.inversions.direct import DirectInversion
+from xdvarnet.solver.networks import UNet
 
 training = xdvarnet.datasets.twin_ocean(days=240, seed=50, size=64)[["ssh"]]
 validation = xdvarnet.datasets.twin_ocean(days=21, seed=51, size=64, start="2022-01-01")[["ssh"]]

@@ -20,8 +20,8 @@ import xarray as xr
 import xdvarnet
 from xdvarnet.observing.clouds import CloudySST
 from xdvarnet.observing.combined import CombinedSystem
-from xdvarnet.solver.inversions.direct_map import DirectInversion
-from xdvarnet.solver.multiscale import UNet
+from xdvarnet.solver.inversions.direct import DirectInversion
+from xdvarnet.solver.networks import UNet
 from xdvarnet.training import Augmentation
 
 training = xdvarnet.datasets.twin_ocean(days=240, seed=50, size=64)

@@ -23,8 +23,8 @@ import xarray as xr
 import xdvarnet
 from xdvarnet.dynamics.seas import SEAS
 from xdvarnet.observing.combined import CombinedSystem
-from xdvarnet.solver.inversions.direct_map import DirectInversion
-from xdvarnet.solver.multiscale import UNet
+from xdvarnet.solver.inversions.direct import DirectInversion
+from xdvarnet.solver.networks import UNet
 
 units = {"ssh": "m", "u": "m/s", "v": "m/s", "ssh_lower": "m"}
 names = list(units)

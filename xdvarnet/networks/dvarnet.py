@@ -42,7 +42,7 @@ class DVarNet(Trainable):
         Its step and prior have ``len(variables) * window.time`` channels, and its step
         ``DVarNet.context_channels(window.time, first_guess)`` of context. Any other network that
         is called in the same way, such as
-        `xdvarnet.solver.inversions.direct_map.DirectInversion`, is a solver too.
+        `xdvarnet.solver.inversions.direct.DirectInversion`, is a solver too.
     variables : mapping of str to str
         Names and units of the state variables.
     window : Window

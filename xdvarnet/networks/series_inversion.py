@@ -39,7 +39,7 @@ class SeriesInversion(TrainableSeries):
     ----------
     solver : Solver
         Of normalised tensors (batch, 1, time, component). Its ``context`` is 2 where it takes the
-        observations and where they are as a context, and 0 otherwise.
+        observations and where they are as a context, and 0 or None otherwise.
     normalizer : Normalizer
         Mean and standard deviation of the state.
     dt : float
@@ -102,7 +102,7 @@ class SeriesInversion(TrainableSeries):
             "solver",
             solver,
             "one such as VariationalSolver(prior, MaskedObservation(), step), or "
-            "DirectNetwork(network) for a network",
+            "DirectInversion(network) for a network",
         )
         check_kind(
             isinstance(normalizer, Normalizer) and STATE in normalizer.std,

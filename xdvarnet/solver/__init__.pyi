@@ -5,8 +5,7 @@ from xdvarnet.solver.contracts import Step as Step
 from xdvarnet.solver.data import Data as Data
 from xdvarnet.solver.features import FeatureObservation as FeatureObservation
 from xdvarnet.solver.inversions.amortised import AmortisedFourDVar as AmortisedFourDVar
-from xdvarnet.solver.inversions.direct import DirectNetwork as DirectNetwork
-from xdvarnet.solver.inversions.direct_map import DirectInversion as DirectInversion
+from xdvarnet.solver.inversions.direct import DirectInversion as DirectInversion
 from xdvarnet.solver.inversions.fixed_point import FixedPoint as FixedPoint
 from xdvarnet.solver.inversions.recurrent_filter import RecurrentFilter as RecurrentFilter
 from xdvarnet.solver.layout import Layout as Layout
@@ -15,9 +14,9 @@ from xdvarnet.solver.losses import ReconstructionLoss as ReconstructionLoss
 from xdvarnet.solver.losses import RelativeLoss as RelativeLoss
 from xdvarnet.solver.losses import VariationalLoss as VariationalLoss
 from xdvarnet.solver.minimisation import Minimisation as Minimisation
-from xdvarnet.solver.multiscale import TimeAttention as TimeAttention
-from xdvarnet.solver.multiscale import UNet as UNet
-from xdvarnet.solver.multiscale import UNetStep as UNetStep
+from xdvarnet.solver.networks import StridedUNet as StridedUNet
+from xdvarnet.solver.networks import TimeAttention as TimeAttention
+from xdvarnet.solver.networks import UNet as UNet
 from xdvarnet.solver.observation import InitialBackground as InitialBackground
 from xdvarnet.solver.observation import MaskedObservation as MaskedObservation
 from xdvarnet.solver.priors.base import Prior as Prior
@@ -28,11 +27,10 @@ from xdvarnet.solver.priors.ode import OdePrior as OdePrior
 from xdvarnet.solver.priors.projection import Projection as Projection
 from xdvarnet.solver.priors.spde import SPDEPrior as SPDEPrior
 from xdvarnet.solver.priors.unet import UNetPrior as UNetPrior
-from xdvarnet.solver.series_steps import NetworkStep as NetworkStep
-from xdvarnet.solver.series_steps import SeriesLSTMStep as SeriesLSTMStep
-from xdvarnet.solver.series_unet import SeriesUNet as SeriesUNet
 from xdvarnet.solver.steps import CNNStep as CNNStep
 from xdvarnet.solver.steps import ConvLSTMStep as ConvLSTMStep
 from xdvarnet.solver.steps import GradientStep as GradientStep
+from xdvarnet.solver.steps import NetworkStep as NetworkStep
 from xdvarnet.solver.steps import ObservationAge as ObservationAge
+from xdvarnet.solver.steps import UNetStep as UNetStep
 from xdvarnet.solver.variational import VariationalSolver as VariationalSolver

@@ -91,13 +91,13 @@ class Solver(nn.Module, ABC):
 
     Attributes
     ----------
-    context : int
-        Channels of the context that it takes.
+    context : int or None
+        Channels of the context that it takes; None for any number, none of which it sees.
     iterations : int or None
         Number of iterations, where it has any.
     """
 
-    context: int = 0
+    context: int | None = 0
     iterations: int | None = None
 
     @abstractmethod

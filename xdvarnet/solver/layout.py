@@ -94,8 +94,30 @@ def check_kernel(kernel: Sequence[int]) -> tuple[int, int]:
     return sizes
 
 
+def check_cell(cell: Sequence[int], layout: Layout) -> tuple[int, int]:
+    """Return the rows and columns of a coarse cell.
+
+    Raises
+    ------
+    InvalidInputError
+        If it is not two whole numbers from 1 on, or takes columns together that lie in no plane.
+    """
+    sizes: tuple[Any, ...] = tuple(cell) if isinstance(cell, Sequence) else ()
+    whole = all(isinstance(size, Integral) and int(size) > 0 for size in sizes)
+    if len(sizes) != 2 or not whole:
+        raise InvalidInputError(
+            f"a coarse cell is {cell!r}; give its numbers of rows and of columns, such as (2, 1)."
+        )
+    if layout != PLANE and sizes[1] != 1:
+        raise InvalidInputError(
+            f"a coarse cell is {sizes}, and columns are taken together only in a plane; with "
+            f"{layout}, give ({sizes[0]}, 1)."
+        )
+    return sizes
+
+
 class Convolution(nn.Conv2d):
-    """Convolution over rows and columns that keeps their numbers.
+    """Convolution over rows and columns that keeps their numbers, or reduces them.
 
     Outside of the window are zeros; on a ring, the last column is the neighbour of the first.
 
@@ -107,21 +129,33 @@ class Convolution(nn.Conv2d):
         Rows and columns, odd.
     layout : Layout
         How the columns lie.
+    cell : tuple of int
+        Rows and columns that become one. The kernel is that around a cell.
 
     Raises
     ------
     InvalidInputError
-        If the kernel is not two odd numbers; or, when called, if it goes more than once around the
-        ring.
+        If the kernel is not two odd numbers, or the cell takes columns together that lie in no
+        plane; or, when called, if the kernel goes more than once around the ring.
     """
 
-    def __init__(self, channels: int, features: int, kernel: Sequence[int], layout: Layout) -> None:
-        super().__init__(channels, features, check_kernel(kernel))
-        self.layout = layout
+    def __init__(
+        self,
+        channels: int,
+        features: int,
+        kernel: Sequence[int],
+        layout: Layout,
+        *,
+        cell: Sequence[int] = (1, 1),
+    ) -> None:
+        (rows, columns), (height, width) = check_kernel(kernel), check_cell(cell, layout)
+        size = rows + height - 1, columns + width - 1
+        super().__init__(channels, features, size, stride=(height, width))
+        self.layout, self.reach = layout, (rows // 2, columns // 2)
 
     def forward(self, fields: torch.Tensor) -> torch.Tensor:
         """Convolve fields (batch, channels, rows, columns)."""
-        rows, columns = (size // 2 for size in self.kernel_size)
+        rows, columns = self.reach
         if self.layout.periodic and columns:
             if columns > fields.shape[-1]:
                 raise InvalidInputError(
@@ -129,7 +163,7 @@ class Convolution(nn.Conv2d):
                     f"ring of {fields.shape[-1]}; give a smaller one."
                 )
             fields, columns = Wrap.apply(fields, columns), 0
-        return functional.conv2d(fields, self.weight, self.bias, padding=(rows, columns))
+        return functional.conv2d(fields, self.weight, self.bias, self.stride, (rows, columns))
 
 
 class Wrap(torch.autograd.Function):

@@ -14,8 +14,9 @@ from torch.nn import functional
 
 from xdvarnet._random import RandomState
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.solver.contracts import Step, check_part, initial_weights
+from xdvarnet.solver.contracts import Network, Step, check_part, initial_weights
 from xdvarnet.solver.layout import PLANE, Convolution, Layout, check_kernel
+from xdvarnet.solver.networks import UNet
 
 
 class GradientStep(Step):
@@ -91,14 +92,16 @@ class CNNStep(Step):
         previous = torch.zeros_like(gradient) if memory is None else memory
         fields = self.layers(self.layout.to_fields(join(gradient, previous, context)))
         features = self.layout.to_state(fields)
-        update = self.bound * torch.atan(features / self.bound)
+        update = _saturate(features, self.bound)
         return update, update
 
 
 class ConvLSTMStep(Step):
     """Convolutional LSTM step (Shi et al. 2015, arXiv 1506.04214), at a reduced resolution.
 
-    The output layer starts at zero: an untrained step leaves the state as it is.
+    The output layer starts at zero: an untrained step leaves the state as it is. With a bound, the
+    memory sees ``asinh(gradient)`` and ``update = bound * atan(decoded / bound)``, as in
+    `NetworkStep`: far from the minimum, neither grows without limit.
 
     Parameters
     ----------
@@ -106,12 +109,18 @@ class ConvLSTMStep(Step):
         Channels of the state.
     hidden : int
         Channels of the memory.
+    kernel : tuple of int
+        Of all layers, in rows and columns, odd.
     context : int
         Channels of the context.
     downscale : int
-        Factor by which the resolution is reduced; the update is interpolated back. Sizes of the
-        grid that are no multiples of it lose their last rows or columns, beyond one, from the
-        features.
+        Factor by which the resolution is reduced, of rows, and of the columns of a plane; the
+        update is interpolated back. Sizes of the grid that are no multiples of it lose their last
+        rows or columns, beyond one, from the features.
+    layout : Layout
+        How the columns lie: windows of maps are planes; for series, see `Layout`.
+    bound : float, optional
+        Scale at which an update saturates, in units of the state; by default it does not.
     rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
         Source of the initial weights; by default the global generator of torch.
     """
@@ -121,22 +130,24 @@ class ConvLSTMStep(Step):
         channels: int,
         *,
         hidden: int = 48,
+        kernel: Sequence[int] = (3, 3),
         context: int = 0,
         downscale: int = 1,
+        layout: Layout = PLANE,
+        bound: float | None = None,
         rng: RandomState = None,
     ) -> None:
         super().__init__()
-        self.channels, self.hidden, self.context = channels, hidden, context
-        self.downscale = downscale
+        self.channels, self.hidden, self.context, self.bound = channels, hidden, context, bound
+        self.kernel, self.layout, self.downscale = check_kernel(kernel), layout, downscale
+        cell = downscale, downscale if layout == PLANE else 1
         with initial_weights(rng):
-            self.encode = nn.Conv2d(
-                channels + context, hidden, downscale + 2, stride=downscale, padding=1
+            self.encode = Convolution(
+                layout.width(channels + context), hidden, kernel, layout, cell=cell
             )
-            self.gates = nn.Conv2d(2 * hidden, 4 * hidden, 3, padding=1)
-            self.decode = nn.Conv2d(hidden, channels, 3, padding=1)
-            nn.init.zeros_(self.decode.weight)
-            assert self.decode.bias is not None
-            nn.init.zeros_(self.decode.bias)
+            self.gates = Convolution(2 * hidden, 4 * hidden, kernel, layout)
+            self.decode = Convolution(hidden, layout.width(channels), kernel, layout)
+            _start_at_zero(self.decode)
 
     def forward(
         self,
@@ -145,7 +156,9 @@ class ConvLSTMStep(Step):
         memory: tuple[torch.Tensor, torch.Tensor] | None,
     ) -> tuple[torch.Tensor, tuple[torch.Tensor, torch.Tensor]]:
         """Return the update and the memory (hidden state, cell state)."""
-        features = functional.silu(self.encode(join(gradient, context)))
+        seen = gradient if self.bound is None else torch.asinh(gradient)
+        fields = self.layout.to_fields(join(seen, context))
+        features = functional.silu(self.encode(fields))
         hidden, cell = memory if memory is not None else (torch.zeros_like(features),) * 2
         forget, store, show, candidate = self.gates(torch.cat([features, hidden], 1)).chunk(4, 1)
         cell = torch.sigmoid(forget) * cell + torch.sigmoid(store) * torch.tanh(candidate)
@@ -153,9 +166,118 @@ class ConvLSTMStep(Step):
         update = self.decode(hidden)
         if self.downscale > 1:
             update = functional.interpolate(
-                update, size=gradient.shape[-2:], mode="bilinear", align_corners=False
+                update, size=fields.shape[-2:], mode="bilinear", align_corners=False
             )
-        return update, (hidden, cell)
+        update = self.layout.to_state(update)
+        return update if self.bound is None else _saturate(update, self.bound), (hidden, cell)
+
+
+class UNetStep(Step):
+    """Step by a U-Net, most of whose work is at reduced resolutions.
+
+    ``update = UNet([gradient, previous update, context, state])``. The previous update is its
+    memory. The output layer starts at zero: an untrained step leaves the state as it is.
+
+    Parameters
+    ----------
+    channels : int
+        Channels of the state.
+    hidden, depth, downscale : int
+        Of the `UNet`.
+    context : int
+        Channels of the context, without the state.
+    sees_state : bool
+        Whether the solver gives it the state, as the last channels of the context.
+    attention : bool
+        Whether days attend to each other at the coarsest scale.
+    rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
+        Source of the initial weights; by default the global generator of torch.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from xdvarnet.solver.steps import UNetStep
+    >>> step = UNetStep(5, context=6, sees_state=False)
+    >>> update, memory = step(torch.ones(2, 5, 24, 31), torch.ones(2, 6, 24, 31), None)
+    >>> update.shape, bool((update == 0).all())
+    (torch.Size([2, 5, 24, 31]), True)
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        *,
+        hidden: int = 32,
+        depth: int = 2,
+        context: int = 0,
+        downscale: int = 2,
+        sees_state: bool = True,
+        attention: bool = False,
+        rng: RandomState = None,
+    ) -> None:
+        super().__init__()
+        self.channels, self.hidden, self.depth, self.context = channels, hidden, depth, context
+        self.downscale, self.sees_state, self.attention = downscale, sees_state, attention
+        self.network = UNet(
+            (2 + sees_state) * channels + context,
+            channels,
+            hidden=hidden,
+            depth=depth,
+            downscale=downscale,
+            attention=attention,
+            rng=rng,
+        )
+        _start_at_zero(self.network.decode)
+
+    def forward(
+        self, gradient: torch.Tensor, context: torch.Tensor | None, memory: torch.Tensor | None
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the update and, as memory, the update again."""
+        previous = torch.zeros_like(gradient) if memory is None else memory
+        update = self.network(join(gradient, previous, context))
+        return update, update
+
+
+class NetworkStep(Step):
+    """Step by a network that sees the state and the observations besides the gradient.
+
+    ``update = bound * atan(network([asinh(gradient), context, state]) / bound)``: far from the
+    minimum, where the gradient of a dynamical prior grows without limit, neither what the network
+    sees nor what it does becomes large.
+
+    Parameters
+    ----------
+    network : torch.nn.Module
+        From (batch, 4, time, component), which are the gradient, the observations (zero where
+        there are none), where they are, and the state, to (batch, 1, time, component); such as a
+        `xdvarnet.solver.StridedUNet`.
+    bound : float
+        Scale at which an update saturates, in units of the state.
+
+    Raises
+    ------
+    InvalidInputError
+        If the network says that it is for another number of channels.
+    """
+
+    channels, context, sees_state = 1, 2, True
+
+    def __init__(self, network: nn.Module, *, bound: float = 2.0) -> None:
+        super().__init__()
+        if isinstance(network, Network) and (network.channels, network.features) != (4, 1):
+            raise InvalidInputError(
+                f"{type(network).__name__} takes {network.channels} channels and gives "
+                f"{network.features}; give a network from 4 channels (gradient, observations, "
+                "where they are, state) to 1."
+            )
+        self.network, self.bound = network, bound
+
+    def forward(
+        self, gradient: torch.Tensor, context: torch.Tensor, memory: None
+    ) -> tuple[torch.Tensor, None]:
+        """Return the update, from a context with the state as its last channel, and no memory."""
+        features = self.network(torch.cat([torch.asinh(gradient), context], 1))
+        return _saturate(features, self.bound), None
 
 
 class ObservationAge(Step):
@@ -262,3 +384,14 @@ def join(*parts: torch.Tensor | None) -> torch.Tensor | None:
     """Concatenate the channels of the parts that are not None; None where all are."""
     given = [part for part in parts if part is not None]
     return torch.cat(given, dim=1) if given else None
+
+
+def _saturate(update: torch.Tensor, bound: float) -> torch.Tensor:
+    """Keep an update within pi / 2 of a bound."""
+    return bound * torch.atan(update / bound)
+
+
+def _start_at_zero(layer: nn.Conv2d) -> None:
+    """Set the weights of a layer to zero."""
+    for weights in layer.parameters():
+        nn.init.zeros_(weights)

@@ -50,7 +50,7 @@ class VariationalSolver(Solver):
         Number of iterations K, at least 1.
     first_guess : Solver, optional
         Learned correction of the first guess, called as ``first_guess(state, data, context)``
-        before the iterations; such as a `xdvarnet.solver.inversions.direct_map.DirectInversion`.
+        before the iterations; such as a `xdvarnet.solver.inversions.direct.DirectInversion`.
     graph : {"unrolled", "checkpointed", "last", "implicit"}
         Derivatives of a training: of all iterations, whose graph grows with their number, or which
         are done again, one by one, for the derivatives; or of the last one alone. See the notes.

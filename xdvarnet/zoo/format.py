@@ -14,6 +14,7 @@ from safetensors.numpy import save
 from xdvarnet._files import write_atomically
 from xdvarnet.errors import MissingFileError, ModelFileError
 from xdvarnet.zoo.format_1 import upgrade
+from xdvarnet.zoo.renamed import rename
 
 FORMAT = 2
 """Version of the format that is written; version 1 is read as well."""
@@ -68,12 +69,11 @@ def read(path: str | Path) -> tuple[dict, dict[str, np.ndarray]]:
             f"{str(path)!r} is a safetensors file without an xdvarnet description; it holds no "
             "model of this package. Write models with xdvarnet.save_model(model, path)."
         )
-    if description["format"] == 1:
-        return upgrade(description, arrays)
-    if description["format"] != FORMAT:
+    if description["format"] not in (1, FORMAT):
         raise ModelFileError(
             f"{str(path)!r} has format version {description['format']}; this xdvarnet reads "
             f"versions 1 to {FORMAT}. Install the xdvarnet version that wrote it "
             f"({description.get('xdvarnet_version', 'unknown')}), or train the model again."
         )
-    return description, arrays
+    renamed = rename(description)
+    return upgrade(renamed, arrays) if description["format"] == 1 else (renamed, arrays)

@@ -15,7 +15,7 @@ from xdvarnet.grids.series import STATE
 SOLVER = "solver."
 """What the names of weights began with."""
 
-LAID_OUT = ("SeriesCNNStep", "SeriesLSTMStep", "SeriesUNet", "GibbsPrior")
+LAID_OUT = ("SeriesCNNStep", "StridedUNet", "GibbsPrior")
 """Classes whose layout was said by the arguments ``components`` and ``periodic``."""
 
 CALIBRATION = "calibration"

@@ -33,7 +33,7 @@ class AmortisedFourDVar(Solver):
     ----------
     network : torch.nn.Module
         Called as ``network(first_guess, data, context)``, as this one is; such as a
-        `xdvarnet.solver.inversions.direct.DirectNetwork`.
+        `xdvarnet.solver.inversions.direct.DirectInversion`.
     dynamics : torch.nn.Module
         The model, in the units of the state (`xdvarnet.dynamics.rescaled.Rescaled`); its parameters
         are learned if they require a gradient.
@@ -59,13 +59,12 @@ class AmortisedFourDVar(Solver):
     >>> from xdvarnet.dynamics.lorenz import Lorenz63
     >>> from xdvarnet.dynamics.rescaled import Rescaled
     >>> from xdvarnet.solver.inversions.amortised import AmortisedFourDVar
-    >>> from xdvarnet.solver.inversions.direct import DirectNetwork
-    >>> from xdvarnet.solver import Layout, SeriesUNet
+    >>> from xdvarnet.solver import Data, DirectInversion, Layout, StridedUNet
     >>> model = Rescaled(Lorenz63(), mean=(0.0, 0.0, 23.5), std=(8.0, 9.0, 8.6))
-    >>> encoder = DirectNetwork(SeriesUNet(3, 1, layout=Layout(components=3)))
+    >>> encoder = DirectInversion(StridedUNet(3, 1, layout=Layout(components=3)))
     >>> inversion = AmortisedFourDVar(encoder, model, 0.01)
-    >>> first_guess, context = torch.zeros(2, 1, 50, 3), torch.zeros(2, 2, 50, 3)
-    >>> inversion(first_guess, [], context).shape
+    >>> first_guess, data = torch.zeros(2, 1, 50, 3), [Data.from_gappy(torch.ones(2, 1, 50, 3))]
+    >>> inversion(first_guess, data, None).shape
     torch.Size([2, 1, 50, 3])
     """
 

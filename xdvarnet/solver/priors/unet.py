@@ -1,7 +1,7 @@
 """U-Net prior."""
 
 from xdvarnet._random import RandomState
-from xdvarnet.solver.multiscale import UNet
+from xdvarnet.solver.networks import UNet
 from xdvarnet.solver.priors.projection import Projection
 
 

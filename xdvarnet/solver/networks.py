@@ -1,4 +1,6 @@
-"""Networks on several scales: a U-Net, attention between days, and a step of both."""
+"""Networks from fields to fields: two U-Nets, and attention between days."""
+
+from collections.abc import Sequence
 
 import torch
 from torch import nn
@@ -6,8 +8,8 @@ from torch.nn import functional
 
 from xdvarnet._random import RandomState
 from xdvarnet.errors import InvalidInputError
-from xdvarnet.solver.contracts import Network, Step, initial_weights
-from xdvarnet.solver.steps import join
+from xdvarnet.solver.contracts import Network, initial_weights
+from xdvarnet.solver.layout import PLANE, Convolution, Layout, check_cell, check_kernel
 
 
 class TimeAttention(nn.Module):
@@ -43,7 +45,7 @@ class TimeAttention(nn.Module):
     Examples
     --------
     >>> import torch
-    >>> from xdvarnet.solver.multiscale import TimeAttention
+    >>> from xdvarnet.solver.networks import TimeAttention
     >>> TimeAttention(32, days=7)(torch.zeros(2, 32, 4, 5)).shape
     torch.Size([2, 32, 4, 5])
     """
@@ -107,7 +109,7 @@ class UNet(Network):
     Examples
     --------
     >>> import torch
-    >>> from xdvarnet.solver.multiscale import UNet
+    >>> from xdvarnet.solver.networks import UNet
     >>> UNet(7, 3, hidden=8, downscale=2)(torch.zeros(2, 7, 25, 32)).shape
     torch.Size([2, 3, 25, 32])
     """
@@ -152,11 +154,9 @@ class UNet(Network):
 
     def forward(self, fields: torch.Tensor) -> torch.Tensor:
         """From (batch, channels, latitude, longitude) to (batch, features, same, same)."""
-        rows, columns = fields.shape[-2:]
         features = fields.contiguous(memory_format=torch.channels_last)
         if self.enter is not None:
-            lacking = 0, -columns % self.downscale, 0, -rows % self.downscale
-            features = self.enter(functional.pad(features, lacking))
+            features = self.enter(_fill(features, (self.downscale, self.downscale)))
         skipped = []
         for level, block in enumerate(self.down):
             if level:
@@ -172,75 +172,134 @@ class UNet(Network):
             )
             features = block(torch.cat([fine, features], dim=1))
         patches = functional.pixel_shuffle(self.decode(features), self.downscale)
-        return patches[..., :rows, :columns]
+        return _cut(patches, fields)
 
 
-class UNetStep(Step):
-    """Step by a U-Net, most of whose work is at reduced resolutions.
+class StridedUNet(Network):
+    """Residual U-Net with learned strides, over maps or over the times of series.
 
-    ``update = UNet([gradient, previous update, context, state])``. The previous update is its
-    memory. The output layer starts at zero: an untrained step leaves the state as it is.
+    A `UNet` averages on the way down, interpolates on the way back, and concatenates what was there
+    before. This one has strided convolutions and transposed ones, and adds, as LinkNet does
+    (Chaurasia and Culurciello 2017, arXiv 1707.03718); its layers are residual.
 
     Parameters
     ----------
-    channels : int
-        Channels of the state.
-    hidden, depth, downscale : int
-        Of the `UNet`.
-    context : int
-        Channels of the context, without the state.
-    sees_state : bool
-        Whether the solver gives it the state, as the last channels of the context.
-    attention : bool
-        Whether days attend to each other at the coarsest scale.
+    channels, features : int
+        Channels in and out.
+    hidden : int
+        Channels of the first level; twice and three times as many below.
+    depth : int
+        Residual layers of a level, on the way down and on the way back.
+    patch : tuple of int
+        Rows and columns that are taken together at the start.
+    downscale : sequence of tuple of int
+        Rows and columns, in patches, of a coarse cell at each level; none for one level.
+    kernel : tuple of int
+        Of the convolutions, in rows and columns, odd.
+    layout : Layout
+        How the columns lie. Only in a plane are they taken together.
     rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
         Source of the initial weights; by default the global generator of torch.
 
+    Raises
+    ------
+    InvalidInputError
+        If a number is out of range, or a state has another number of components.
+
     Examples
     --------
+    Of series, rows are times:
+
     >>> import torch
-    >>> from xdvarnet.solver.multiscale import UNetStep
-    >>> step = UNetStep(5, context=6, sees_state=False)
-    >>> update, memory = step(torch.ones(2, 5, 24, 31), torch.ones(2, 6, 24, 31), None)
-    >>> update.shape, bool((update == 0).all())
-    (torch.Size([2, 5, 24, 31]), True)
+    >>> from xdvarnet.solver import Layout, StridedUNet
+    >>> network = StridedUNet(2, 1, layout=Layout(components=3))
+    >>> network(torch.zeros(4, 2, 50, 3)).shape
+    torch.Size([4, 1, 50, 3])
+
+    Of maps:
+
+    >>> network = StridedUNet(7, 5, patch=(2, 2), downscale=[(2, 2)], kernel=(3, 3))
+    >>> network(torch.zeros(4, 7, 25, 32)).shape
+    torch.Size([4, 5, 25, 32])
     """
 
     def __init__(
         self,
         channels: int,
+        features: int,
         *,
-        hidden: int = 32,
-        depth: int = 2,
-        context: int = 0,
-        downscale: int = 2,
-        sees_state: bool = True,
-        attention: bool = False,
+        hidden: int = 16,
+        depth: int = 1,
+        patch: Sequence[int] = (1, 1),
+        downscale: Sequence[Sequence[int]] = ((2, 1), (2, 1), (2, 1)),
+        kernel: Sequence[int] = (5, 1),
+        layout: Layout = PLANE,
         rng: RandomState = None,
     ) -> None:
         super().__init__()
-        self.channels, self.hidden, self.depth, self.context = channels, hidden, depth, context
-        self.downscale, self.sees_state, self.attention = downscale, sees_state, attention
-        self.network = UNet(
-            (2 + sees_state) * channels + context,
-            channels,
-            hidden=hidden,
-            depth=depth,
-            downscale=downscale,
-            attention=attention,
-            rng=rng,
-        )
-        nn.init.zeros_(self.network.decode.weight)
-        assert self.network.decode.bias is not None
-        nn.init.zeros_(self.network.decode.bias)
+        if min(hidden, depth) < 1:
+            raise InvalidInputError(
+                f"hidden={hidden} and depth={depth}; give numbers of at least 1."
+            )
+        self.channels, self.features, self.hidden = channels, features, hidden
+        self.depth, self.layout, self.kernel = depth, layout, check_kernel(kernel)
+        self.patch = check_cell(patch, layout)
+        self.downscale = tuple(check_cell(cell, layout) for cell in downscale)
+        with initial_weights(rng):
+            sizes = [hidden * min(level + 1, 3) for level in range(len(downscale) + 1)]
+            levels = list(zip(sizes[:-1], sizes[1:], self.downscale, strict=True))
 
-    def forward(
-        self, gradient: torch.Tensor, context: torch.Tensor | None, memory: torch.Tensor | None
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Return the update and, as memory, the update again."""
-        previous = torch.zeros_like(gradient) if memory is None else memory
-        update = self.network(join(gradient, previous, context))
-        return update, update
+            def layers(size: int) -> nn.Sequential:
+                return nn.Sequential(*(_Residual(size, kernel, layout) for _ in range(depth)))
+
+            self.enter = nn.Conv2d(layout.width(channels), hidden, self.patch, stride=self.patch)
+            self.encode = nn.ModuleList(layers(size) for size in sizes)
+            self.down = nn.ModuleList(
+                nn.Conv2d(fine, coarse, cell, stride=cell) for fine, coarse, cell in levels
+            )
+            self.up = nn.ModuleList(
+                nn.ConvTranspose2d(coarse, fine, cell, stride=cell) for fine, coarse, cell in levels
+            )
+            self.decode = nn.ModuleList(layers(size) for size in sizes)
+            self.leave = nn.ConvTranspose2d(
+                hidden, layout.width(features), self.patch, stride=self.patch
+            )
+
+    def forward(self, state: torch.Tensor) -> torch.Tensor:
+        """From (batch, channels, rows, columns) to (batch, features, rows, columns)."""
+        given = self.layout.to_fields(state).contiguous(memory_format=torch.channels_last)
+        fields = self.encode[0](self.enter(_fill(given, self.patch)))
+        levels = []
+        for cell, down, encode in zip(self.downscale, self.down, self.encode[1:], strict=True):
+            levels.append(fields)
+            fields = encode(down(_fill(fields, cell)))
+        fields = self.decode[-1](fields)
+        for up, decode in zip(reversed(self.up), reversed(self.decode[:-1]), strict=True):
+            before = levels.pop()
+            fields = decode(before + _cut(up(fields), before))
+        return self.layout.to_state(_cut(self.leave(fields), given))
+
+
+class _Residual(nn.Module):
+    """Add a convolution of the fields to them."""
+
+    def __init__(self, size: int, kernel: Sequence[int], layout: Layout) -> None:
+        super().__init__()
+        self.convolution = Convolution(size, size, kernel, layout)
+
+    def forward(self, fields: torch.Tensor) -> torch.Tensor:
+        return fields + functional.silu(self.convolution(fields))
+
+
+def _fill(fields: torch.Tensor, cell: Sequence[int]) -> torch.Tensor:
+    """Add zeros after the last row and column, up to whole cells."""
+    rows, columns = (-size % side for size, side in zip(fields.shape[2:], cell, strict=True))
+    return functional.pad(fields, (0, columns, 0, rows)) if rows or columns else fields
+
+
+def _cut(fields: torch.Tensor, like: torch.Tensor) -> torch.Tensor:
+    """Leave out the rows and columns that other fields do not have."""
+    return fields[..., : like.shape[2], : like.shape[3]]
 
 
 def _block(before: int, after: int) -> nn.Sequential:
