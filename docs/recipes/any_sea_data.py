@@ -3,8 +3,9 @@
     python docs/recipes/any_sea_data.py FOLDER [--draws 20]       times and errors of some draws
 
 A network sees what `xdvarnet.Scaled` hands it: heights over a standard deviation that was
-estimated from the observations, means of what a user has binned before, domains that end inside of
-a window, records that begin and end anywhere. A draw is a place, a constellation, land and a
+estimated from the observations, often less a mean that was estimated from them too, means of what a
+user has binned before, domains that end inside of a window, coasts that are only sea without
+observations, records that begin and end anywhere. A draw is a place, a constellation, land and a
 record, with several truths that are observed there in the same way, because the first guess of
 many truths takes hardly longer than that of one. It is made of a number and a generator: none is
 stored, and a training that goes on sees what it would have seen.
@@ -40,8 +41,11 @@ WINDOW = xdvarnet.mapping.Window(11, 64, 64, stride=(1, 40, 40), halo=(2, 8, 8))
 TRUTHS, WINDOWS = 8, 4
 """Truths of a draw, and windows of each."""
 
-SHORTEST = 4
-"""Steps of the shortest record."""
+SHORTEST, SHORT = 3, 20
+"""Steps of the shortest record, and of the longest that ends inside of a draw."""
+
+MEAN = 150.0
+"""Length of `xdvarnet.mapping.ObservedBackground`, km."""
 
 MARGIN = 24
 """Most cells on each side of a draw that are beyond the domain."""
@@ -100,13 +104,17 @@ class AnySea:
         passes, cells = survey(seen, rng)
         errors = Errors.random(passes.place, passes.apart, rng)
         local = rng.random() < 0.6
-        parts = [observe(self.truth(rng), passes, cells, errors, local, rng) for _ in range(TRUTHS)]
+        unknown = rng.random() < 0.4
+        parts = [
+            observe(self.truth(rng), passes, cells, errors, rng, local=local, unknown=unknown)
+            for _ in range(TRUTHS)
+        ]
         truths, observed = (np.stack(each) for each in zip(*parts, strict=True))
         means, std = first_guess(truths, observed, cells, errors, rng)
         windows = []
         for truth, values, mean in zip(truths, observed, means, strict=True):
             fields = cells.on_grid(values), mean, std, np.where(seen, truth, np.float32(np.nan))
-            windows += [cut(fields, sea, record, rng) for _ in range(WINDOWS)]
+            windows += [cut(fields, record, rng) for _ in range(WINDOWS)]
         return windows
 
 
@@ -143,26 +151,54 @@ def observe(
     passes: Passes,
     cells: Cells,
     errors: Errors,
-    local: bool,
     rng: np.random.Generator,
+    *,
+    local: bool,
+    unknown: bool,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the truth and the observations of a user over their standard deviation.
 
-    It is that of what is observed, or a local one of a correlation length around each cell.
+    Parameters
+    ----------
+    truth : numpy.ndarray
+        Complete maps (STEPS, SIDE, SIDE).
+    passes, cells, errors : Passes, Cells, Errors
+        How it is observed.
+    rng : numpy.random.Generator
+        Draws the errors.
+    local : bool
+        Whether the standard deviation is a local one of a correlation length around each cell, or
+        one of all that is observed.
+    unknown : bool
+        Whether the mean is unknown: the one of the observations around each cell is subtracted.
     """
-    heights = ndimage.map_coordinates(truth, passes.points, order=1, mode="nearest")
+    heights = sample(truth, passes.points)
+    if unknown:
+        mean, _ = around(cells.of_user(heights), cells, MEAN / passes.place.cell)
+        truth, heights = truth - mean, heights - sample(mean, passes.points[1:])
     squares = cells.of_user(heights) ** 2
     unit = np.full(truth.shape[1:], squares.mean())
     if local:
-        rows, columns = np.clip(np.rint(cells.places[1:]).astype(int), 0, SIDE - 1)
-        sums = np.zeros((2, SIDE, SIDE))
-        np.add.at(sums[0], (rows, columns), squares)
-        np.add.at(sums[1], (rows, columns), 1)
-        total, count = ndimage.gaussian_filter(sums, (0, 10, 10), mode="constant")
-        unit = np.maximum(total / count.clip(1e-9), LEAST_VARIANCE * unit)
+        near, count = around(squares, cells, 10)
+        unit = np.where(count > 1e-9, np.maximum(near, LEAST_VARIANCE * unit), unit)
     unit = np.sqrt(unit).astype(np.float32)
-    heights = heights / ndimage.map_coordinates(unit, passes.points[1:], order=1, mode="nearest")
+    heights = heights / sample(unit, passes.points[1:])
     return truth / unit, cells.of_user(errors.measure(heights, passes, rng))
+
+
+def sample(field: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Return a field at places (axis, place), between its cells by linear interpolation."""
+    return ndimage.map_coordinates(field, places, order=1, mode="nearest")
+
+
+def around(values: np.ndarray, cells: Cells, length: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return a map of the mean of values of all steps, with a Gaussian weight, and its sum."""
+    rows, columns = np.clip(np.rint(cells.places[1:]).astype(int), 0, SIDE - 1)
+    sums = np.zeros((2, SIDE, SIDE))
+    np.add.at(sums[0], (rows, columns), values)
+    np.add.at(sums[1], (rows, columns), 1)
+    total, count = ndimage.gaussian_filter(sums, (0, length, length), mode="constant")
+    return total / count.clip(1e-9), count
 
 
 def first_guess(
@@ -177,9 +213,7 @@ def first_guess(
     The noise is that of the observations or larger; where errors are alike along a pass, that with
     which the first truth is mapped best.
     """
-    exact = np.stack(
-        [ndimage.map_coordinates(each, cells.places, order=1, mode="nearest") for each in truths]
-    )
+    exact = np.stack([sample(each, cells.places) for each in truths])
     noise = float(np.sqrt(np.mean((observed - exact) ** 2)).clip(0.03))
     gram = waves().gram(cells.places)
     if errors.along:
@@ -193,8 +227,10 @@ def first_guess(
 
 
 def random_record(rng: np.random.Generator) -> slice:
-    """Draw the steps with observations; a third of records are short."""
-    length = STEPS if rng.random() < 0.65 else int(rng.integers(SHORTEST, 20))
+    """Draw the steps with observations; half of the records are short, and many very short."""
+    length = STEPS
+    if rng.random() < 0.5:
+        length = int(np.exp(rng.uniform(*np.log([SHORTEST, SHORT]))))
     first = int(rng.integers(STEPS - length + 1))
     return slice(first, first + length)
 
@@ -224,17 +260,16 @@ def random_sea_mask(rng: np.random.Generator) -> np.ndarray:
             return mask
 
 
-def cut(
-    fields: tuple[np.ndarray, ...], sea: np.ndarray, record: slice, rng: np.random.Generator
-) -> Draw:
+def cut(fields: tuple[np.ndarray, ...], record: slice, rng: np.random.Generator) -> Draw:
     """Cut a random window, with enough sea, mirrored or not as in `mirror`.
+
+    `Scaled` shows no coast: land is sea that nobody observes, and its truth is not known.
 
     Parameters
     ----------
     fields : tuple of numpy.ndarray
-        Observations, first guess, its standard deviation, and truth, NaN beyond the domain.
-    sea : numpy.ndarray
-        Shape (row, column).
+        Observations, first guess, its standard deviation, and truth, NaN beyond the domain and on
+        land.
     record : slice
         Steps with observations. A shorter record than a window is in the middle of it.
     rng : numpy.random.Generator
@@ -260,7 +295,7 @@ def cut(
         np.arange(WINDOW.time) + 20000.0,
         place,
         place,
-        sea[box][::sign],
+        np.ones((WINDOW.latitude, WINDOW.longitude), bool),
         Analysis({"ssh": sign * mean}, {"ssh": std}),
     )
     return Draw(window, {"ssh": sign * truth})

@@ -22,7 +22,7 @@ LATITUDES = (5.0, 60.0)
 LENGTHS, TIMES, FINEST = (45.0, 160.0), (6.0, 20.0), (0.05, 0.2)
 """Correlation length (km) and time (days) of seas, and cells of users over the length."""
 
-NOISE = (0.05, 0.5)
+NOISE = (0.05, 0.6)
 """Standard deviation of the error of a cell mean, over that of the sea."""
 
 CUTOFF = 65.0

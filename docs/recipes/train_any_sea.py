@@ -32,7 +32,7 @@ import json
 import logging
 import signal
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -41,8 +41,8 @@ import numpy as np
 import pandas as pd
 import torch
 from any_sea_data import SIDE, STEPS, WINDOW, AnySea, OneKind, Pool, guess_of
-from any_sea_seas import CELL, VALIDATION, load, names_in
-from any_sea_truths import standard_maps, two_drifting_scales
+from any_sea_seas import CELL, VALIDATION, Source, load, names_in
+from any_sea_truths import dress, standard_maps, two_drifting_scales
 from any_sea_windows import TWINS, windows
 
 import xdvarnet
@@ -106,10 +106,18 @@ def build(seed: int) -> xdvarnet.DVarNet:
     )
 
 
+def dressed(
+    sources: Sequence[Source], days: int, side: int, rng: np.random.Generator
+) -> np.ndarray:
+    """Return maps of one of the sources, with what a real sea has beside."""
+    return dress(standard_maps(sources[rng.integers(len(sources))], days, side, rng), rng)
+
+
 def held_out(folder: Path, model: xdvarnet.DVarNet) -> dict[str, list[Draw]]:
     """Return the windows that are judged, by sea: the folder's, and twin oceans as in scaled.py."""
     kinds = {name: partial(standard_maps, load(name, folder)) for name in VALIDATION}
     kinds["Gaussian"] = two_drifting_scales
+    kinds["dressed"] = partial(dressed, [load(name, folder) for name in VALIDATION])
     judged = {
         name: [
             window
