@@ -66,6 +66,18 @@ def test_a_network_that_changes_nothing_gives_the_interpolation(dataset):
     np.testing.assert_allclose(maps["ssh"], dataset.dvarnet.reconstruct(oi)["ssh"], atol=1e-5)
 
 
+def test_a_record_has_as_many_steps_as_a_correlation_time_at_least():
+    """However slow the sea: of a few steps a network makes nothing."""
+    observations = replace(domain(), values={"ssh": np.zeros((7, 9, 12))})
+    trained = NETWORK.first_guess.correlation_time
+    steps = []
+    for time in (14.0, 140.0, 1.75):
+        slow = of_sea().replace(correlation_time=time)
+        grid, *_ = Scaled(at_home(), slow).standardize(observations)
+        steps.append(1 / np.diff(grid.days).mean())
+    np.testing.assert_allclose(steps, np.array([1, 1, 4]) * trained / 7)
+
+
 def test_the_change_is_in_proportion_to_the_weight(dataset):
     oi = interpolation()
     none, half, whole = (
@@ -192,9 +204,9 @@ def test_what_it_is_not_made_for():
 def test_warnings(dataset):
     with pytest.warns(XdvarnetWarning, match="noise of 0.04 is more than half of .* 0.05"):
         dataset.dvarnet.reconstruct(Scaled(at_home(), interpolation(std=0.05, noise=0.04)))
-    short = dataset.isel(time=slice(DAYS - 2))
-    with pytest.warns(XdvarnetWarning, match="the record has 3 days; the network sees 5"):
-        short.dvarnet.reconstruct(Scaled(at_home(), of_sea()))
+    slow = of_sea().replace(correlation_time="30 days")
+    with pytest.warns(XdvarnetWarning, match="record has 11 days, .* time is 30: .* as long"):
+        dataset.dvarnet.reconstruct(Scaled(at_home(), slow))
     fine = dict(correlation_length="400 km", correlation_time="3 days")
     with pytest.warns(XdvarnetWarning, match=r"the region has \d x \d cells of .* sees 8 x 9 at"):
         dataset.dvarnet.reconstruct(Scaled(at_home(), of_sea().replace(**fine)))

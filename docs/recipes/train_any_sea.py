@@ -66,7 +66,7 @@ TIMED = 18
 JUDGED = (5, 8)
 """Draws of each held-out sea, and every how many windows of a draw one is judged."""
 
-SHARES = (0.5, 0.75, 0.9, 1.0)
+SHARES = (0.25, 0.5, 0.75, 0.9, 1.0)
 """Of the trained weights in the mean with those of the start (Wortsman et al. 2022, doi
 10.48550/arXiv.2109.01903): the one with the least error on the held-out seas is kept."""
 

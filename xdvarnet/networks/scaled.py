@@ -37,8 +37,9 @@ class Scaled(Holding):
 
     An optimal interpolation that was fitted to the sea tells its length, its time and its local
     standard deviation. In these units the sea is brought to a work grid, on which a correlation
-    length has as many cells, and a correlation time as many steps, as in the training. There the
-    network starts from the interpolation. The map is that of the interpolation on the own grid,
+    length has as many cells, and a correlation time as many steps, as in the training. A record
+    that is shorter than the correlation time has these steps itself. On the work grid the network
+    starts from the interpolation. The map is that of the interpolation on the own grid,
     plus the change that the network makes, times a weight:
 
     ``map = OI + weight x (network - OI on the work grid)``
@@ -99,7 +100,7 @@ class Scaled(Holding):
         self._spacing = (
             grid.spacing[0] * DEGREE * interpolation.correlation_length / guess.correlation_length
         )
-        self._step = interpolation.correlation_time / guess.correlation_time
+        self._steps_in_time = guess.correlation_time  # its days are the steps of its training
 
     def __repr__(self) -> str:
         return f"Scaled({self.network!r}, {self.interpolation!r}, weight={self.weight:.3g})"
@@ -216,7 +217,7 @@ class Scaled(Holding):
     @property
     def halo(self) -> float:
         """Days of the interpolation and, where the network counts, those of a window."""
-        of_window = self.network.window.time * self._step if self.weight else 0.0
+        of_window = self.network.window.time * self._longest_step if self.weight else 0.0
         return of_window + self.interpolation.halo
 
     def check(self, grid: Grid) -> None:
@@ -241,18 +242,19 @@ class Scaled(Holding):
         self.interpolation.check_values(observations)
         if self.weight == 0:
             return
-        oi, window = self.interpolation, self.network.window
+        oi = self.interpolation
         std = float(np.median(oi.scale(observations).prior))
         if isinstance(oi.noise, float) and oi.noise > NOISY * std:
             warn(
                 f"the noise of {oi.noise:.3g} is more than half of the signal's standard deviation "
                 f"of {std:.3g}; expect little of a network."
             )
-        days = float(np.ptp(observations.days)) + 1
-        if days < window.time * self._step:
+        days = _length(observations)
+        if days < oi.correlation_time:
             warn(
-                f"the record has {days:g} days; the network sees {window.time * self._step:.3g} "
-                "at once, some of them without observations; more days are better."
+                f"the record has {days:g} days, and the correlation time is "
+                f"{oi.correlation_time:.3g}: to the network it is as long as the record. More days "
+                "are better."
             )
 
     def solve(
@@ -278,6 +280,15 @@ class Scaled(Holding):
         mean = analysis.mean[name] + self.weight * self.change(observations)
         return replace(analysis, mean={name: mean.astype(np.float32)})
 
+    @property
+    def _longest_step(self) -> float:
+        """Days of a step, where the record is not shorter than the correlation time."""
+        return self.interpolation.correlation_time / self._steps_in_time
+
+    def _step(self, observations: Observations) -> float:
+        """Return the days of a step: of a shorter record, the network would see but a few."""
+        return min(self._longest_step, _length(observations) / self._steps_in_time)
+
     def change(self, observations: Observations) -> np.ndarray:
         """Return what the network adds to the interpolation, shape (time, latitude, longitude)."""
         (name,) = self.network.variables
@@ -302,7 +313,11 @@ class Scaled(Holding):
         name, (own_name,) = self.interpolation.variable, self.network.variables
         margin = self.interpolation.node_days
         grid = WorkGrid.over(
-            observations, self._spacing, self._step, self.network.window, margin=margin
+            observations,
+            self._spacing,
+            self._step(observations),
+            self.network.window,
+            margin=margin,
         )
         guess, prior = self.interpolation.analyse_at(
             observations, grid.days, grid.latitude, grid.longitude
@@ -326,6 +341,12 @@ class Scaled(Holding):
             record=grid.record,
         )
         return grid, unit, domain
+
+
+def _length(observations: Observations) -> float:
+    """Return the days of the record."""
+    first, last = observations.period
+    return last - first + 1
 
 
 def _check_parts(
