@@ -18,14 +18,12 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from xdvarnet.errors import InvalidTypeError, ModelFileError
+from xdvarnet.grids.checks import MOST_COUNT
 
 Arrays = dict[str, np.ndarray]
 
 WEIGHTS = "/"
 """Between the name of a network and that of one of its weights."""
-
-LARGEST_COUNT = 10**6
-"""Largest whole number that a description of a network may have."""
 
 FLOOR = 2**22
 """Numbers of an array that a network may have, however few there are in a file."""
@@ -241,8 +239,11 @@ def _construct(kind: str, constructor: type, arguments: dict[str, object]) -> An
     """Call a constructor."""
     if issubclass(constructor, nn.Module):
         for key, value in arguments.items():
-            if isinstance(value, int) and abs(value) > LARGEST_COUNT:
-                raise ModelFileError(f"the model's {kind} has an impossible {key}={value}.")
+            if isinstance(value, int) and abs(value) > MOST_COUNT:
+                raise ModelFileError(
+                    f"the model's {kind} has an impossible {key}={value}; whole numbers up to "
+                    f"{MOST_COUNT} are accepted."
+                )
     try:
         positional = [
             arguments.pop(key)

@@ -11,7 +11,7 @@ import xarray as xr
 
 from xdvarnet._progress import track
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, XdvarnetWarning, warn
-from xdvarnet.grids.checks import check_times
+from xdvarnet.grids.checks import check_counts, check_times
 from xdvarnet.grids.coords import Grid
 from xdvarnet.grids.internal import DIMS
 from xdvarnet.grids.series import STATE
@@ -66,10 +66,7 @@ class Lead(Reconstructor):
         check_model(model)
         if STATE in model.variables:
             raise InvalidTypeError(f"{model!r} is of series; give Lead a model of maps.")
-        if isinstance(days, bool) or not isinstance(days, int | np.integer) or days < 0:
-            raise InvalidInputError(
-                f"days={days!r} is no lead; give whole days, 0 for near-real-time."
-            )
+        check_counts({"days": days}, least=0)
         self.model, self.days = model, int(days)
         self._before, self._after = model.days_around(self.days)
         self.variables = model.variables
