@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from xdvarnet._progress import track
+from xdvarnet._random import stream
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, XdvarnetWarning, warn
 from xdvarnet.grids.checks import check_counts, check_times
 from xdvarnet.grids.coords import Grid
@@ -146,7 +147,8 @@ class Lead(Reconstructor):
             first += observations.offset + day < self.days
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", XdvarnetWarning)  # of windows, for each day anew
-                analysis = analyse(self.model, part, members=members, rng=rng)
+                own = stream(rng, observations.offset + day)
+                analysis = analyse(self.model, part, members=members, rng=own)
             found.append(_add(analysis.take(part.used), background))
         if first and self.model.learns:
             warn(
