@@ -125,7 +125,9 @@ def arguments_of(value: object, name: str) -> dict[str, object]:
     if parameters is None or missing:
         raise InvalidTypeError(
             f"{name} is {value!r}, which a model file cannot hold: it needs a class whose "
-            "constructor arguments are attributes of its objects, under the same names."
+            "constructor arguments are attributes of its objects, under the same names. For a "
+            "function write such a class, of equations a torch.nn.Module with forward(state); "
+            "load_model(path, classes=[...]) then reads it."
         )
     return {each.name: getattr(value, each.name) for each in parameters}
 

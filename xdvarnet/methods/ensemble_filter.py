@@ -43,7 +43,8 @@ class EnsembleFilter(DynamicalMethod):
     dynamics : callable or Forecast
         The model, a module or function from states (..., component) to their tendencies, which is
         integrated by one step of the classical Runge-Kutta scheme from a time to the next; or a
-        forecast.
+        forecast. A model file cannot hold a plain function: for `xdvarnet.save_model` give a
+        ``torch.nn.Module``.
     noise : float
         Standard deviation of the observation error.
     climatology : Climatology

@@ -130,7 +130,8 @@ class StrongFourDVar(_FourDVar):
     Parameters
     ----------
     dynamics : callable
-        The model, from states (..., component) to their tendencies.
+        The model, from states (..., component) to their tendencies. A model file cannot hold a
+        plain function: for `xdvarnet.save_model` give a ``torch.nn.Module``.
     noise : float
         Standard deviation of the observation error, in the units of the state.
     climatology : Climatology
@@ -301,7 +302,8 @@ class ThreeDVar(DynamicalMethod):
     ----------
     dynamics : callable
         The model, from states (..., component) to their tendencies; ``torch.zeros_like`` for
-        persistence.
+        persistence. A model file cannot hold a plain function: for `xdvarnet.save_model` give a
+        ``torch.nn.Module``.
     noise : float
         Standard deviation of the observation error, in the units of the state.
     climatology : Climatology
