@@ -1,10 +1,14 @@
 """Errors along tracks: the values at points, and their averages by cells and by days."""
 
+import re
+import warnings
+
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
 
+import xdvarnet
 from xdvarnet.errors import InvalidInputError, UnknownNameError
 from xdvarnet.metrics.along_track import binned_rmse, daily_rms, track_errors
 
@@ -143,3 +147,35 @@ def test_what_cannot_be_averaged(tracks):
         binned_rmse(tracks.where(tracks["ssh"] > 99), "ssh")
     with pytest.raises(InvalidInputError, match="spacing=0"):
         binned_rmse(tracks, "ssh", spacing=0)
+
+
+@pytest.mark.parametrize("kind", ["gridded", "osse2020a", "ose2021a", "ose2023a"])
+def test_warnings_name_the_variable_of_the_user(kind):
+    """Of maps in wrong units, and of nothing else: a small error is no height of the sea."""
+    rng, length = np.random.default_rng(3), 400
+    dims = {"time": pd.date_range("2017-01-01", periods=3), "lat": np.arange(9.0, 21, 0.5)}
+    dims["lon"] = np.arange(-6.0, 3, 0.5)
+    attributes = {"units": "m", "standard_name": "sea_surface_height_above_geoid"}
+    heights = 0.1 * rng.standard_normal([axis.size for axis in dims.values()])
+    truth = xr.Dataset({"adt": (tuple(dims), heights, attributes)}, dims)
+    maps = truth.copy(data={"adt": 1e-3 * heights})
+    seconds = pd.to_timedelta(np.arange(length), "s")
+    tracks = xr.Dataset(
+        {"ssh": ("time", 0.1 * rng.standard_normal(length), attributes)},
+        {
+            "time": dims["time"][1] + seconds,
+            "latitude": ("time", np.linspace(9.5, 20, length)),
+            "longitude": ("time", np.linspace(-5, 2, length)),
+        },
+    )
+    reference = {"ose2021a": tracks, "ose2023a": tracks.rename(ssh="sla")}.get(kind, truth)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        xdvarnet.score(maps, reference, variable="adt", kind=kind)
+    named = [re.findall("variable '([a-z]+)'", str(each.message)) for each in caught]
+    assert {name for names in named for name in names} == {"adt"}
+    if reference is truth:
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            xdvarnet.score(truth + 1e-3, truth, variable="adt", kind=kind)
+        assert not [each for each in caught if "root mean square" in str(each.message)]

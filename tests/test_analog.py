@@ -127,7 +127,7 @@ def test_what_is_refused(training, states):
         AnalogForecast(method="cubic")
     with pytest.raises(InvalidInputError, match="k=1"):
         AnalogForecast(1)
-    with pytest.raises(InvalidInputError, match="k='local_constant'; give a number"):
+    with pytest.raises(InvalidInputError, match="k='local_constant' .* whole number"):
         AnalogForecast("local_constant")
     with pytest.raises(InvalidInputError, match="neighbourhood=0"):
         AnalogForecast(neighbourhood=0)

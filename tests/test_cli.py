@@ -87,6 +87,33 @@ def test_what_fails_says_so_in_one_line(folder, capsys, arguments, message):
     assert len(error.strip().splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("command", "advice"),
+    [
+        (["score", "renamed.nc", "tracks.nc", "--kind", "ose2021a"], "--variable sla"),
+        (["score", "truth.nc", "tracks.nc"], "--kind ose2021a"),
+        (["score", "truth.nc", "truth.nc", "--kind", "ose2021a"], "--kind osse2020a"),
+        (
+            ["reconstruct", "east.nc", "maps.zarr", "--model", "tuned.safetensors"],
+            "--background observed",
+        ),
+    ],
+)
+def test_advice_works_in_a_shell(folder, capsys, command, advice):
+    """It is an option of the command, and the command with it succeeds."""
+    maps = gappy(days=24, unobserved=0.0)
+    maps.rename(ssh="sla").to_netcdf("renamed.nc")
+    folder.assign_coords(lon=folder["lon"] + 9).to_netcdf("east.nc")
+    along = {"time": maps["time"], "lon": ("time", np.linspace(*maps["lon"].values[[0, -1]], 24))}
+    along["lat"] = ("time", np.full(24, float(maps["lat"].mean())))
+    maps["ssh"].drop_vars("sea").interp(along).to_dataset().to_netcdf("tracks.nc")
+    assert main(command) == 2
+    message = capsys.readouterr().err
+    assert advice in message
+    assert not re.search(r"\b(variable|kind|background)=", message)
+    assert main([*command, *advice.split()]) == 0
+
+
 def test_a_file_in_one_piece_is_read_in_some(tmp_path, monkeypatch):
     """Blocks follow the halo of the model, as in memory, and not the file."""
     monkeypatch.chdir(tmp_path)

@@ -4,15 +4,17 @@ import copy
 import dataclasses
 import importlib.resources
 import inspect
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
+from instances import MAKERS, SERIES, Drift
 
 import xdvarnet
 from xdvarnet.calibration import ErrorProcess
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, ModelFileError
 from xdvarnet.mapping import Window
-from xdvarnet.mapping.description import WEIGHTS
+from xdvarnet.mapping.description import WEIGHTS, build, describe
 from xdvarnet.networks import TrainingGrid
 from xdvarnet.solver import (
     BilinearAutoencoder,
@@ -136,3 +138,35 @@ def test_every_solver_refuses_impossible_iterations(make):
         with pytest.raises(InvalidInputError, match="iterations=.* whole number from 1 to 100000"):
             make(number)
     assert make(7).iterations == 7
+
+
+CLASSES = {**public_classes(), "Drift": Drift}
+UNBOUNDED = {"Layout"}  # it allocates nothing, and the network that is laid out has bounds
+
+
+def counts_of(description: object, name: str = "model") -> Iterator[tuple[dict, str, str]]:
+    """Parts of a model with whole numbers: their descriptions, names, and those of the numbers."""
+    if isinstance(description, list):
+        description = dict(enumerate(description))
+    if not isinstance(description, dict):
+        return
+    if set(description) == {"class", "arguments"} and description["class"] in CLASSES:
+        parameters = inspect.signature(CLASSES[description["class"]]).parameters
+        for key, value in description["arguments"].items():
+            whole = parameters[key].annotation in (int, int | None) and value is not None
+            if whole and description["class"] not in UNBOUNDED:
+                yield description, name, key
+        description = description["arguments"]
+    for key, item in description.items():
+        yield from counts_of(item, f"{name}.{key}")
+
+
+@pytest.mark.parametrize("make", [*MAKERS.values(), *SERIES.values()], ids=[*MAKERS, *SERIES])
+def test_every_count_of_every_model_has_a_bound(make):
+    """The message says what is accepted, or what the number does not fit."""
+    arrays = {}
+    for part, name, key in counts_of(describe(make(), arrays)):
+        for number in (10**6 + 1, 10**12):
+            other = {**part, "arguments": {**part["arguments"], key: number}}
+            with pytest.raises(ModelFileError, match="accepted|beyond|the file holds fewer"):
+                build(other, arrays, CLASSES, name)

@@ -15,10 +15,20 @@ from instances import (
     interpolation_on_a_mean_map,
     network_from_the_interpolation,
 )
-from reconstructors import WINDOW, Count, Identity, Smoother, counted, explode, gappy, lazy
+from reconstructors import (
+    WINDOW,
+    Count,
+    Identity,
+    Smoother,
+    WholeIdentity,
+    counted,
+    explode,
+    gappy,
+    lazy,
+)
 
 from xdvarnet.calibration import Calibrated
-from xdvarnet.errors import InvalidInputError, XdvarnetWarning
+from xdvarnet.errors import InvalidInputError, StoreError, XdvarnetWarning
 from xdvarnet.grids.coords import days_since_epoch
 from xdvarnet.mapping.background import NoBackground, ObservedBackground
 from xdvarnet.mapping.cover import Window
@@ -26,6 +36,7 @@ from xdvarnet.mapping.lazy import blocks_of_days
 from xdvarnet.mapping.lead import Lead
 from xdvarnet.mapping.observations import Analysis
 from xdvarnet.mapping.reconstruct import reconstruct
+from xdvarnet.mapping.windows import Windowed
 from xdvarnet.methods.optimal_interpolation.interpolation import OptimalInterpolation
 from xdvarnet.methods.trivial import MeanMapOffset
 from xdvarnet.zoo.registry import load_model, save_model
@@ -356,6 +367,45 @@ def test_what_is_known_at_once_is_checked_at_once(dataset):
         reconstruct(chunked.isel(lat=slice(11)), Smoother(type(WINDOW)(5, 12, 9)))
     with pytest.raises(InvalidInputError, match="steps by 2 days"):
         reconstruct(chunked.isel(time=[0, 1, 3]), Smoother())
+
+
+class Noise(WholeIdentity):
+    """Draw maps, whatever was observed; until a day, at which it is interrupted."""
+
+    last = np.inf
+
+    def solve(self, observations, *, members=None, rng=None) -> Analysis:
+        if observations.days[0] > self.last:
+            raise OSError("interrupted")
+        return Analysis({"ssh": rng.standard_normal(observations.shape).astype(np.float32)})
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        Lead(Noise(None), 1),
+        Windowed(Noise(None), Window(3, 8, 9, stride=(3, 4, 5))),
+        Lead(Windowed(Noise(None), Window(3, 8, 9, stride=(3, 8, 9))), 0),
+    ],
+    ids=["lead", "windows", "lead of windows"],
+)
+def test_blocks_draw_the_noise_of_the_memory(tmp_path, monkeypatch, model):
+    """To the bit, in a job that was interrupted too; and no block repeats another."""
+    dataset, size = gappy(days=140), 35
+    eager = reconstruct(dataset, model, rng=3)
+    blocks = reconstruct(dataset.chunk(time=size), model, rng=3)
+    assert blocks.chunksizes["time"] == (size,) * 4
+    xr.testing.assert_identical(blocks.compute(), eager)
+    for lag in range(1, 4):
+        first, other = (eager["ssh"].values[part] for part in (0, lag * size))
+        assert abs(np.ma.corrcoef(*map(np.ma.masked_invalid, (first.flat, other.flat)))[0, 1]) < 0.5
+    path = tmp_path / "maps.zarr"
+    monkeypatch.setattr(Noise, "last", days_since_epoch(dataset["time"])[70])
+    with pytest.raises(StoreError, match="interrupted"):
+        reconstruct(dataset, model, store=path, rng=3)
+    monkeypatch.undo()
+    resumed = reconstruct(dataset, model, store=path, rng=3)
+    np.testing.assert_array_equal(resumed["ssh"], eager["ssh"])
 
 
 def test_maps_go_to_a_file_without_being_loaded(dataset, tmp_path):

@@ -122,7 +122,7 @@ def test_tasks_that_a_model_does_not_know_are_refused(observations):
     with pytest.raises(InvalidInputError, match="lead 3 is beyond the trained window.*up to 2 day"):
         xdvarnet.Lead(model_for_leads(), 3)
     for wrong in (-1, 1.5, True):
-        with pytest.raises(InvalidInputError, match="give whole days, 0 for near-real-time"):
+        with pytest.raises(InvalidInputError, match="give a whole number from 0"):
             xdvarnet.Lead(toy_interpolation(), wrong)
     with pytest.raises(InvalidInputError, match="has seen the hidden days"):
         xdvarnet.DVarNet(

@@ -4,10 +4,12 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from reconstructors import WholeIdentity
 from toys import DAYS, toy_model, toy_system, toy_truth
 
 import xdvarnet
 from xdvarnet.errors import InvalidInputError, UnknownNameError
+from xdvarnet.mapping import Analysis
 from xdvarnet.solver.priors.spde import RANGE
 
 NAMES = ["correlation_length", "correlation_time", "std", "anisotropy", "angle"]
@@ -54,6 +56,20 @@ def test_values_are_those_of_the_state_in_physical_units(observations):
     assert {name: found[name].attrs["units"] for name in found} == dict(
         zip(NAMES, ["km", "days", "m", "1", "degrees"], strict=True)
     )
+
+
+class Noise(WholeIdentity):
+    """A first guess that is drawn."""
+
+    def solve(self, observations, *, members=None, rng=None) -> Analysis:
+        return Analysis({"ssh": rng.normal(0, 0.05, observations.shape).astype(np.float32)})
+
+
+def test_a_first_guess_that_is_drawn_follows_the_seed(observations):
+    model = make(xdvarnet.solver.GradientStep(0.1)).replace(first_guess=Noise(None))
+    found, again, other = (model.estimate_parameters(observations, rng=seed) for seed in (0, 0, 1))
+    xr.testing.assert_identical(found, again)
+    assert not np.allclose(found["std"], other["std"])
 
 
 def test_fields_are_on_the_grid_of_the_observations(observations):

@@ -294,7 +294,7 @@ def test_members(dataset):
 
 @pytest.mark.parametrize("members", [0, 1, -2, 2.5, "many", True])
 def test_members_that_are_not_accepted(dataset, members):
-    with pytest.raises(InvalidInputError, match="members=.* is not accepted; give at least 2"):
+    with pytest.raises(InvalidInputError, match="members=.* is not .* whole number from 2"):
         reconstruct(dataset, Smoother(), members=members)
 
 

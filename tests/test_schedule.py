@@ -33,7 +33,7 @@ def test_what_cannot_be_is_refused(change, error, message):
 @pytest.mark.parametrize(
     ("change", "error", "message"),
     [
-        ({"epochs": 0}, InvalidInputError, "epochs=0 is not .* at least 1"),
+        ({"epochs": 0}, InvalidInputError, "epochs=0 is not .* from 1 to 1000000"),
         ({"epochs": (1, 0), "iterations": (1, 1)}, InvalidInputError, "epochs=0"),
         ({"iterations": 0}, InvalidInputError, "iterations=0"),
         ({"epochs": 2.5}, InvalidInputError, "epochs=2.5"),

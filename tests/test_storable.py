@@ -15,7 +15,7 @@ from xdvarnet.dynamics import Forecast, Lorenz63
 from xdvarnet.errors import InvalidTypeError
 from xdvarnet.mapping import Analysis, Background, Lead, ObservedBackground, Reconstructor
 from xdvarnet.mapping.description import describe
-from xdvarnet.methods import ETKF, StrongFourDVar
+from xdvarnet.methods import ETKF, Climatology, EnsembleFilter, StrongFourDVar, ThreeDVar
 from xdvarnet.networks import Normalizer, SeriesInversion
 from xdvarnet.solver import DirectInversion
 
@@ -146,3 +146,26 @@ def test_methods_of_classes_that_can_be_stored_are_read_again(tmp_path):
         xdvarnet.save_model(model, path)
         loaded = xdvarnet.load_model(path, classes=classes)
         assert describe(loaded, {}) == describe(model, {})
+
+
+class Decay(torch.nn.Module):
+    """Equations as the message says to write them."""
+
+    def __init__(self, rate: float) -> None:
+        super().__init__()
+        self.rate = rate
+
+    def forward(self, state: torch.Tensor) -> torch.Tensor:
+        return -self.rate * state
+
+
+@pytest.mark.parametrize("make", [ETKF, StrongFourDVar, ThreeDVar])
+def test_equations_that_are_a_function_become_a_class(make, tmp_path):
+    """The docstring and the message say so, and what they say works."""
+    path, climatology = tmp_path / "mine.safetensors", Climatology([0.0], [[1.0]])
+    method = make(lambda state: -0.3 * state, noise=0.1, climatology=climatology)
+    with pytest.raises(InvalidTypeError, match=r"(?s)torch.nn.Module with .*load_model\(path"):
+        xdvarnet.save_model(method, path)
+    assert "plain function" in inspect.getdoc(EnsembleFilter if make is ETKF else make)
+    xdvarnet.save_model(make(Decay(0.3), noise=0.1, climatology=climatology), path)
+    assert xdvarnet.load_model(path, classes=[Decay]).dynamics.rate == 0.3

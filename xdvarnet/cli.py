@@ -3,6 +3,7 @@
 import argparse
 import glob
 import logging
+import re
 import sys
 import warnings
 from collections.abc import Hashable, Sequence
@@ -24,6 +25,12 @@ EXAMPLES = {
   xdvarnet score maps.zarr withheld_tracks.nc --kind ose2021a
 """,
 }
+
+ADVICE = {
+    r"(model\.)?with_options\(background=ObservedBackground\(\)\)": "--background observed",
+    r"(?<![\w(])(variable|kind)=('?)([\w.]+)\2": r"--\1 \3",
+}
+"""What messages of the library advise, and the same in a shell."""
 
 FAILED, INTERRUPTED = 2, 130
 """Exit codes; 0 is success."""
@@ -55,11 +62,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options.run(options)
     except Exception as error:  # readers of damaged files raise what they like
         own = isinstance(error, XdvarnetError | OSError)
-        text = str(error) if own else f"{type(error).__name__}: {error}"
-        print(f"xdvarnet: {' '.join(text.split())}", file=sys.stderr)
+        _say(str(error) if own else f"{type(error).__name__}: {error}")
         return FAILED
     except KeyboardInterrupt:
-        print("xdvarnet: interrupted; the same command goes on.", file=sys.stderr)
+        _say("interrupted; the same command goes on.")
         return INTERRUPTED
     return 0
 
@@ -172,4 +178,11 @@ def _show_warning(
 ) -> None:
     """Show a warning in one line, without the place in the code."""
     del category, filename, lineno, file, line
-    print(f"xdvarnet: warning: {message}", file=sys.stderr)
+    _say(f"warning: {message}")
+
+
+def _say(text: str) -> None:
+    """Write a message in one line, with options as a shell has them."""
+    for advice, options in ADVICE.items():
+        text = re.sub(advice, options, text)
+    print(f"xdvarnet: {' '.join(text.split())}", file=sys.stderr)

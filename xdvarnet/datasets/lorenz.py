@@ -309,9 +309,8 @@ def _check(part: str, samples: int | None, defaults: dict[str, int], steps: int)
     if part not in PARTS:
         raise UnknownNameError(f"part={part!r} is unknown; there are {', '.join(PARTS)}.")
     samples = defaults[part] if samples is None else samples
-    check_counts({"samples": samples, "steps": steps})
-    if steps < 2:
-        raise InvalidInputError(f"steps={steps}; a window has two times at least.")
+    check_counts({"samples": samples})
+    check_counts({"steps": steps}, least=2)
     return samples
 
 

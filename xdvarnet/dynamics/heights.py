@@ -18,7 +18,8 @@ class Gridded(nn.Module, Forecast):
     Parameters
     ----------
     dynamics : callable
-        From fields, whose last dimensions are `shape`, to their tendency per second.
+        From fields, whose last dimensions are `shape`, to their tendency per second. A model file
+        cannot hold a plain function: for `xdvarnet.save_model` give a ``torch.nn.Module``.
     shape : sequence of int
         Of the fields, such as ``(3, ny, nx)`` for `xdvarnet.dynamics.ShallowWater`. A flat state
         has them one after the other, rows together.

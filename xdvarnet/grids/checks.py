@@ -18,6 +18,9 @@ STEP_TOLERANCE = 0.1
 HARMONISED = ("ssh", "sla", "mdt", "lwe", "sst")
 """Variables that `xdvarnet.harmonise` finds in products."""
 
+MOST_COUNT = 10**6
+"""Largest number of what is counted, such as members or modes: more is a mistake."""
+
 LONGEST_REPR = 300
 """Characters of an object that a message shows."""
 
@@ -355,8 +358,8 @@ def check_history(history: xr.Dataset | None) -> xr.Dataset | None:
     return history
 
 
-def check_counts(counts: Mapping[str, int]) -> None:
-    """Refuse numbers that are not whole and positive.
+def check_counts(counts: Mapping[str, int], *, least: int = 1) -> None:
+    """Refuse numbers that are not whole, or not from `least` to 1000000.
 
     Raises
     ------
@@ -365,9 +368,10 @@ def check_counts(counts: Mapping[str, int]) -> None:
     """
     for name, count in counts.items():
         whole = isinstance(count, int | np.integer) and not isinstance(count, bool)
-        if not whole or count < 1:
+        if not whole or not least <= count <= MOST_COUNT:
             raise InvalidInputError(
-                f"{name}={count!r} is not accepted; give a whole number of at least 1."
+                f"{name}={count!r} is not accepted; give a whole number from {least} to "
+                f"{MOST_COUNT}."
             )
 
 
@@ -377,11 +381,11 @@ def check_members(members: int | None, return_members: bool) -> None:
     Raises
     ------
     InvalidInputError
-        If `members` is no whole number of at least 2, or is None and `return_members` is set.
+        If `members` is no whole number from 2, or is None and `return_members` is set.
     """
     if members is None and return_members:
         raise InvalidInputError(
             "return_members=True needs a number of members, such as members=20."
         )
-    if members is not None and (not isinstance(members, int | np.integer) or members < 2):
-        raise InvalidInputError(f"members={members!r} is not accepted; give at least 2, or None.")
+    if members is not None:
+        check_counts({"members": members}, least=2)

@@ -201,8 +201,8 @@ class MeanMapBackground(Background):
                 raise InvalidInputError(
                     f"the mean map of the background spans {have.min():g}..{have.max():g} degrees "
                     f"of {name} and the data {wanted.min():g}..{wanted.max():g}; use a background "
-                    "made from the observations: background=ObservedBackground(), of a trained "
-                    "model with model.with_options(...)."
+                    "made from the observations: "
+                    "model.with_options(background=ObservedBackground())."
                 )
             places[name] = wanted.clip(have.min(), have.max())
         # coastal cells that the map lacks take the nearest known value along the row

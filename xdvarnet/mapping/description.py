@@ -18,14 +18,12 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from xdvarnet.errors import InvalidTypeError, ModelFileError
+from xdvarnet.grids.checks import MOST_COUNT
 
 Arrays = dict[str, np.ndarray]
 
 WEIGHTS = "/"
 """Between the name of a network and that of one of its weights."""
-
-LARGEST_COUNT = 10**6
-"""Largest whole number that a description of a network may have."""
 
 FLOOR = 2**22
 """Numbers of an array that a network may have, however few there are in a file."""
@@ -127,7 +125,9 @@ def arguments_of(value: object, name: str) -> dict[str, object]:
     if parameters is None or missing:
         raise InvalidTypeError(
             f"{name} is {value!r}, which a model file cannot hold: it needs a class whose "
-            "constructor arguments are attributes of its objects, under the same names."
+            "constructor arguments are attributes of its objects, under the same names. For a "
+            "function write such a class, of equations a torch.nn.Module with forward(state); "
+            "load_model(path, classes=[...]) then reads it."
         )
     return {each.name: getattr(value, each.name) for each in parameters}
 
@@ -241,8 +241,11 @@ def _construct(kind: str, constructor: type, arguments: dict[str, object]) -> An
     """Call a constructor."""
     if issubclass(constructor, nn.Module):
         for key, value in arguments.items():
-            if isinstance(value, int) and abs(value) > LARGEST_COUNT:
-                raise ModelFileError(f"the model's {kind} has an impossible {key}={value}.")
+            if isinstance(value, int) and abs(value) > MOST_COUNT:
+                raise ModelFileError(
+                    f"the model's {kind} has an impossible {key}={value}; whole numbers up to "
+                    f"{MOST_COUNT} are accepted."
+                )
     try:
         positional = [
             arguments.pop(key)

@@ -10,8 +10,9 @@ import numpy as np
 import xarray as xr
 
 from xdvarnet._progress import track
+from xdvarnet._random import stream
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, XdvarnetWarning, warn
-from xdvarnet.grids.checks import check_times
+from xdvarnet.grids.checks import check_counts, check_times
 from xdvarnet.grids.coords import Grid
 from xdvarnet.grids.internal import DIMS
 from xdvarnet.grids.series import STATE
@@ -66,10 +67,7 @@ class Lead(Reconstructor):
         check_model(model)
         if STATE in model.variables:
             raise InvalidTypeError(f"{model!r} is of series; give Lead a model of maps.")
-        if isinstance(days, bool) or not isinstance(days, int | np.integer) or days < 0:
-            raise InvalidInputError(
-                f"days={days!r} is no lead; give whole days, 0 for near-real-time."
-            )
+        check_counts({"days": days}, least=0)
         self.model, self.days = model, int(days)
         self._before, self._after = model.days_around(self.days)
         self.variables = model.variables
@@ -149,7 +147,8 @@ class Lead(Reconstructor):
             first += observations.offset + day < self.days
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore", XdvarnetWarning)  # of windows, for each day anew
-                analysis = analyse(self.model, part, members=members, rng=rng)
+                own = stream(rng, observations.offset + day)
+                analysis = analyse(self.model, part, members=members, rng=own)
             found.append(_add(analysis.take(part.used), background))
         if first and self.model.learns:
             warn(

@@ -84,7 +84,9 @@ class Reconstructor(ABC):
             How many to draw; a method without members raises `no_members`.
         rng : numpy.random.Generator, optional
             Source of the members, and of all else that is random, here and in what is held: a model
-            that holds another hands it on as it is, before it draws from it.
+            that holds another hands it on as it is, before it draws from it. Each block of days of
+            a lazy record begins with it anew; `Lead` and `Windowed` hand on one for each day or
+            window, so that no block repeats another.
         """
 
     def learn(self, record: Record) -> Fields:

@@ -9,6 +9,7 @@ import numpy as np
 import xarray as xr
 
 from xdvarnet._progress import track
+from xdvarnet._random import stream
 from xdvarnet.errors import InvalidInputError, warn
 from xdvarnet.grids.checks import check_kind, check_regular, check_times
 from xdvarnet.grids.coords import Grid, is_ring
@@ -153,7 +154,8 @@ class InWindows(Holding):
         on_sea = ((position, window) for position, window in cut if window.sea.any())
         empty = 0
         for group in itertools.batched(on_sea, self.at_once):
-            analyses = self.solve_windows([window for _, window in group], rng=rng)
+            own = stream(rng, *(axis.start for axis in group[0][0]))
+            analyses = self.solve_windows([window for _, window in group], rng=own)
             for (position, window), solved in zip(group, analyses, strict=True):
                 empty += not any(np.isfinite(values).any() for values in window.values.values())
                 analysis = check_shapes(self, window, solved, None)

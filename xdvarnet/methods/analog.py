@@ -3,8 +3,6 @@
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from numbers import Integral
-from typing import Any
 
 import numpy as np
 import torch
@@ -13,6 +11,7 @@ from scipy.spatial import cKDTree
 
 from xdvarnet.dynamics.forecast import Forecast
 from xdvarnet.errors import InvalidInputError, UnknownNameError
+from xdvarnet.grids.checks import check_counts
 from xdvarnet.grids.series import EVEN, find_series
 
 METHODS = ("local_linear", "local_constant")
@@ -47,6 +46,9 @@ class Catalogue:
     dt: float
     components: int
     labels: Sequence[Hashable] | None = None
+
+    def __post_init__(self) -> None:
+        check_counts({"components": self.components})
 
     @cached_property
     def tree(self) -> cKDTree:
@@ -113,13 +115,9 @@ class AnalogForecast(Forecast):
     ) -> None:
         if method not in METHODS:
             raise UnknownNameError(f"method={method!r} is unknown; known are {', '.join(METHODS)}.")
-        number: Any = k  # mypy holds that no int is an Integral
-        if not isinstance(number, Integral) or number < 2:
-            raise InvalidInputError(f"k={k!r}; give a number of analogs, at least 2.")
-        if neighbourhood is not None and neighbourhood < 1:
-            raise InvalidInputError(
-                f"neighbourhood={neighbourhood}; give at least 1 component on either side, or None."
-            )
+        check_counts({"k": k}, least=2)
+        if neighbourhood is not None:
+            check_counts({"neighbourhood": neighbourhood})
         self.k, self.method, self.neighbourhood = k, method, neighbourhood
         self.catalogue = catalogue
 

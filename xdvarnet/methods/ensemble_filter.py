@@ -17,7 +17,7 @@ from xdvarnet._random import default_rng
 from xdvarnet.dynamics.forecast import Forecast, as_advance
 from xdvarnet.dynamics.integration import Dynamics, check_tendency
 from xdvarnet.errors import InvalidInputError, InvalidTypeError
-from xdvarnet.grids.checks import check_kind, check_positive
+from xdvarnet.grids.checks import check_counts, check_kind, check_positive
 from xdvarnet.grids.series import check_labels
 from xdvarnet.methods.climatology import Climatology
 from xdvarnet.methods.dynamical import DynamicalMethod, StateAnalysis, StateWindow
@@ -43,7 +43,8 @@ class EnsembleFilter(DynamicalMethod):
     dynamics : callable or Forecast
         The model, a module or function from states (..., component) to their tendencies, which is
         integrated by one step of the classical Runge-Kutta scheme from a time to the next; or a
-        forecast.
+        forecast. A model file cannot hold a plain function: for `xdvarnet.save_model` give a
+        ``torch.nn.Module``.
     noise : float
         Standard deviation of the observation error.
     climatology : Climatology
@@ -92,8 +93,7 @@ class EnsembleFilter(DynamicalMethod):
         numbers = {"noise": noise, "inflation": inflation, "model_noise": model_noise}
         for name, number in numbers.items():
             check_kind(isinstance(number, Real), name, number, "a number")
-        if not isinstance(members, int | np.integer) or members < 2:
-            raise InvalidInputError(f"members={members!r} is no ensemble; give at least 2.")
+        check_counts({"members": members}, least=2)
         if not 1 <= inflation < float("inf"):
             raise InvalidInputError(
                 f"inflation={inflation!r} is not accepted; give at least 1, such as 1.02."

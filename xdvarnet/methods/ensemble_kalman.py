@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from xdvarnet.errors import InvalidInputError, InvalidTypeError
+from xdvarnet.errors import InvalidTypeError
+from xdvarnet.grids.checks import check_counts
 from xdvarnet.methods.dynamical import DynamicalMethod, StateAnalysis, StateWindow
 from xdvarnet.methods.ensemble_filter import EnsembleFilter, Update, draw_normal
 
@@ -192,11 +193,8 @@ class EnsembleKalmanSmoother(DynamicalMethod):
                 f"method={method!r} is no ensemble filter; give EnKF(...), ETKF(...) or "
                 "HybridEnVar(...)."
             )
-        if lag is not None and (not isinstance(lag, int | np.integer) or lag < 1):
-            raise InvalidInputError(
-                f"lag={lag!r} is not accepted; give a number of times of at least 1, or None for "
-                "the whole window."
-            )
+        if lag is not None:
+            check_counts({"lag": lag})
         self.method, self.lag = method, lag
         self.climatology = method.climatology
 

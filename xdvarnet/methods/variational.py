@@ -14,7 +14,7 @@ from xdvarnet._progress import track
 from xdvarnet.dynamics.forecast import Forecast, as_advance, check_advance
 from xdvarnet.dynamics.integration import Dynamics
 from xdvarnet.errors import InvalidInputError, InvalidTypeError, warn
-from xdvarnet.grids.checks import check_kind, check_positive
+from xdvarnet.grids.checks import check_counts, check_kind, check_positive
 from xdvarnet.mapping.protocol import Reconstructor, check_model
 from xdvarnet.methods.climatology import Climatology
 from xdvarnet.methods.dynamical import DynamicalMethod, StateAnalysis, StateWindow
@@ -40,7 +40,8 @@ class _FourDVar(DynamicalMethod):
         self.dynamics, self.climatology = dynamics, _check_climatology(climatology)
         self.advance = as_advance(dynamics)
         self.noise = check_positive(noise, "noise", "the units of the state")
-        self.iterations = _check_count(iterations, "iterations")
+        check_counts({"iterations": iterations})
+        self.iterations = int(iterations)
 
     def solve_states(
         self,
@@ -129,7 +130,8 @@ class StrongFourDVar(_FourDVar):
     Parameters
     ----------
     dynamics : callable
-        The model, from states (..., component) to their tendencies.
+        The model, from states (..., component) to their tendencies. A model file cannot hold a
+        plain function: for `xdvarnet.save_model` give a ``torch.nn.Module``.
     noise : float
         Standard deviation of the observation error, in the units of the state.
     climatology : Climatology
@@ -171,7 +173,8 @@ class StrongFourDVar(_FourDVar):
         iterations: int = 20,
     ) -> None:
         super().__init__(dynamics, noise, climatology, iterations)
-        self.growth = _check_count(growth, "growth")
+        check_counts({"growth": growth})
+        self.growth = int(growth)
 
     def __repr__(self) -> str:
         return (
@@ -299,7 +302,8 @@ class ThreeDVar(DynamicalMethod):
     ----------
     dynamics : callable
         The model, from states (..., component) to their tendencies; ``torch.zeros_like`` for
-        persistence.
+        persistence. A model file cannot hold a plain function: for `xdvarnet.save_model` give a
+        ``torch.nn.Module``.
     noise : float
         Standard deviation of the observation error, in the units of the state.
     climatology : Climatology
@@ -423,12 +427,6 @@ def _diverged(climatology: Climatology, values: torch.Tensor) -> InvalidInputErr
         "away; where that is more than 10 or so, check that both have the same units. Else give a "
         "smaller time step."
     )
-
-
-def _check_count(number: int, name: str) -> int:
-    if not isinstance(number, int | np.integer) or number < 1:
-        raise InvalidInputError(f"{name}={number!r} is not accepted; give a whole number from 1.")
-    return int(number)
 
 
 def _interpolate(cost: WindowCost) -> torch.Tensor:

@@ -36,7 +36,8 @@ def compare(maps: xr.DataArray, reference: xr.DataArray) -> tuple[xr.DataArray, 
         dimensions that do not fit, or units that do not convert.
     """
     maps, reference = trusted_values(maps), trusted_values(reference)
-    factor = units_factor(maps, reference.attrs.get("units", maps.attrs.get("units", "1")))
+    units = reference.attrs.get("units", maps.attrs.get("units", "1"))
+    factor = units_factor(maps, units)
     maps, reference = with_axes(maps), with_axes(reference)
     theirs, ours = find_axes(maps, time=False), find_axes(reference, time=False)
     names = {}
@@ -56,7 +57,8 @@ def compare(maps: xr.DataArray, reference: xr.DataArray) -> tuple[xr.DataArray, 
             "not fit each other; along other dimensions than time, latitude and longitude they "
             "need the same coordinates."
         ) from problem
-    return error, reference
+    error.attrs = {"units": units}  # it is no height, whose size could be judged
+    return error.rename("error"), reference
 
 
 def warn_if_few(maps: xr.DataArray, reference: xr.DataArray, compared: int) -> None:

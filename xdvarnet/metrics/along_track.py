@@ -51,15 +51,17 @@ def track_errors(maps: xr.DataArray, tracks: xr.Dataset, truth: xr.DataArray) ->
             f"the maps have the dimensions {maps.dims}; they are compared with tracks one at a "
             f"time: select one along {sorted(map(str, others))}."
         )
-    gridded = trusted_values(maps).astype(float).rename("map").reset_coords(drop=True).to_dataset()
+    name = "map" if maps.name is None else maps.name  # a warning of the values says it
+    gridded = trusted_values(maps).astype(float).reset_coords(drop=True).to_dataset(name=name)
     sampled = sample_tracks(gridded, tracks)
-    values = {"truth": truth.astype(float), "map": factor * sampled["map"]}
+    mapped = factor * sampled[name]
+    values = {"truth": truth.astype(float), "map": mapped}
     values["error"] = values["map"] - values["truth"]
     errors = sampled.coords.to_dataset().assign(
-        {name: array.variable.set_dims(sampled["map"].sizes) for name, array in values.items()}
+        {each: array.variable.set_dims(mapped.sizes) for each, array in values.items()}
     )
-    for name, text in (("truth", "truth"), ("map", "map"), ("error", "map minus truth")):
-        errors[name].attrs = {"long_name": text, "units": units}
+    for each, text in (("truth", "truth"), ("map", "map"), ("error", "map minus truth")):
+        errors[each].attrs = {"long_name": text, "units": units}
     mission = find_label(tracks, "mission")
     return (
         errors if mission is None else errors.assign(mission=find_points(tracks).restore(mission))

@@ -151,7 +151,8 @@ def find_regimes(
     coastal = distance < COASTAL_DISTANCE
     if variance is None:
         variance = maps.astype(float).var(find_grid(maps).axes.time)
-    gridded = variance.reset_coords(drop=True).astype(float).to_dataset(name="variance")
+    plain = variance.reset_coords(drop=True).astype(float).drop_attrs(deep=False)  # it is no height
+    gridded = plain.to_dataset(name="variance")
     sampled = points.flatten(sample_tracks(gridded, tracks)["variance"])
     variance_in_m2 = sampled * units_factor(maps, "m") ** 2
     regimes = {
@@ -251,6 +252,8 @@ def _anomaly_name(tracks: xr.Dataset) -> str:
 def _filtered(tracks: xr.Dataset) -> dict[str, np.ndarray]:
     points = find_points(tracks)
     seconds, spacing = points.days * SECONDS_PER_DAY, median_spacing(tracks)
+    if np.isnan(spacing):
+        raise InvalidInputError("the tracks have no two points without a gap, and no wavelength.")
     return {name: band_pass(tracks[name].values, seconds, spacing) for name in ("map", "truth")}
 
 

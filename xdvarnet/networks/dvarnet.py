@@ -8,6 +8,7 @@ from typing import Self
 import torch
 import xarray as xr
 
+from xdvarnet._random import RandomState
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_counts, check_history, check_kind, check_known
 from xdvarnet.grids.coords import Grid
@@ -274,7 +275,9 @@ class DVarNet(Trainable):
         assert self.leads is not None
         return self.window.time - 1 - self.leads, self.leads
 
-    def estimate_parameters(self, observations: xr.Dataset) -> xr.Dataset:
+    def estimate_parameters(
+        self, observations: xr.Dataset, *, rng: RandomState = None
+    ) -> xr.Dataset:
         """Estimate the parameters of the prior, for a solver with an `SPDEPrior`.
 
         Windows are blended as those of the state are; the result is the mean over all days. The
@@ -284,6 +287,8 @@ class DVarNet(Trainable):
         ----------
         observations : xarray.Dataset
             The variable of the model on a grid, as for `xdvarnet.reconstruct`, in memory.
+        rng : int, numpy.random.SeedSequence, numpy.random.Generator, optional
+            Source of the ensemble of a first guess that has one.
 
         Returns
         -------
@@ -300,7 +305,7 @@ class DVarNet(Trainable):
         InvalidTypeError, UnknownNameError
             If this is no Dataset, or lacks the variable.
         """
-        return estimate_parameters(self, observations)
+        return estimate_parameters(self, observations, rng=rng)
 
 
 def _check_kinds(

@@ -7,6 +7,7 @@ import numpy as np
 import torch
 import xarray as xr
 
+from xdvarnet._random import RandomState, default_rng
 from xdvarnet.errors import InvalidInputError
 from xdvarnet.grids.checks import check_dataset
 from xdvarnet.grids.internal import DIMS, internal_grid, to_internal
@@ -80,7 +81,9 @@ class ParameterChannels(InWindows):
         ]
 
 
-def estimate_parameters(model: Estimator, observations: xr.Dataset) -> xr.Dataset:
+def estimate_parameters(
+    model: Estimator, observations: xr.Dataset, *, rng: RandomState = None
+) -> xr.Dataset:
     """Do what `xdvarnet.DVarNet.estimate_parameters` describes."""
     prior = model.solver.learned_prior
     if not isinstance(prior, SPDEPrior):
@@ -94,7 +97,7 @@ def estimate_parameters(model: Estimator, observations: xr.Dataset) -> xr.Datase
     errors = channels_of.error_variables
     known = to_internal(observations, units_of_input(model.variables, errors))
     anomalies, _ = take_anomalies(known, model.background, model.variables, errors)
-    blended = analyse(channels_of, anomalies).mean
+    blended = analyse(channels_of, anomalies, rng=default_rng(rng)).mean
     channels = torch.from_numpy(np.stack([blended[name].mean(0) for name in PARAMETERS]))
     found = prior.parameters_from(channels[None])
     (name, units), *_ = model.variables.items()

@@ -111,9 +111,7 @@ class SeriesInversion(TrainableSeries):
             "Normalizer.from_series(truth)",
         )
         check_positive(dt, "dt", "the model's unit of time")
-        check_counts({"steps": steps})
-        if steps < 2:
-            raise InvalidInputError(f"steps={steps}; a window has two times at least.")
+        check_counts({"steps": steps}, least=2)
         autocast("cpu", precision)
         warn_of_emulation("cpu", precision)
         check_time_steps(solver, dt)
