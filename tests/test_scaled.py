@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import xarray as xr
-from instances import DAYS, interpolation, network
+from instances import interpolation, network
 from reconstructors import gappy
 
 import xdvarnet
