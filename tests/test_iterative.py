@@ -41,7 +41,7 @@ def exact(prior) -> Posterior:
 
 
 def precise(prior: Prior, tolerance: float = 1e-8) -> IterativePosterior:
-    return IterativePosterior(prior.chain, *observations(prior), tolerance)
+    return IterativePosterior(prior.chain, *observations(prior), tolerance, coarsening=2)
 
 
 def test_the_mean_is_the_exact_one(prior, exact):
@@ -128,12 +128,31 @@ def test_many_right_sides_take_fewer_iterations_than_one():
     torch.testing.assert_close(both[0][:, :1], alone[0], rtol=0, atol=2e-6)
 
 
+def near_inverse(of: torch.Tensor) -> torch.Tensor:
+    """Return the inverse of a matrix that is near another one."""
+    return torch.linalg.inv(of + 2 * torch.diag(torch.arange(len(of)) % 3))
+
+
+def test_a_preconditioner_saves_iterations_and_changes_no_solution():
+    A, right = matrix(), torch.randn(60, 3, generator=generator(3), dtype=torch.float64)
+    N = near_inverse(A)
+    alone = block_conjugate_gradients(lambda x: A @ x, right, 1e-6, 500)
+    both = block_conjugate_gradients(lambda x: A @ x, right, 1e-6, 500, lambda x: N @ x)
+    assert both[2] < alone[2] / 1.5
+    assert (A @ both[0] - right).norm(dim=0).max() <= 1.01e-6
+    torch.testing.assert_close(both[0], alone[0], rtol=0, atol=2e-6)
+
+
+@pytest.mark.parametrize("preconditioned", [False, True])
 @pytest.mark.parametrize("columns", [[0, 1, 0, 2], [0, 1, 2, 3]])
-def test_dependent_and_zero_right_sides_are_solved(columns):
+def test_dependent_and_zero_right_sides_are_solved(columns, preconditioned):
     """Twice the same one, and one of zeros; and more of them than rows."""
     A, right = matrix(), torch.randn(60, 4, generator=generator(3), dtype=torch.float64)[:, columns]
     right[:, 1] = 0
-    found, residual, _ = block_conjugate_gradients(lambda x: A @ x, right, 1e-6, 500)
+    N = near_inverse(A) if preconditioned else torch.eye(60, dtype=torch.float64)
+    found, residual, _ = block_conjugate_gradients(
+        lambda x: A @ x, right, 1e-6, 500, lambda x: N @ x
+    )
     assert residual <= 1e-6
     torch.testing.assert_close(A @ found, right, rtol=0, atol=1e-5)
     wide = torch.randn(3, 7, generator=generator(4), dtype=torch.float64)

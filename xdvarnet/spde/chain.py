@@ -81,7 +81,7 @@ class Chain:
     def precision(self) -> torch.Tensor:
         """Return the precision Q of x, sparse, in the order (time, row, column)."""
         steps, smoothing = (
-            self._over_times([one.to_sparse() for one in self._operators(stencil)])
+            self.over_times([one.to_sparse() for one in self.operators(stencil)])
             for stencil in (self.steps, self.smoothing)
         )
         scale = self.scale.broadcast_to(self.times, *self.mesh.shape).flatten(1)
@@ -178,7 +178,7 @@ class Chain:
         """The factors that `colour` marches with."""
         implicit = self.steps.add_diagonal(self.mesh.area / self.dt)
         steps, filters = (
-            self._over_times([Elimination.factor(one) for one in self._operators(stencil)])
+            self.over_times([Elimination.factor(one) for one in self.operators(stencil)])
             for stencil in (implicit, self.smoothing)
         )
         scale = self.scale.broadcast_to(self.times, *self.mesh.shape)
@@ -203,7 +203,7 @@ class Chain:
         starts = [self._start(Stencil(one, first.ring)) for one in each]
         return torch.stack([start.log_determinant() for start in starts]).view(batch)
 
-    def _operators(self, stencil: Stencil) -> list[Stencil]:
+    def operators(self, stencil: Stencil) -> list[Stencil]:
         """Return the operators of the times that differ."""
         if stencil.coefficients.ndim != 4:
             raise InvalidInputError(
@@ -212,7 +212,7 @@ class Chain:
             )
         return [stencil.take(time) for time in range(len(stencil.coefficients))]
 
-    def _over_times(self, parts: list) -> list:
+    def over_times(self, parts: list) -> list:
         """Return a part for each time, where one may stand for all."""
         return parts * self.times if len(parts) == 1 else parts
 

@@ -1,5 +1,6 @@
 """What a field takes before any of it is allocated: bytes, and floating-point operations."""
 
+import math
 import time
 from dataclasses import dataclass
 
@@ -43,6 +44,9 @@ FACTOR_AND_VARIANCES = 4
 ITERATIONS = 50
 """Usual iterations for the mean and 100 draws or more; 30 to 60 were counted."""
 
+
+COARSE_MEMORY = 2.5e9
+"""Most bytes of the factor of a coarse grid that preconditions."""
 
 PROBE = 800
 """Rows of the matrices that are multiplied to see how fast a machine is."""
@@ -189,3 +193,26 @@ def memory_limit(allowed: float | None) -> float:
     """Return the bytes that may be taken: `allowed`, and at most half the memory of the machine."""
     usable = usable_memory(CPU)
     return usable if allowed is None else min(allowed, usable)
+
+
+def choose_coarsening(
+    times: int, shape: tuple[int, int], cells: float, ring: bool = False
+) -> int | None:
+    """Return the rows and columns between the nodes of a coarse grid, or None if none is worth it.
+
+    Three nodes in a correlation length make a good preconditioner, and two a fair one.
+
+    Parameters
+    ----------
+    times : int
+        Number of times.
+    shape : tuple of int
+        Rows and columns of the fine grid.
+    cells : float
+        Its cells in a correlation length.
+    """
+    for spacing in range(max(int(cells / 3), 2), int(cells / 2) + 1):
+        rows, columns = (math.ceil(size / spacing) + 1 for size in shape)
+        if exact_memory(times, rows, columns, ring=ring) <= COARSE_MEMORY:
+            return spacing
+    return None

@@ -7,7 +7,8 @@ from functools import cached_property
 import torch
 
 from xdvarnet.spde.chain import REACH, Chain
-from xdvarnet.spde.cost import check_exact_memory
+from xdvarnet.spde.coarse import cells_in_length
+from xdvarnet.spde.cost import check_exact_memory, choose_coarsening
 from xdvarnet.spde.dissection import dissect
 from xdvarnet.spde.engines import IndefiniteError, SparseCholesky
 from xdvarnet.spde.iterative import IterativePosterior
@@ -111,7 +112,10 @@ class Prior:
         self, operator: torch.Tensor, values: torch.Tensor, noise: torch.Tensor
     ) -> IterativePosterior:
         """As `condition`, by conjugate gradients: for fields whose factor does not fit."""
-        return IterativePosterior(self.chain, operator, values, noise)
+        coarsening = choose_coarsening(
+            self.times, self.mesh.shape, cells_in_length(self.chain), self.mesh.ring
+        )
+        return IterativePosterior(self.chain, operator, values, noise, coarsening=coarsening)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,8 @@ observation operator :math:`G = R^{-1/2} H W`, the posterior precision of the wh
 .. math:: x = W \left[w + G^T (I + G G^T)^{-1} R^{-1/2} (y - e - H W w)\right]
 
 (Matheron's rule), and the one of no noise is the posterior mean. The system has the size of the
-observations and the spectrum of :math:`I + G^T G`.
+observations and the spectrum of :math:`I + G^T G`; the same field on a coarse grid preconditions
+it (`xdvarnet.spde.coarse`).
 """
 
 import logging
@@ -21,11 +22,15 @@ import torch
 from xdvarnet._progress import track
 from xdvarnet.errors import warn
 from xdvarnet.spde.chain import Chain
+from xdvarnet.spde.coarse import CoarsePosterior
 
 logger = logging.getLogger("xdvarnet")
 
 LEAST_DRAWS = 100
 """Draws that a standard deviation is estimated from, at least: to 1 / sqrt(200) = 7 %."""
+
+Product = Callable[[torch.Tensor], torch.Tensor]
+"""Of a matrix with columns."""
 
 CHUNK = 20_000_000
 """Cells of fields that are marched at once: 160 MB for each copy."""
@@ -49,6 +54,8 @@ class IterativePosterior:
         that of the residual.
     iterations : int
         Most of them; one marches as many fields forth and back as are solved for.
+    coarsening : int, optional
+        Rows and columns between the nodes of a coarse grid that preconditions; by default none.
     """
 
     chain: Chain
@@ -57,6 +64,7 @@ class IterativePosterior:
     noise: torch.Tensor
     tolerance: float = 0.01
     iterations: int = 300
+    coarsening: int | None = None
 
     def describe(
         self, count: int | None, generator: torch.Generator | None = None
@@ -87,7 +95,11 @@ class IterativePosterior:
             coloured = self.chain.colour(white.unflatten(1, shape)).flatten(1)
             right -= (self.operator @ coloured.T).T
         weights, residual, done = block_conjugate_gradients(
-            self._multiply, (rights / self.noise).T, self._allowed, self.iterations
+            self._multiply,
+            (rights / self.noise).T,
+            self._allowed,
+            self.iterations,
+            self._preconditioner(),
         )
         logger.info("%d iterations for the mean and %d draws", done, count)
         if residual > self._allowed:
@@ -102,6 +114,13 @@ class IterativePosterior:
             both = white + self.chain.colour_adjoint(sources.unflatten(1, shape)).flatten(1)
             white.copy_(self.chain.colour(both.unflatten(1, shape)).flatten(1))
         return fields
+
+    def _preconditioner(self) -> Product:
+        """Return the product with the inverse of the system of a coarse grid, if there is one."""
+        if self.coarsening is None:
+            return _same
+        weighted = self.operator * self.noise.reciprocal()[:, None]
+        return CoarsePosterior.of(self.chain, weighted, self.coarsening)
 
     @property
     def _allowed(self) -> float:
@@ -144,17 +163,23 @@ class IterativePosterior:
         return [part.to_sparse_coo().T.to_sparse_csr() for part in self._parts]
 
 
+def _same(columns: torch.Tensor) -> torch.Tensor:
+    """Precondition nothing."""
+    return columns
+
+
 def block_conjugate_gradients(
-    multiply: Callable[[torch.Tensor], torch.Tensor],
+    multiply: Product,
     right: torch.Tensor,
     allowed: float,
     iterations: int,
+    precondition: Product = _same,
 ) -> tuple[torch.Tensor, float, int]:
     """Solve with a symmetric positive definite matrix for many right sides at once.
 
     Every solution is sought in the sum of the Krylov spaces of all right sides, so that many take
-    far fewer iterations than one. Directions are kept orthonormal, so that they may become
-    dependent.
+    far fewer iterations than one. Residuals are kept as combinations of a basis that is orthonormal
+    in the product with the preconditioner, so that they may become dependent.
 
     Parameters
     ----------
@@ -166,6 +191,8 @@ def block_conjugate_gradients(
         Norm of a residual at which to stop.
     iterations : int
         Most products with the matrix.
+    precondition : callable
+        A symmetric positive definite matrix near the inverse; by default the identity.
 
     Returns
     -------
@@ -182,19 +209,30 @@ def block_conjugate_gradients(
     on Numerical Analysis 12, 216-233 (the variant BCGrQ).
     """
     solution = torch.zeros_like(right)
-    basis, coefficients = torch.linalg.qr(right)
-    directions = basis
+    basis, directions, coefficients = _orthonormal(right, precondition)
     for done in track(range(iterations), "iteration"):
-        residual = _largest(coefficients)
+        residual = _largest(basis @ coefficients)
         if residual <= allowed:
             return solution, residual, done
         product = multiply(directions)
         step = torch.linalg.inv(directions.T @ product)
         solution += directions @ (step @ coefficients)
-        basis, turn = torch.linalg.qr(basis - product @ step)
-        directions = basis + directions @ turn.T
+        basis, preconditioned, turn = _orthonormal(basis - product @ step, precondition)
+        directions = preconditioned + directions @ turn.T
         coefficients = turn @ coefficients
-    return solution, _largest(coefficients), iterations
+    return solution, _largest(basis @ coefficients), iterations
+
+
+def _orthonormal(
+    columns: torch.Tensor, precondition: Product
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return Q, N Q and T with Q T the columns and Q^T N Q the identity, also of dependent ones."""
+    basis, turn = torch.linalg.qr(columns)
+    preconditioned = precondition(basis)
+    lower = torch.linalg.cholesky(basis.T @ preconditioned)
+    both = torch.cat([basis, preconditioned])
+    both = torch.linalg.solve_triangular(lower.T, both, upper=True, left=False)
+    return both[: len(basis)], both[len(basis) :], lower.T @ turn
 
 
 def _largest(columns: torch.Tensor) -> float:
