@@ -35,18 +35,21 @@ COPIES_OF_FRONT = 4
 SLOWNESS = 3
 """Time of an operation on small blocks over that of one in a product of large matrices."""
 
-COPIES_OF_WEIGHTS = 8
+COPIES_OF_WEIGHTS = 12
 """Numbers for each observation and field in the iterations."""
 
 FACTOR_AND_VARIANCES = 4
 """Operations of a factor and all variances over those of the factor."""
 
-ITERATIONS = 50
-"""Usual iterations for the mean and 100 draws or more; 30 to 60 were counted."""
+ITERATIONS = 15
+"""Usual ones for the mean and 100 draws or more, with what is solved on a coarse grid; 5 to 10 were
+counted where that preconditions, and up to 60 for fields that only a fine grid resolves."""
 
+COARSE_MEMORY = 1.5e9
+"""Most bytes of the factor of a coarse grid that preconditions, while it is made."""
 
-COARSE_MEMORY = 2.5e9
-"""Most bytes of the factor of a coarse grid that preconditions."""
+COARSE_KEPT = 0.5
+"""Share of these that the factor takes once it is made."""
 
 PROBE = 800
 """Rows of the matrices that are multiplied to see how fast a machine is."""
@@ -120,8 +123,12 @@ class FieldSize:
         fields = 1 + max(members, LEAST_DRAWS)
         kept = NUMBER * fields * (self.unknowns + COPIES_OF_WEIGHTS * observations)
         normalized = self.one_time
+        half = (self.rows // 2 + 2, self.columns // 2 + 2)
+        coarse = min(exact_memory(self.times, *half, ring=self.ring), COARSE_MEMORY)
+        made = coarse + self.marching_memory(0)
+        used = COARSE_KEPT * coarse + self.marching_memory(fields)
         return Cost(
-            max(kept + self.marching_memory(fields), normalized.memory),
+            max(kept + max(made, used), normalized.memory),
             2 * ITERATIONS * fields * self._marching_operations
             + self.operators * normalized.operations,
         )
@@ -210,6 +217,8 @@ def choose_coarsening(
         Rows and columns of the fine grid.
     cells : float
         Its cells in a correlation length.
+    ring : bool
+        Whether the columns close.
     """
     for spacing in range(max(int(cells / 3), 2), int(cells / 2) + 1):
         rows, columns = (math.ceil(size / spacing) + 1 for size in shape)

@@ -230,9 +230,11 @@ def _orthonormal(
     basis, turn = torch.linalg.qr(columns)
     preconditioned = precondition(basis)
     lower = torch.linalg.cholesky(basis.T @ preconditioned)
-    both = torch.cat([basis, preconditioned])
-    both = torch.linalg.solve_triangular(lower.T, both, upper=True, left=False)
-    return both[: len(basis)], both[len(basis) :], lower.T @ turn
+    basis, preconditioned = (
+        torch.linalg.solve_triangular(lower.T, each, upper=True, left=False)
+        for each in (basis, preconditioned)
+    )
+    return basis, preconditioned, lower.T @ turn
 
 
 def _largest(columns: torch.Tensor) -> float:
