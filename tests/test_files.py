@@ -21,7 +21,7 @@ import numpy as np
 from xdvarnet.zoo.format import write
 path, number = sys.argv[1], int(sys.argv[2])
 for turn in range(60):
-    write(path, {"writer": number}, {"a": np.full(20_000, number, np.float32)})
+    write(path, {"model": number}, {"a": np.full(20_000, number, np.float32)})
 """
 
 
@@ -30,7 +30,7 @@ def test_two_writers_and_a_reader_see_whole_files(tmp_path):
     from xdvarnet.zoo.format import read
 
     path = tmp_path / "model.safetensors"
-    xdvarnet.zoo.format.write(path, {"writer": 0}, {"a": np.zeros(20_000, np.float32)})
+    xdvarnet.zoo.format.write(path, {"model": 0}, {"a": np.zeros(20_000, np.float32)})
     writers = [
         subprocess.Popen(
             [sys.executable, "-c", WRITER, str(path), str(number)], stderr=subprocess.PIPE
@@ -40,7 +40,7 @@ def test_two_writers_and_a_reader_see_whole_files(tmp_path):
     reads = 0
     while any(writer.poll() is None for writer in writers) or reads < 20:
         description, arrays = read(path)
-        assert (arrays["a"] == description["writer"]).all()
+        assert (arrays["a"] == description["model"]).all()
         reads += 1
     for writer in writers:
         assert writer.wait() == 0, writer.stderr.read().decode()

@@ -89,7 +89,7 @@ def test_one_member_is_no_ensemble():
     nothing = torch.zeros(0, dtype=torch.float64)
     operator = whole.operator(np.zeros((1, 0), int), np.zeros((1, 0)))
     posterior = whole.prior.condition(operator, nothing, nothing)
-    with pytest.raises(ValueError, match="give at least 2"):
+    with pytest.raises(ValueError, match="from 2 to"):
         whole.describe(posterior, 1, None)
 
 

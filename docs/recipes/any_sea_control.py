@@ -1,16 +1,16 @@
 """Find out why a network gains less on real tracks: simulated seas on their points, mask and days.
 
-Usage: python docs/recipes/any_sea_control.py SEAS FOLDER TRACKS.nc [MODEL]
+Usage: python docs/recipes/any_sea_control.py SEAS FOLDER TRACKS.nc [CHANGE ...]
 
 SEAS is the folder of any_sea_seas.py, whose three held-out seas are put over the Mediterranean with
 a correlation length of 70 km, a correlation time of 14 days and a standard deviation of 5 cm. They
 are measured at the points of TRACKS, with an independent error of 1.8 cm, and mapped as a user
-would: `OptimalInterpolation.fit`, then `Scaled.fit` (MODEL is by default ``ssh-any``). Then one
-property at a time is changed, and in the end all that the real sea may have. The truth is there, so
-the score is the error of the maps over that of the interpolation, on all days and cells at sea;
+would: `OptimalInterpolation.fit`, then `Scaled.fit` of ``ssh-any``. Then one property at a time is
+changed, and in the end all that the real sea may have; by default all of these. The truth is there,
+so the score is the error of the maps over that of the interpolation, on all days and cells at sea;
 *best weight* is the one that the truth would choose. What was found is kept in FOLDER, the table is
-docs/results/any_sea_control_tables.md. A minute of one core for each sea and change, more for
-longer records.
+docs/results/any_sea_control_tables.md; any_sea_control_before_tables.md is of the version before.
+Two minutes of one core for each sea and change, more for longer records.
 """
 
 import sys
@@ -177,7 +177,7 @@ def between(tracks: xr.Dataset) -> xr.Dataset:
     return xr.concat([tracks, added], "time", join="override").sortby("time")
 
 
-def judge(kind: Kind, name: str, folder: Path, tracks: xr.Dataset, model: str) -> dict[str, object]:
+def judge(kind: Kind, name: str, folder: Path, tracks: xr.Dataset) -> dict[str, object]:
     """Map a sea and return its scores."""
     grid = xdvarnet.datasets.mediterranean()
     tracks = longer(between(tracks) if kind.denser else tracks, kind.records)
@@ -192,7 +192,7 @@ def judge(kind: Kind, name: str, folder: Path, tracks: xr.Dataset, model: str) -
             correlation_length=kind.wrong * oi.correlation_length,
             correlation_time=kind.wrong * oi.correlation_time,
         )
-    scaled = Scaled.fit(xdvarnet.load_model(model), seen, place, interpolation=oi)
+    scaled = Scaled.fit(xdvarnet.load_model("ssh-any"), seen, place, interpolation=oi)
     observed = seen[["ssh"]].dvarnet.bin_tracks(place)
     first = observed.dvarnet.reconstruct(oi)["ssh"]
     change = observed.dvarnet.reconstruct(Scaled(scaled.network, oi))["ssh"] - first
@@ -213,18 +213,18 @@ def judge(kind: Kind, name: str, folder: Path, tracks: xr.Dataset, model: str) -
 
 
 def main() -> None:
-    """Judge all kinds, and write the table of their means and ranges."""
+    """Judge the kinds, and write the table of their means and ranges."""
     seas, folder, path = map(Path, sys.argv[1:4])
-    model = sys.argv[4] if len(sys.argv) > 4 else "ssh-any"
+    labels = sys.argv[4:] or list(KINDS)
     folder.mkdir(exist_ok=True)
     with xr.open_dataset(path) as file:
         tracks = file.load().dvarnet.harmonise()
     rows = []
-    for label, kind in KINDS.items():
+    for label in labels:
         for name in VALIDATION:
             made = folder / f"{label[:40]} {name}.csv".replace(" ", "-")
             if not made.exists():
-                found = {"changed": label, **judge(kind, name, seas, tracks, model)}
+                found = {"changed": label, **judge(KINDS[label], name, seas, tracks)}
                 print(found, flush=True)
                 pd.DataFrame([found]).to_csv(made, index=False)
             rows.append(pd.read_csv(made))

@@ -240,22 +240,8 @@ class Scaled(Holding):
     def check_values(self, observations: Observations) -> None:
         """Warn as the interpolation does, and of a sea of which the network sees too little."""
         self.interpolation.check_values(observations)
-        if self.weight == 0:
-            return
-        oi = self.interpolation
-        std = float(np.median(oi.scale(observations).prior))
-        if isinstance(oi.noise, float) and oi.noise > NOISY * std:
-            warn(
-                f"the noise of {oi.noise:.3g} is more than half of the signal's standard deviation "
-                f"of {std:.3g}; expect little of a network."
-            )
-        days = _length(observations)
-        if days < oi.correlation_time:
-            warn(
-                f"the record has {days:g} days, and the correlation time is "
-                f"{oi.correlation_time:.3g}: to the network it is as long as the record. More days "
-                "are better."
-            )
+        if self.weight:
+            _warn_of_record(self.interpolation, observations)
 
     def solve(
         self,
@@ -376,6 +362,23 @@ def _check_parts(
     if not 0 <= weight <= 1:
         raise InvalidInputError(f"weight={weight!r} is not accepted; give one from 0 to 1.")
     return guess, grid
+
+
+def _warn_of_record(oi: OptimalInterpolation, observations: Observations) -> None:
+    """Warn of much noise, and of days that are few beside the correlation time."""
+    std = float(np.median(oi.scale(observations).prior))
+    if isinstance(oi.noise, float) and oi.noise > NOISY * std:
+        warn(
+            f"the noise of {oi.noise:.3g} is more than half of the signal's standard deviation "
+            f"of {std:.3g}; expect little of a network."
+        )
+    days = _length(observations)
+    if days < oi.correlation_time:
+        warn(
+            f"the record has {days:g} days, and the correlation time is "
+            f"{oi.correlation_time:.3g}: to the network it is as long as the record. More days are "
+            "better."
+        )
 
 
 def _warn_of_region(grid: Grid, spacing: float, window: Window) -> None:
